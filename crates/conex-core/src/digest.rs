@@ -25,8 +25,6 @@ pub enum Context {
     Repository,
     /// The source of a release.
     Source,
-    /// What a projection leaves of one file.
-    Projection,
     /// A page, signature included.
     Page,
     /// A batch.
@@ -35,7 +33,7 @@ pub enum Context {
 
 impl Context {
     /// All contexts, in the order of the specification.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Root,
         Self::Author,
         Self::Team,
@@ -44,7 +42,6 @@ impl Context {
         Self::Checksums,
         Self::Repository,
         Self::Source,
-        Self::Projection,
         Self::Page,
         Self::Batch,
     ];
@@ -60,7 +57,6 @@ impl Context {
             Self::Checksums => "conex 2026 format 1 checksums",
             Self::Repository => "conex 2026 format 1 repository",
             Self::Source => "conex 2026 format 1 source",
-            Self::Projection => "conex 2026 format 1 projection",
             Self::Page => "conex 2026 format 1 page",
             Self::Batch => "conex 2026 format 1 batch",
         }

@@ -8,11 +8,27 @@
 
 extern crate alloc;
 
+pub mod approval;
+pub mod chain;
+pub mod content;
 pub mod crypto;
 pub mod digest;
+pub mod encoding;
+pub mod index;
+mod judge;
 pub mod key;
+pub mod layout;
 pub mod limits;
+pub mod metadata;
 pub mod name;
+pub mod page;
 pub mod path;
+pub mod people;
+pub mod problem;
 pub mod projection;
+pub mod spelling;
+pub mod statement;
 pub mod store;
+pub mod verify;
+pub mod version;
+pub mod vouch;

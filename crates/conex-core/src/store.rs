@@ -71,6 +71,16 @@ pub trait Store: Sync {
     fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError>;
 }
 
+impl<T: Store + ?Sized> Store for &T {
+    fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
+        (**self).list(directory)
+    }
+
+    fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        (**self).read(file, limit, buffer)
+    }
+}
+
 /// Runs independent jobs, in parallel where the platform can; results keep the order of the items.
 pub trait Workers {
     /// Applies `job` to each item.

@@ -1,0 +1,282 @@
+//! The one place where approvals are counted (spec sections 3 and 6).
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use crate::digest::Digest;
+use crate::name::Id;
+use crate::people::{Owners, People, PersonIndex, Voter};
+use crate::problem::Missing;
+use crate::version::{Threshold, Version};
+
+/// Who may approve a statement: owners to their threshold, or janitors to theirs. The two never
+/// add up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The owners' way, where there are owners.
+    pub owners: Option<(Owners, Threshold)>,
+    /// The janitors' way.
+    pub janitors: Threshold,
+    /// Which versions count.
+    pub epoch: Epoch,
+}
+
+/// Which epochs of versions count for a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Epoch {
+    /// Only this one; vouches below and above it are inert.
+    Only(u32),
+    /// All, for an authorisation, which sets its package's epoch: content with this epoch counts
+    /// under versions of this epoch only.
+    Sets(u32),
+}
+
+impl Epoch {
+    const fn of_content(self) -> u32 {
+        match self {
+            Self::Only(epoch) | Self::Sets(epoch) => epoch,
+        }
+    }
+}
+
+/// Somebody's vote for a version and digest of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Vote {
+    /// The version.
+    pub version: Version,
+    /// The digest.
+    pub digest: Digest,
+    /// Who votes.
+    pub voter: Voter,
+}
+
+/// A version of a statement that enough people stand behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovedVersion {
+    /// The version.
+    pub version: Version,
+    /// The digest.
+    pub digest: Digest,
+    /// Who completed the rule: of all ways the one with most people.
+    pub by: Vec<PersonIndex>,
+    /// How many people there are more than needed.
+    pub margin: usize,
+}
+
+/// Where the content of a statement stands among what people vouched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the greatest approved version.
+    Approved(ApprovedVersion),
+    /// It is approved, but so is something greater.
+    Behind {
+        /// The version of the content.
+        version: Version,
+        /// The greatest approved.
+        newest: ApprovedVersion,
+    },
+    /// Something else is approved.
+    Differs {
+        /// The greatest approved.
+        newest: ApprovedVersion,
+    },
+    /// The greatest approved version is approved with two contents.
+    Equivocal {
+        /// That version.
+        version: Version,
+    },
+    /// Nothing is approved.
+    Pending,
+}
+
+/// All that the votes say of one statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    /// Where the content stands.
+    pub standing: Standing,
+    /// The version under which to vouch for the content; `None` when counters are exhausted.
+    pub proposed: Option<Version>,
+    /// Who already vouches for the content in the proposed version, eligible or not.
+    pub vouched: Vec<PersonIndex>,
+}
+
+impl Rule {
+    /// Counts the people among `voters` who are eligible in each way, and says who completes the
+    /// rule. This is the only function that counts.
+    ///
+    /// A person counts once, however many keys or pages they signed with; one key belongs to one
+    /// person ([`People`] sees to that), so distinct people have distinct keys.
+    fn count(
+        &self,
+        voters: &(impl Iterator<Item = Voter> + Clone),
+    ) -> Option<(Vec<PersonIndex>, usize)> {
+        let distinct = |eligible: &dyn Fn(&Voter) -> bool| {
+            let mut people: Vec<PersonIndex> = voters
+                .clone()
+                .filter(|voter| eligible(voter))
+                .map(|voter| voter.person)
+                .collect();
+            people.sort_unstable();
+            people.dedup();
+            people
+        };
+        let reaches = |people: Vec<PersonIndex>, threshold: Threshold| {
+            let margin = people.len().checked_sub(threshold.people())?;
+            Some((people, margin))
+        };
+        let janitors = reaches(distinct(&|voter| voter.janitor), self.janitors);
+        let owners = self.owners.as_ref().and_then(|(owners, threshold)| {
+            let owns = |voter: &Voter| {
+                owners.people.contains(&voter.person) || (owners.janitors && voter.janitor)
+            };
+            reaches(distinct(&owns), *threshold)
+        });
+        match (owners, janitors) {
+            (Some(owners), Some(janitors)) => Some(if janitors.1 > owners.1 {
+                janitors
+            } else {
+                owners
+            }),
+            (owners, janitors) => owners.or(janitors),
+        }
+    }
+
+    fn is_eligible(&self, vote: &Vote) -> bool {
+        self.has_epoch(vote)
+            && (vote.voter.janitor
+                || self
+                    .owners
+                    .as_ref()
+                    .is_some_and(|(owners, _)| owners.people.contains(&vote.voter.person)))
+    }
+
+    fn has_epoch(&self, vote: &Vote) -> bool {
+        match self.epoch {
+            Epoch::Only(epoch) => vote.version.epoch() == epoch,
+            Epoch::Sets(_) => true,
+        }
+    }
+
+    /// The approved versions, greatest first.
+    pub fn approved(&self, votes: &[Vote]) -> Vec<ApprovedVersion> {
+        let mut votes: Vec<&Vote> = votes.iter().filter(|vote| self.has_epoch(vote)).collect();
+        votes.sort_unstable_by(|a, b| b.cmp(a));
+        votes
+            .chunk_by(|a, b| (a.version, a.digest) == (b.version, b.digest))
+            .filter_map(|group| {
+                let first = group.first()?;
+                let (by, margin) = self.count(&group.iter().map(|vote| vote.voter))?;
+                Some(ApprovedVersion {
+                    version: first.version,
+                    digest: first.digest,
+                    by,
+                    margin,
+                })
+            })
+            .collect()
+    }
+
+    /// Assesses content that has any of `digests`, which are digests of the same content under
+    /// the projections that the root allows.
+    pub fn assess(&self, votes: &[Vote], digests: &[Digest]) -> Assessment {
+        let epoch = self.epoch.of_content();
+        let fits = |vote: &&Vote| vote.version.epoch() == epoch || !digests.contains(&vote.digest);
+        let votes: &[Vote] = &votes.iter().filter(fits).copied().collect::<Vec<_>>();
+        let approved = self.approved(votes);
+        let standing = match approved.as_slice() {
+            [] => Standing::Pending,
+            [newest, rest @ ..] => {
+                let ours = approved
+                    .iter()
+                    .find(|version| digests.contains(&version.digest));
+                // With two projections one content has two digests; those do not contradict.
+                let rival = rest.iter().find(|other| {
+                    other.version == newest.version
+                        && !(digests.contains(&other.digest) && digests.contains(&newest.digest))
+                });
+                match (rival, ours) {
+                    (Some(_), _) => Standing::Equivocal {
+                        version: newest.version,
+                    },
+                    (None, Some(ours)) if ours.version == newest.version => {
+                        Standing::Approved(ours.clone())
+                    }
+                    (None, Some(ours)) => Standing::Behind {
+                        version: ours.version,
+                        newest: newest.clone(),
+                    },
+                    (None, None) => Standing::Differs {
+                        newest: newest.clone(),
+                    },
+                }
+            }
+        };
+        let proposed = self.propose(votes, digests, &standing);
+        let mut vouched: Vec<PersonIndex> = votes
+            .iter()
+            .filter(|vote| Some(vote.version) == proposed && digests.contains(&vote.digest))
+            .map(|vote| vote.voter.person)
+            .collect();
+        vouched.sort_unstable();
+        vouched.dedup();
+        Assessment {
+            standing,
+            proposed,
+            vouched,
+        }
+    }
+
+    /// The version under which to vouch for content: the least one above everything approved that
+    /// an eligible person already vouched for with this very digest, so that votes meet; else one
+    /// more than the greatest eligible vouch, so that two contents never share a version.
+    ///
+    /// Where a single person ran that counter to its end, one more than what is approved: a vote
+    /// that approves nothing must not keep others from approving.
+    fn propose(&self, votes: &[Vote], digests: &[Digest], standing: &Standing) -> Option<Version> {
+        let floor = match standing {
+            Standing::Approved(approved) => return Some(approved.version),
+            Standing::Pending => None,
+            Standing::Behind { newest, .. } | Standing::Differs { newest } => Some(newest.version),
+            Standing::Equivocal { version } => Some(*version),
+        };
+        let eligible = votes.iter().filter(|vote| self.is_eligible(vote));
+        let begun = eligible
+            .clone()
+            .filter(|vote| digests.contains(&vote.digest) && Some(vote.version) > floor)
+            .map(|vote| vote.version)
+            .min();
+        let epoch = self.epoch.of_content();
+        let after = |version: Option<Version>| match version {
+            Some(version) if version.epoch() == epoch => version.next(),
+            // An epoch is never lowered.
+            Some(version) if version.epoch() > epoch => None,
+            _ => Some(Version::first(epoch)),
+        };
+        begun
+            .or_else(|| after(eligible.map(|vote| vote.version).max()))
+            .or_else(|| after(floor))
+    }
+
+    /// Whose vouches would complete the rule, given who has vouched already.
+    pub fn missing(&self, vouched: &[PersonIndex], people: &People) -> Missing {
+        let way = |members: &BTreeSet<PersonIndex>, threshold: Threshold| {
+            let (have, lack): (Vec<_>, Vec<_>) =
+                members.iter().partition(|person| vouched.contains(person));
+            let names: Vec<Id> = lack
+                .into_iter()
+                .map(|person: &PersonIndex| people.id(*person).clone())
+                .collect();
+            (threshold.people().saturating_sub(have.len()), names)
+        };
+        Missing {
+            owners: self.owners.as_ref().map(|(owners, threshold)| {
+                let mut members = owners.people.clone();
+                if owners.janitors {
+                    members.extend(people.janitors());
+                }
+                way(&members, *threshold)
+            }),
+            janitors: Some(way(people.janitors(), self.janitors)),
+        }
+    }
+}

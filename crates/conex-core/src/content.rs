@@ -1,0 +1,362 @@
+//! Statements computed from the data: `releases`, `checksums`, repository files (spec section 3).
+//!
+//! They are never stored, so they cannot disagree with the data and never conflict.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+use crate::crypto::Digests;
+use crate::digest::{Context, Digest, FileDigest};
+use crate::encoding;
+use crate::layout::{Layout, PackageUnit, ReleaseUnit};
+use crate::limits;
+use crate::name::{Origin, PackageName, ReleaseName};
+use crate::path::Path;
+use crate::problem::{Code, Problem};
+use crate::projection::{Projection, Unreadable};
+use crate::statement::Scheme;
+use crate::store::{Store, StoreError};
+
+/// A file with its size in bytes and its SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct File {
+    /// Relative to the release's directory; for repository files, to the top.
+    pub path: Path,
+    /// Size in bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes.
+    pub digest: FileDigest,
+}
+
+/// The files of one release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checksums {
+    /// The package.
+    pub package: PackageName,
+    /// The release.
+    pub release: ReleaseName,
+    /// Every file of it, sorted by path.
+    pub files: Vec<File>,
+}
+
+/// What of a release is source, file by file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum SourceFile {
+    /// A file that counts whole.
+    Whole(File),
+    /// A file that counts by its source form.
+    Projected {
+        /// Relative to the release's directory.
+        path: Path,
+        /// The projection's name.
+        projection: Scheme,
+        /// SHA-256 of the source form.
+        digest: FileDigest,
+    },
+}
+
+/// The releases of a package, each with the digest of its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Releases {
+    /// The package.
+    pub package: PackageName,
+    /// Name and source of every release, sorted by name; empty when the package is gone.
+    pub releases: Vec<(ReleaseName, Digest)>,
+}
+
+/// The files outside packages that clients read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RepositoryFiles {
+    /// Sorted by path.
+    pub files: Vec<File>,
+}
+
+/// A release as read.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Where it stands.
+    pub directory: Path,
+    /// Its files.
+    pub checksums: Checksums,
+    /// The digest of its checksums.
+    pub digest: Digest,
+    /// The digest of its source under each projection of the root, in their order; one without any.
+    pub sources: Vec<Digest>,
+    /// Files that a projection could not read, and that count whole.
+    pub whole: Vec<(Path, Unreadable)>,
+}
+
+/// A package as read.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Its name.
+    pub name: PackageName,
+    /// Its releases, sorted by name.
+    pub releases: Vec<Release>,
+    /// The digest of its `releases` under each projection of the root, in their order.
+    pub digests: Vec<Digest>,
+}
+
+/// Reads data and computes statements; what a package means is the layout's, what a digest is the
+/// algorithms'.
+#[derive(Clone, Copy)]
+#[expect(
+    missing_debug_implementations,
+    reason = "holds borrowed capabilities, not data"
+)]
+pub struct Reader<'a, S: ?Sized, D: ?Sized> {
+    /// Where the bytes are.
+    pub store: &'a S,
+    /// How digests are made.
+    pub digests: &'a D,
+    /// The repository's name.
+    pub origin: &'a Origin,
+    /// What the tree looks like.
+    pub layout: &'a dyn Layout,
+    /// How source is told from upkeep.
+    pub projections: &'a [&'a dyn Projection],
+}
+
+impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
+    /// Reads a package and computes its statements.
+    ///
+    /// # Errors
+    /// All problems found; the rest of the package is read all the same, to report everything.
+    pub fn package(&self, unit: &PackageUnit) -> Result<Package, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut releases = Vec::new();
+        let mut buffers = Buffers::default();
+        match self.layout.releases(&self.store, unit) {
+            Ok(found) => {
+                for release in &found {
+                    match self.release(&unit.name, release, &mut buffers) {
+                        Ok(release) => releases.push(release),
+                        Err(found) => problems.extend(found),
+                    }
+                }
+            }
+            Err(found) => problems = found,
+        }
+        releases.sort_by(|a, b| a.checksums.release.cmp(&b.checksums.release));
+        problems.extend(collisions(releases.iter().map(|release| {
+            (release.checksums.release.as_str(), &release.directory)
+        })));
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let digests = (0..self.projections.len().max(1))
+            .map(|at| self.releases_digest(&unit.name, &releases, at))
+            .collect();
+        Ok(Package {
+            name: unit.name.clone(),
+            releases,
+            digests,
+        })
+    }
+
+    /// A package that is not there: the statement that it has no releases.
+    pub fn absent(&self, name: &PackageName) -> Package {
+        let digest = self.releases_digest(name, &[], 0);
+        Package {
+            name: name.clone(),
+            releases: Vec::new(),
+            digests: alloc::vec![digest; self.projections.len().max(1)],
+        }
+    }
+
+    /// Reads files and computes their digests; paths are relative to `base`.
+    ///
+    /// # Errors
+    /// A problem for each file that cannot be read.
+    pub fn repository(&self, paths: &[Path]) -> Result<(RepositoryFiles, Digest), Vec<Problem>> {
+        let mut buffer = Vec::new();
+        let mut problems = Vec::new();
+        let mut files = Vec::new();
+        for path in paths {
+            match self.file(path, path.clone(), &mut buffer) {
+                Ok(file) => files.push(file),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        files.sort();
+        let statement = RepositoryFiles { files };
+        let digest = encoding::digest(self.digests, Context::Repository, self.origin, &statement);
+        Ok((statement, digest))
+    }
+
+    /// The statement of a package's releases under one projection.
+    pub fn releases_statement(
+        &self,
+        name: &PackageName,
+        releases: &[Release],
+        projection: usize,
+    ) -> Releases {
+        Releases {
+            package: name.clone(),
+            releases: releases
+                .iter()
+                .filter_map(|release| {
+                    Some((
+                        release.checksums.release.clone(),
+                        *release.sources.get(projection)?,
+                    ))
+                })
+                .collect(),
+        }
+    }
+
+    fn releases_digest(
+        &self,
+        name: &PackageName,
+        releases: &[Release],
+        projection: usize,
+    ) -> Digest {
+        let statement = self.releases_statement(name, releases, projection);
+        encoding::digest(self.digests, Context::Releases, self.origin, &statement)
+    }
+
+    fn release(
+        &self,
+        package: &PackageName,
+        unit: &ReleaseUnit,
+        buffers: &mut Buffers,
+    ) -> Result<Release, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut files = Vec::with_capacity(unit.files.len());
+        let mut whole = Vec::new();
+        let mut sources: Vec<Vec<SourceFile>> = (0..self.projections.len().max(1))
+            .map(|_| Vec::new())
+            .collect();
+        let mut paths: Vec<&Path> = unit.files.iter().collect();
+        paths.sort();
+        problems.extend(collisions(paths.iter().map(|path| (path.as_str(), *path))));
+        for path in paths {
+            let Some(relative) = path.below(&unit.directory) else {
+                problems.push(Problem::new(
+                    Code::Unaccounted,
+                    path,
+                    "stands outside its release",
+                ));
+                continue;
+            };
+            let file = match self.file(path, relative, &mut buffers.bytes) {
+                Ok(file) => file,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            let projected = self.layout.is_projected(&file.path);
+            for (at, source) in sources.iter_mut().enumerate() {
+                let projection = self.projections.get(at).filter(|_| projected);
+                source.push(match projection {
+                    Some(projection) => match self.project(*projection, &file, buffers) {
+                        Ok(source) => source,
+                        Err(unreadable) => {
+                            whole.push((path.clone(), unreadable));
+                            SourceFile::Whole(file.clone())
+                        }
+                    },
+                    None => SourceFile::Whole(file.clone()),
+                });
+            }
+            files.push(file);
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let checksums = Checksums {
+            package: package.clone(),
+            release: unit.name.clone(),
+            files,
+        };
+        Ok(Release {
+            directory: unit.directory.clone(),
+            digest: encoding::digest(self.digests, Context::Checksums, self.origin, &checksums),
+            sources: sources
+                .iter()
+                .map(|source| encoding::digest(self.digests, Context::Source, self.origin, source))
+                .collect(),
+            checksums,
+            whole,
+        })
+    }
+
+    fn project(
+        &self,
+        projection: &dyn Projection,
+        file: &File,
+        buffers: &mut Buffers,
+    ) -> Result<SourceFile, Unreadable> {
+        buffers.source.clear();
+        projection.project(&buffers.bytes, &mut buffers.source)?;
+        let scheme = Scheme::parse(projection.name()).map_err(|error| Unreadable {
+            line: 1,
+            reason: error.to_string(),
+        })?;
+        Ok(SourceFile::Projected {
+            path: file.path.clone(),
+            projection: scheme,
+            digest: self.digests.sha256(&buffers.source),
+        })
+    }
+
+    fn file(&self, place: &Path, path: Path, buffer: &mut Vec<u8>) -> Result<File, Problem> {
+        self.store
+            .read(place, limits::DATA_FILE, buffer)
+            .map_err(|error| unreadable(place, &error))?;
+        Ok(File {
+            path,
+            size: buffer.len() as u64,
+            digest: self.digests.sha256(buffer),
+        })
+    }
+}
+
+#[derive(Default)]
+struct Buffers {
+    bytes: Vec<u8>,
+    source: Vec<u8>,
+}
+
+/// The problem of a store that could not give a file or directory.
+pub(crate) fn unreadable(place: &Path, error: &StoreError) -> Problem {
+    let code = match error {
+        StoreError::Special(_) => Code::SpecialFile,
+        StoreError::TooLarge(_) | StoreError::TooMany => Code::TooLarge,
+        StoreError::Missing | StoreError::Changed | StoreError::Io(_) => Code::Unreadable,
+    };
+    Problem::new(code, place, error)
+}
+
+/// A problem for each two names that are equal when case is ignored, or altogether.
+pub(crate) fn collisions<'n>(names: impl Iterator<Item = (&'n str, &'n Path)>) -> Vec<Problem> {
+    let mut folded: Vec<(String, &str, &Path)> = names
+        .map(|(name, place)| (name.to_ascii_lowercase(), name, place))
+        .collect();
+    folded.sort();
+    folded
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [a, b] if a.0 == b.0 => Some(if a.1 == b.1 {
+                Problem::new(
+                    Code::ShadowRelease,
+                    b.2,
+                    alloc::format!("{} stands also at {}", b.1, a.2),
+                )
+            } else {
+                Problem::new(
+                    Code::NameCollision,
+                    b.2,
+                    alloc::format!("{} and {} differ in case only", a.1, b.1),
+                )
+            }),
+            _ => None,
+        })
+        .collect()
+}

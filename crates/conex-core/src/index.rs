@@ -1,0 +1,183 @@
+//! The index: every vouch of every counting page, by subject (spec section 6).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::approval::Vote;
+use crate::digest::Digest;
+use crate::metadata::{Metadata, place};
+use crate::people::{Judged, Voter};
+use crate::problem::{Code, Problem};
+use crate::vouch::{Subject, Vouch};
+
+/// Vouches by subject. Borrowed from the metadata: nothing is copied.
+#[derive(Debug)]
+pub struct Index<'m> {
+    /// Sorted by subject.
+    entries: Vec<(&'m Vouch, usize)>,
+    /// Who stands behind the entries of each source: one page, or all pages that name a batch.
+    sources: Vec<Vec<Voter>>,
+}
+
+impl<'m> Index<'m> {
+    /// Collects the vouches of counting pages whose subject is wanted.
+    ///
+    /// `judged` says of each page of the metadata, in order, what it counts for.
+    pub(crate) fn new(
+        metadata: &'m Metadata,
+        judged: &[Judged],
+        wanted: impl Fn(&Subject) -> bool,
+    ) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let mut index = Self {
+            entries: Vec::new(),
+            sources: Vec::new(),
+        };
+        let mut voters_of: BTreeMap<Digest, Vec<Voter>> = BTreeMap::new();
+        for (stored, judged) in metadata.pages.iter().zip(judged) {
+            let Judged::Counts(voter) = judged else {
+                continue;
+            };
+            let body = stored.page.body();
+            index.push(body.vouches(), alloc::vec![*voter], &wanted);
+            for reference in body.batches() {
+                let Some(batch) = metadata.batches.get(&reference.digest()) else {
+                    let detail =
+                        format!("names the batch {}, which is not there", reference.digest());
+                    problems.push(Problem::new(Code::BatchMissing, &stored.place, detail));
+                    continue;
+                };
+                match batch.outside(reference) {
+                    None => voters_of
+                        .entry(reference.digest())
+                        .or_default()
+                        .push(*voter),
+                    Some(vouch) => {
+                        let detail = format!(
+                            "the batch {} speaks of {}, outside the range this page states",
+                            reference.digest(),
+                            vouch.subject.name()
+                        );
+                        problems.push(Problem::new(Code::BatchRange, &stored.place, detail));
+                    }
+                }
+            }
+        }
+        for (digest, voters) in voters_of {
+            if let Some(batch) = metadata.batches.get(&digest) {
+                index.push(batch.vouches(), voters, &wanted);
+            }
+        }
+        // Pages and batches are sorted themselves, so this merges runs.
+        index.entries.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
+        (index, problems)
+    }
+
+    /// A note for each batch that no counting page names.
+    pub(crate) fn unused(metadata: &Metadata, judged: &[Judged]) -> Vec<Problem> {
+        let used: BTreeSet<Digest> = metadata
+            .pages
+            .iter()
+            .zip(judged)
+            .filter(|(_, judged)| matches!(judged, Judged::Counts(_)))
+            .flat_map(|(stored, _)| {
+                stored
+                    .page
+                    .body()
+                    .batches()
+                    .iter()
+                    .map(crate::page::BatchRef::digest)
+            })
+            .collect();
+        metadata
+            .batches
+            .keys()
+            .filter(|digest| !used.contains(digest))
+            .map(|digest| {
+                Problem::new(
+                    Code::UnusedBatch,
+                    place::batch(*digest),
+                    "no counting page names it",
+                )
+            })
+            .collect()
+    }
+
+    fn push(
+        &mut self,
+        vouches: &'m [Vouch],
+        voters: Vec<Voter>,
+        wanted: &impl Fn(&Subject) -> bool,
+    ) {
+        let source = self.sources.len();
+        self.sources.push(voters);
+        self.entries.extend(
+            vouches
+                .iter()
+                .filter(|vouch| wanted(&vouch.subject))
+                .map(|vouch| (vouch, source)),
+        );
+    }
+
+    /// All that is said of a name.
+    pub fn named(&self, name: &str) -> Said<'_, 'm> {
+        let start = self
+            .entries
+            .partition_point(|(vouch, _)| vouch.subject.name() < name);
+        let rest = self.entries.get(start..).unwrap_or_default();
+        let length = rest.partition_point(|(vouch, _)| vouch.subject.name() <= name);
+        Said {
+            entries: rest.get(..length).unwrap_or_default(),
+            sources: &self.sources,
+        }
+    }
+
+    /// All there is.
+    pub fn all(&self) -> Said<'_, 'm> {
+        Said {
+            entries: &self.entries,
+            sources: &self.sources,
+        }
+    }
+}
+
+/// Vouches for one name, or a range of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'i, 'm> {
+    entries: &'i [(&'m Vouch, usize)],
+    sources: &'i [Vec<Voter>],
+}
+
+impl<'m> Said<'_, 'm> {
+    /// The votes on one subject.
+    pub fn of(&self, subject: &Subject) -> Vec<Vote> {
+        let start = self
+            .entries
+            .partition_point(|(vouch, _)| vouch.subject < *subject);
+        self.entries
+            .iter()
+            .skip(start)
+            .take_while(|(vouch, _)| vouch.subject == *subject)
+            .flat_map(|(vouch, source)| {
+                let voters = self
+                    .sources
+                    .get(*source)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
+                voters.iter().map(|voter| Vote {
+                    version: vouch.version,
+                    digest: vouch.digest,
+                    voter: *voter,
+                })
+            })
+            .collect()
+    }
+
+    /// The subjects spoken of, each once, sorted.
+    pub fn subjects(&self) -> impl Iterator<Item = &'m Subject> {
+        self.entries
+            .chunk_by(|a, b| a.0.subject == b.0.subject)
+            .filter_map(|group| group.first().map(|(vouch, _)| &vouch.subject))
+    }
+}

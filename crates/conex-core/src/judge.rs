@@ -1,0 +1,492 @@
+//! Judging statements one by one, against what people vouched for (spec section 8).
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
+use crate::content::{Package, Release, RepositoryFiles};
+use crate::crypto::Digests;
+use crate::digest::{Context, Digest};
+use crate::encoding;
+use crate::index::{Index, Said};
+use crate::metadata::{Metadata, place};
+use crate::name::PackageName;
+use crate::path::Path;
+use crate::people::{Owners, People};
+use crate::problem::{Code, Problem};
+use crate::statement::{Author, Authorisation, Root, Team};
+use crate::verify::Finding;
+use crate::version::Threshold;
+use crate::vouch::Subject;
+
+/// Who owns what: the approved authorisations.
+#[derive(Debug, Default)]
+pub(crate) struct Ownership<'m> {
+    owned: BTreeMap<&'m PackageName, Owned<'m>>,
+}
+
+#[derive(Debug)]
+struct Owned<'m> {
+    authorisation: &'m Authorisation,
+    /// The owners; none when the authorisation is not approved, so that only the quorum can.
+    owners: Option<(Owners, Threshold)>,
+}
+
+impl<'m> Ownership<'m> {
+    /// The packages with an authorisation.
+    pub(crate) fn packages(&self) -> impl Iterator<Item = &'m PackageName> {
+        self.owned.keys().copied()
+    }
+}
+
+/// Collects what is found of statements.
+pub(crate) struct Judge<'a, 'm, D> {
+    root: &'a Root,
+    index: &'a Index<'m>,
+    digests: &'a D,
+    ahead: bool,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) unsigned: Vec<(PackageName, Path)>,
+    pub(crate) releases: usize,
+}
+
+impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
+    pub(crate) fn new(root: &'a Root, index: &'a Index<'m>, digests: &'a D, ahead: bool) -> Self {
+        Self {
+            root,
+            index,
+            digests,
+            ahead,
+            problems: Vec::new(),
+            findings: Vec::new(),
+            unsigned: Vec::new(),
+            releases: 0,
+        }
+    }
+
+    /// Adds what another judge found.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.problems.extend(other.problems);
+        self.findings.extend(other.findings);
+        self.unsigned.extend(other.unsigned);
+        self.releases += other.releases;
+    }
+
+    /// The approved authors.
+    pub(crate) fn authors<'s>(
+        &mut self,
+        metadata: &'s Metadata,
+        people: &People,
+    ) -> Vec<&'s Author> {
+        let rule = self.quorum(Epoch::Only(0));
+        let approved = metadata.authors.iter().filter(|(id, author)| {
+            let digest =
+                encoding::digest(self.digests, Context::Author, &self.root.origin, *author);
+            self.stored(
+                Subject::Author((*id).clone()),
+                place::author(id),
+                digest,
+                &rule,
+                people,
+            )
+        });
+        approved.map(|(_, author)| author).collect()
+    }
+
+    /// The approved teams.
+    pub(crate) fn teams<'s>(&mut self, metadata: &'s Metadata, people: &People) -> Vec<&'s Team> {
+        let rule = self.quorum(Epoch::Only(0));
+        let approved = metadata.teams.iter().filter(|(id, team)| {
+            let digest = encoding::digest(self.digests, Context::Team, &self.root.origin, *team);
+            self.stored(
+                Subject::Team((*id).clone()),
+                place::team(id),
+                digest,
+                &rule,
+                people,
+            )
+        });
+        approved.map(|(_, team)| team).collect()
+    }
+
+    /// The authorisations, those approved with their owners.
+    pub(crate) fn authorisations<'s>(
+        &mut self,
+        metadata: &'s Metadata,
+        people: &People,
+    ) -> Ownership<'s> {
+        let mut ownership = Ownership::default();
+        for (package, authorisation) in &metadata.authorisations {
+            let rule = self.quorum(Epoch::Sets(authorisation.epoch));
+            let digest = encoding::digest(
+                self.digests,
+                Context::Authorisation,
+                &self.root.origin,
+                authorisation,
+            );
+            let place = place::authorisation(package);
+            let approved = self.stored(
+                Subject::Authorisation(package.clone()),
+                place.clone(),
+                digest,
+                &rule,
+                people,
+            );
+            let mut owned = Owned {
+                authorisation,
+                owners: None,
+            };
+            if approved {
+                let (owners, problems) = people.owners(authorisation);
+                if problems.is_empty() {
+                    let members = owners.people.len()
+                        + if owners.janitors {
+                            people.janitors().len()
+                        } else {
+                            0
+                        };
+                    if members < authorisation.threshold.people() {
+                        let detail = format!(
+                            "{} owners have to agree, and there are {members}",
+                            authorisation.threshold
+                        );
+                        self.problems
+                            .push(Problem::new(Code::OutOfReach, &place, detail));
+                    }
+                    owned.owners = Some((owners, authorisation.threshold));
+                }
+                self.problems.extend(problems);
+            }
+            ownership.owned.insert(package, owned);
+        }
+        ownership
+    }
+
+    /// People, teams and authorisations that are approved but not there.
+    pub(crate) fn absent_people(&mut self, metadata: &Metadata, people: &People) {
+        for subject in self.index.all().subjects() {
+            let (present, place, rule) = match subject {
+                Subject::Author(id) => (
+                    metadata.authors.contains_key(id),
+                    place::author(id),
+                    self.quorum(Epoch::Only(0)),
+                ),
+                Subject::Team(id) => (
+                    metadata.teams.contains_key(id),
+                    place::team(id),
+                    self.quorum(Epoch::Only(0)),
+                ),
+                Subject::Authorisation(package) => (
+                    metadata.authorisations.contains_key(package),
+                    place::authorisation(package),
+                    self.quorum(Epoch::Sets(0)),
+                ),
+                _ => continue,
+            };
+            let votes = self.index.named(subject.name()).of(subject);
+            if let Some(newest) = rule.approved(&votes).first().filter(|_| !present) {
+                let detail = format!("is absent, and approved {}", by(newest, people));
+                self.missing(subject, &place, &detail);
+            }
+        }
+    }
+
+    /// Something approved is not there; on a main line it may be an approval ahead of the merge.
+    fn missing(&mut self, subject: &Subject, place: &Path, detail: &str) {
+        let code = if self.ahead {
+            Code::Ahead
+        } else {
+            Code::Missing
+        };
+        self.problems
+            .push(Problem::new(code, place, detail).about(subject));
+    }
+
+    fn quorum(&self, epoch: Epoch) -> Rule {
+        Rule {
+            owners: None,
+            janitors: self.root.quorum,
+            epoch,
+        }
+    }
+
+    /// Judges a stored statement; true if its content is the greatest approved version.
+    fn stored(
+        &mut self,
+        subject: Subject,
+        place: Path,
+        digest: Digest,
+        rule: &Rule,
+        people: &People,
+    ) -> bool {
+        let votes = self.index.named(subject.name()).of(&subject);
+        self.statement(subject, place, &[digest], &votes, rule, people)
+    }
+
+    /// The repository files.
+    pub(crate) fn repository(
+        &mut self,
+        statement: &RepositoryFiles,
+        digest: Digest,
+        people: &People,
+    ) {
+        let votes = self
+            .index
+            .named(Subject::Repository.name())
+            .of(&Subject::Repository);
+        let rule = self.quorum(Epoch::Only(0));
+        if statement.files.is_empty() && rule.approved(&votes).is_empty() {
+            return;
+        }
+        let place = statement
+            .files
+            .first()
+            .map(|file| file.path.clone())
+            .unwrap_or_default();
+        if rule.approved(&votes).is_empty() && !self.root.complete {
+            // Nobody vouched for them yet, and that is nobody's fault before day zero.
+            let assessment = rule.assess(&votes, &[digest]);
+            self.findings.push(Finding {
+                subject: Subject::Repository,
+                place,
+                digest,
+                assessment,
+            });
+            return;
+        }
+        self.statement(Subject::Repository, place, &[digest], &votes, &rule, people);
+    }
+
+    /// A package, present or (without releases) absent.
+    pub(crate) fn package(
+        &mut self,
+        package: &Package,
+        place: &Path,
+        ownership: &Ownership<'_>,
+        people: &People,
+    ) {
+        self.releases += package.releases.len();
+        let owned = ownership.owned.get(&package.name);
+        let said = self.index.named(package.name.as_str());
+        let (releases_rule, checksums_rule) = self.content_rules(owned);
+        let subject = Subject::Releases(package.name.clone());
+        let votes = said.of(&subject);
+
+        if owned.is_some_and(|owned| owned.authorisation.retired && owned.owners.is_some()) {
+            if !package.releases.is_empty() {
+                let detail = "the package is retired, and still has releases";
+                self.problems
+                    .push(Problem::new(Code::Retired, place, detail).about(&subject));
+            }
+            return;
+        }
+        let newest = releases_rule.approved(&votes).into_iter().next();
+        if package.releases.is_empty() {
+            let gone = newest
+                .as_ref()
+                .is_none_or(|newest| package.digests.contains(&newest.digest));
+            if !gone && let Some(newest) = &newest {
+                let detail = format!("the package is absent, and approved {}", by(newest, people));
+                let place = Path::parse(package.name.as_str()).unwrap_or_default();
+                self.missing(&subject, &place, &detail);
+            }
+            return;
+        }
+        if owned.is_none() && newest.is_none() && !speaks_of_checksums(&said, &checksums_rule) {
+            self.unsigned.push((package.name.clone(), place.clone()));
+            self.unsigned_findings(package, place, &said, &releases_rule, &checksums_rule);
+            return;
+        }
+        self.statement(
+            subject,
+            place.clone(),
+            &package.digests,
+            &votes,
+            &releases_rule,
+            people,
+        );
+        for release in &package.releases {
+            let subject = checksums_of(package, release);
+            let votes = said.of(&subject);
+            let place = place_of(release);
+            self.statement(
+                subject,
+                place,
+                &[release.digest],
+                &votes,
+                &checksums_rule,
+                people,
+            );
+            self.problems
+                .extend(release.whole.iter().map(|(path, why)| {
+                    Problem::new(Code::WholeSource, path, &why.reason).at_line(Some(why.line))
+                }));
+        }
+    }
+
+    fn unsigned_findings(
+        &mut self,
+        package: &Package,
+        place: &Path,
+        said: &Said<'_, '_>,
+        releases_rule: &Rule,
+        checksums_rule: &Rule,
+    ) {
+        let mut push = |subject: Subject, place: Path, digests: &[Digest], rule: &Rule| {
+            let assessment = rule.assess(&said.of(&subject), digests);
+            if let Some(&digest) = digests.last() {
+                self.findings.push(Finding {
+                    subject,
+                    place,
+                    digest,
+                    assessment,
+                });
+            }
+        };
+        push(
+            Subject::Releases(package.name.clone()),
+            place.clone(),
+            &package.digests,
+            releases_rule,
+        );
+        for release in &package.releases {
+            push(
+                checksums_of(package, release),
+                place_of(release),
+                &[release.digest],
+                checksums_rule,
+            );
+        }
+    }
+
+    /// The rules for `releases` and `checksums` of a package.
+    fn content_rules(&self, owned: Option<&Owned<'_>>) -> (Rule, Rule) {
+        let root = self.root;
+        let rule = |owners, janitors, epoch| Rule {
+            owners,
+            janitors,
+            epoch: Epoch::Only(epoch),
+        };
+        match owned {
+            None => (
+                rule(None, root.unclaimed, 0),
+                rule(None, root.unclaimed.min(root.upkeep), 0),
+            ),
+            Some(owned) => {
+                let epoch = owned.authorisation.epoch;
+                // An authorisation that is not approved gives nobody anything: the quorum remains.
+                let upkeep = if owned.owners.is_some() {
+                    root.upkeep
+                } else {
+                    root.quorum
+                };
+                (
+                    rule(owned.owners.clone(), root.quorum, epoch),
+                    rule(owned.owners.clone(), upkeep, epoch),
+                )
+            }
+        }
+    }
+
+    /// Judges any statement by its votes; true if its content is the greatest approved version.
+    fn statement(
+        &mut self,
+        subject: Subject,
+        place: Path,
+        digests: &[Digest],
+        votes: &[Vote],
+        rule: &Rule,
+        people: &People,
+    ) -> bool {
+        let Some(&digest) = digests.last() else {
+            return false;
+        };
+        let assessment = rule.assess(votes, digests);
+        let last = |newest: &ApprovedVersion| by(newest, people);
+        let (code, detail) = match &assessment.standing {
+            Standing::Approved(_) => {
+                self.findings.push(Finding {
+                    subject,
+                    place,
+                    digest,
+                    assessment,
+                });
+                return true;
+            }
+            Standing::Behind { version, newest } => (
+                if self.ahead {
+                    Code::Ahead
+                } else {
+                    Code::Behind
+                },
+                format!(
+                    "this is version {version}, and a newer one was approved {}",
+                    last(newest)
+                ),
+            ),
+            Standing::Differs { newest } => (
+                Code::ContentDiffers,
+                format!("this is not the content last approved {}", last(newest)),
+            ),
+            Standing::Equivocal { version } => (
+                Code::Equivocation,
+                format!("version {version} is approved with two different contents"),
+            ),
+            Standing::Pending => (Code::NotApproved, "nothing of it is approved yet".into()),
+        };
+        let missing = rule.missing(&assessment.vouched, people);
+        self.problems.push(
+            Problem::new(code, &place, detail)
+                .about(&subject)
+                .mended_by(missing),
+        );
+        self.findings.push(Finding {
+            subject,
+            place,
+            digest,
+            assessment,
+        });
+        false
+    }
+}
+
+/// Whether any checksums of a package are approved, of whatever release.
+fn speaks_of_checksums(said: &Said<'_, '_>, rule: &Rule) -> bool {
+    said.subjects()
+        .filter(|subject| matches!(subject, Subject::Checksums(..)))
+        .any(|subject| !rule.approved(&said.of(subject)).is_empty())
+}
+
+fn checksums_of(package: &Package, release: &Release) -> Subject {
+    Subject::Checksums(package.name.clone(), release.checksums.release.clone())
+}
+
+/// The one file of a release, or its directory.
+fn place_of(release: &Release) -> Path {
+    match release.checksums.files.as_slice() {
+        [file] => release
+            .directory
+            .join(file.path.as_str())
+            .unwrap_or_else(|_| release.directory.clone()),
+        _ => release.directory.clone(),
+    }
+}
+
+/// `in version 0.3 by alice, bob`
+fn by(approved: &ApprovedVersion, people: &People) -> String {
+    use core::fmt::Write as _;
+    let mut text = format!("in version {} by ", approved.version);
+    for (at, person) in approved.by.iter().enumerate() {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "{}{}",
+            if at == 0 { "" } else { ", " },
+            people.id(*person)
+        );
+    }
+    text
+}

@@ -1,0 +1,87 @@
+//! What a tree looks like: where packages, releases and their files stand (spec section 8).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::name::{PackageName, ReleaseName};
+use crate::path::Path;
+use crate::problem::Problem;
+use crate::projection::Projection;
+use crate::statement::Scheme;
+use crate::store::{EntryKind, Store};
+
+/// What a top-level entry is to a layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Packages stand in it; [`Layout::packages`] reads it.
+    Packages,
+    /// A repository file: clients read it, a quorum approves it.
+    Repository,
+    /// Neither; it is accounted for by an ignore pattern or not at all.
+    Other,
+}
+
+/// The directories in which releases of one package stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageUnit {
+    /// The package.
+    pub name: PackageName,
+    /// Its directory, or the directories of its releases, in the order of their names.
+    pub directories: Vec<Path>,
+}
+
+/// The one place of a release, and every file there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseUnit {
+    /// The release.
+    pub name: ReleaseName,
+    /// Its directory.
+    pub directory: Path,
+    /// Every file below it, at least one.
+    pub files: Vec<Path>,
+}
+
+/// Finds packages and releases, and accounts for every path below the package tree.
+///
+/// An implementation reports what it cannot account for; it never passes over anything.
+pub trait Layout: Sync {
+    /// The layout's name in the root.
+    fn name(&self) -> &'static str;
+
+    /// What a top-level entry is. `ignored` says that an ignore pattern of the root matches it;
+    /// a package tree that the layout fixes cannot be ignored.
+    fn place(&self, name: &str, kind: EntryKind, ignored: bool) -> Place;
+
+    /// Finds the packages in a top-level entry that is [`Place::Packages`].
+    ///
+    /// Gives what it found, and a problem for everything else there.
+    fn packages(&self, store: &dyn Store, entry: &Path) -> (Vec<PackageUnit>, Vec<Problem>);
+
+    /// Finds the releases of a package with all their files.
+    ///
+    /// # Errors
+    /// Every path that is not accounted for, every release at a second place.
+    fn releases(
+        &self,
+        store: &dyn Store,
+        unit: &PackageUnit,
+    ) -> Result<Vec<ReleaseUnit>, Vec<Problem>>;
+
+    /// Whether projections apply to a file of a release; `file` is relative to the release.
+    fn is_projected(&self, file: &Path) -> bool;
+
+    /// The directory of a release, where tools put it; `None` when the names do not fit the layout.
+    fn directory(&self, package: &PackageName, release: &ReleaseName) -> Option<Path>;
+
+    /// Reads a release as people name it on a command line, such as `foo.1.0`.
+    fn parse_release(&self, text: &str) -> Option<(PackageName, ReleaseName)>;
+}
+
+/// The layouts and projections a program knows, by the names that roots use.
+pub trait Schemes: Sync {
+    /// The layout of a name.
+    fn layout(&self, name: &Scheme) -> Option<Box<dyn Layout>>;
+
+    /// The projection of a name.
+    fn projection(&self, name: &Scheme) -> Option<Box<dyn Projection>>;
+}

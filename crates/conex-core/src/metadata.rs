@@ -1,0 +1,455 @@
+//! The `conex/` directory: where statements, pages and batches are stored (spec section 5).
+//!
+//! This module turns bytes into parsed values and accounts for every path below `conex/`. Nothing
+//! it gives is approved yet.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use crate::content::unreadable;
+use crate::crypto::Digests;
+use crate::digest::Digest;
+use crate::limits;
+use crate::name::{Id, Origin, PackageName};
+use crate::page::{Batch, Page};
+use crate::path::Path;
+use crate::problem::{Code, Problem};
+use crate::spelling::Stored;
+use crate::statement::{Author, Authorisation, Root, RootNumber, RootSignature, Team};
+use crate::store::{Entry, EntryKind, Store, StoreError, Workers};
+
+/// The directory that holds all of it.
+pub const DIRECTORY: &str = "conex";
+
+/// The file that keeps git from touching line ends, and the only content it may have.
+pub const ATTRIBUTES: (&str, &str) = ("conex/.gitattributes", "* -text\n");
+
+/// Where things are stored.
+pub mod place {
+    use super::{Digest, Id, PackageName, Path, RootNumber};
+    use alloc::format;
+
+    fn path(text: &str) -> Path {
+        Path::parse(text).expect("names and digests are valid components of short paths")
+    }
+
+    /// `conex/root/<n>.toml`
+    pub fn root(number: RootNumber) -> Path {
+        path(&format!("conex/root/{number}.toml"))
+    }
+
+    /// `conex/root/<n>/<id>.toml`
+    pub fn root_signature(number: RootNumber, signer: &Id) -> Path {
+        path(&format!("conex/root/{number}/{signer}.toml"))
+    }
+
+    /// `conex/authors/<id>.toml`
+    pub fn author(id: &Id) -> Path {
+        path(&format!("conex/authors/{id}.toml"))
+    }
+
+    /// `conex/teams/<id>.toml`
+    pub fn team(id: &Id) -> Path {
+        path(&format!("conex/teams/{id}.toml"))
+    }
+
+    /// `conex/packages/<name>.toml`
+    pub fn authorisation(package: &PackageName) -> Path {
+        path(&format!("conex/packages/{package}.toml"))
+    }
+
+    /// `conex/index/<id>/<digest>.toml`
+    pub fn page(signer: &Id, digest: Digest) -> Path {
+        path(&format!("conex/index/{signer}/{digest}.toml"))
+    }
+
+    /// `conex/batches/<digest>.toml`
+    pub fn batch(digest: Digest) -> Path {
+        path(&format!("conex/batches/{digest}.toml"))
+    }
+}
+
+/// A root with its signatures, as parsed.
+#[derive(Debug, Clone)]
+pub struct StoredRoot {
+    /// The root.
+    pub root: Root,
+    /// What stands in `conex/root/<n>/`.
+    pub signatures: Vec<RootSignature>,
+}
+
+/// A page where it was found, with the digest that is its name.
+#[derive(Debug, Clone)]
+pub struct StoredPage {
+    /// The file.
+    pub place: Path,
+    /// Its digest, which is its name.
+    pub digest: Digest,
+    /// The page.
+    pub page: Page,
+}
+
+/// All of `conex/` but the roots, parsed.
+#[derive(Debug, Clone, Default)]
+pub struct Metadata {
+    /// Authors by id.
+    pub authors: BTreeMap<Id, Author>,
+    /// Teams by id.
+    pub teams: BTreeMap<Id, Team>,
+    /// Authorisations by package.
+    pub authorisations: BTreeMap<PackageName, Authorisation>,
+    /// Pages, sorted by place.
+    pub pages: Vec<StoredPage>,
+    /// Batches by digest.
+    pub batches: BTreeMap<Digest, Batch>,
+}
+
+/// Reads files below `conex/`, collecting problems.
+pub(crate) struct MetadataReader<'a, S: ?Sized, W> {
+    pub(crate) store: &'a S,
+    pub(crate) workers: &'a W,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
+    /// Reads the chain of roots, without judging it; the roots are sorted by number.
+    pub(crate) fn roots(&mut self) -> Vec<StoredRoot> {
+        let directory = below(&top(), "root");
+        let mut roots = BTreeMap::new();
+        let mut signed = Vec::new();
+        for entry in self.entries(&directory) {
+            let place = directory.join(&entry.name);
+            let number = match entry.kind {
+                EntryKind::File => entry.name.strip_suffix(".toml"),
+                _ => Some(entry.name.as_str()),
+            };
+            let (Ok(place), Some(number)) = (place, number.and_then(RootNumber::parse)) else {
+                self.unaccounted(&directory, &entry, "a root is stored as NUMBER.toml");
+                continue;
+            };
+            match entry.kind {
+                EntryKind::File => {
+                    if let Some(root) = self.root(&place, number) {
+                        roots.insert(number, root);
+                    }
+                }
+                EntryKind::Directory => signed.push((number, place)),
+                EntryKind::Special(kind) => self.problems.push(special(&place, kind)),
+            }
+        }
+        let mut signatures: BTreeMap<RootNumber, Vec<RootSignature>> = BTreeMap::new();
+        for (number, directory) in signed {
+            let found = self.files(
+                &directory,
+                limits::SIGNATURE_FILE,
+                |name, signature: &RootSignature| named(name, signature.signer.as_str()),
+            );
+            signatures.insert(
+                number,
+                found.into_iter().map(|(_, signature)| signature).collect(),
+            );
+        }
+        for number in signatures
+            .keys()
+            .filter(|number| !roots.contains_key(number))
+        {
+            let place = place::root(*number);
+            if !self
+                .problems
+                .iter()
+                .any(|problem| &*problem.place == place.as_str())
+            {
+                self.problems.push(Problem::new(
+                    Code::RootChain,
+                    place,
+                    "has signatures but is absent",
+                ));
+            }
+        }
+        roots
+            .into_iter()
+            .map(|(number, root)| StoredRoot {
+                root,
+                signatures: signatures.remove(&number).unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// Reads everything else.
+    pub(crate) fn rest(&mut self, origin: &Origin, digests: &impl Digests) -> Metadata {
+        let mut metadata = Metadata::default();
+        for entry in self.entries(&top()) {
+            let known = match (entry.name.as_str(), entry.kind) {
+                (
+                    "root" | "index" | "batches" | "authors" | "teams" | "packages",
+                    EntryKind::Directory,
+                ) => true,
+                (".gitattributes", EntryKind::File) => self.attributes(),
+                _ => false,
+            };
+            if !known {
+                self.unaccounted(&top(), &entry, "this is no part of the metadata");
+            }
+        }
+        metadata.authors = self.named_files("authors", |author: &Author| author.id.as_str());
+        metadata.teams = self.named_files("teams", |team: &Team| team.id.as_str());
+        metadata.authorisations =
+            self.named_files("packages", |auth: &Authorisation| auth.package.as_str());
+        let batches = self.files(
+            &below(&top(), "batches"),
+            limits::PAGE_FILE,
+            |name, batch: &Batch| named(name, &batch.digest(origin, digests).to_string()),
+        );
+        metadata.batches = batches
+            .into_iter()
+            .filter_map(|(path, batch)| {
+                Some((
+                    Digest::parse(path.file_name().strip_suffix(".toml")?).ok()?,
+                    batch,
+                ))
+            })
+            .collect();
+        metadata.pages = self.pages(origin, digests);
+        self.fold_names(&metadata);
+        metadata
+    }
+
+    fn root(&mut self, place: &Path, number: RootNumber) -> Option<Root> {
+        let mut buffer = Vec::new();
+        if let Err(error) = self.store.read(place, limits::ROOT_FILE, &mut buffer) {
+            self.problems.push(unreadable(place, &error));
+            return None;
+        }
+        match Root::from_bytes(&buffer) {
+            Ok(root) if root.number == number => Some(root),
+            Ok(_) => {
+                let detail = "holds another number than its name says";
+                self.problems
+                    .push(Problem::new(Code::Misnamed, place, detail));
+                None
+            }
+            Err(error) => {
+                let code = if is_newer(&buffer) {
+                    Code::Upgrade
+                } else {
+                    Code::Malformed
+                };
+                self.problems
+                    .push(Problem::new(code, place, &error.reason).at_line(error.line));
+                None
+            }
+        }
+    }
+
+    fn pages(&mut self, origin: &Origin, digests: &impl Digests) -> Vec<StoredPage> {
+        let directory = below(&top(), "index");
+        let mut pages = Vec::new();
+        for entry in self.entries(&directory) {
+            let (Ok(place), Ok(id), EntryKind::Directory) = (
+                directory.join(&entry.name),
+                Id::parse(&entry.name),
+                entry.kind,
+            ) else {
+                self.unaccounted(
+                    &directory,
+                    &entry,
+                    "the index has a directory for each person",
+                );
+                continue;
+            };
+            let count = self.entries(&place).len();
+            if count > limits::PAGES {
+                let detail = format!(
+                    "{count} pages, and {} are allowed; all of {id}'s count for nothing",
+                    limits::PAGES
+                );
+                self.problems
+                    .push(Problem::new(Code::PersonVoid, &place, detail));
+                continue;
+            }
+            let found = self.files(&place, limits::PAGE_FILE, |name, page: &Page| {
+                if page.body().signer() != &id {
+                    return Err(format!(
+                        "is signed by {}, not by {id}",
+                        page.body().signer()
+                    ));
+                }
+                named(name, &page.digest(origin, digests).to_string())
+            });
+            pages.extend(found.into_iter().filter_map(|(place, page)| {
+                let digest = Digest::parse(place.file_name().strip_suffix(".toml")?).ok()?;
+                Some(StoredPage {
+                    place,
+                    digest,
+                    page,
+                })
+            }));
+        }
+        pages
+    }
+
+    fn attributes(&mut self) -> bool {
+        let mut buffer = Vec::new();
+        let (path, content) = ATTRIBUTES;
+        let Ok(place) = Path::parse(path) else {
+            return false;
+        };
+        match self.store.read(&place, limits::SIGNATURE_FILE, &mut buffer) {
+            Ok(()) if buffer == content.as_bytes() => {}
+            Ok(()) => self.problems.push(Problem::new(
+                Code::Malformed,
+                &place,
+                format!("has to consist of the line {:?}", content.trim_end()),
+            )),
+            Err(error) => self.problems.push(unreadable(&place, &error)),
+        }
+        true
+    }
+
+    fn named_files<K, T>(
+        &mut self,
+        directory: &str,
+        name_of: impl Fn(&T) -> &str + Sync,
+    ) -> BTreeMap<K, T>
+    where
+        K: core::str::FromStr + Ord,
+        T: Stored + Send,
+    {
+        let directory = below(&top(), directory);
+        let found = self.files(&directory, limits::STATEMENT_FILE, |name, value: &T| {
+            named(name, name_of(value))
+        });
+        found
+            .into_iter()
+            .filter_map(|(_, value)| Some((name_of(&value).parse().ok()?, value)))
+            .collect()
+    }
+
+    /// Reads and parses every file of a directory, in parallel; `fits` says what is wrong with
+    /// a file of that name.
+    fn files<T: Stored + Send>(
+        &mut self,
+        directory: &Path,
+        limit: u64,
+        fits: impl Fn(&str, &T) -> Result<(), String> + Sync,
+    ) -> Vec<(Path, T)> {
+        let store = self.store;
+        let entries = self.entries(directory);
+        let results = self
+            .workers
+            .map(entries, |entry| -> Result<(Path, T), Problem> {
+                let shown = format!("{directory}/{}", entry.name);
+                let place = directory
+                    .join(&entry.name)
+                    .map_err(|error| Problem::new(Code::BadName, &shown, error))?;
+                match entry.kind {
+                    EntryKind::File if entry.name.strip_suffix(".toml").is_some() => {}
+                    EntryKind::Special(kind) => return Err(special(&place, kind)),
+                    _ => {
+                        return Err(Problem::new(
+                            Code::Unaccounted,
+                            &place,
+                            "only .toml files stand here",
+                        ));
+                    }
+                }
+                let mut buffer = Vec::new();
+                store
+                    .read(&place, limit, &mut buffer)
+                    .map_err(|error| unreadable(&place, &error))?;
+                let value = T::from_bytes(&buffer).map_err(|error| {
+                    Problem::new(Code::Malformed, &place, &error.reason).at_line(error.line)
+                })?;
+                fits(&entry.name, &value)
+                    .map_err(|detail| Problem::new(Code::Misnamed, &place, detail))?;
+                Ok((place, value))
+            });
+        let mut values = Vec::with_capacity(results.len());
+        for result in results {
+            match result {
+                Ok(value) => values.push(value),
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        values
+    }
+
+    /// The entries of a directory; none when it is absent.
+    fn entries(&mut self, directory: &Path) -> Vec<Entry> {
+        match self.store.list(directory) {
+            Ok(entries) => entries,
+            Err(StoreError::Missing) => Vec::new(),
+            Err(error) => {
+                self.problems.push(unreadable(directory, &error));
+                Vec::new()
+            }
+        }
+    }
+
+    fn unaccounted(&mut self, directory: &Path, entry: &Entry, detail: &str) {
+        let place = format!("{directory}/{}", entry.name);
+        self.problems.push(match entry.kind {
+            EntryKind::Special(kind) => {
+                Problem::new(Code::SpecialFile, place, format!("is a {kind}"))
+            }
+            _ => Problem::new(Code::Unaccounted, place, detail),
+        });
+    }
+
+    /// Ids are one namespace, and package names are compared without case.
+    fn fold_names(&mut self, metadata: &Metadata) {
+        for id in metadata
+            .teams
+            .keys()
+            .filter(|id| metadata.authors.contains_key(id))
+        {
+            let detail = format!("{id} is an author, and cannot be a team too");
+            self.problems
+                .push(Problem::new(Code::NameCollision, place::team(id), detail));
+        }
+        let places: Vec<(&PackageName, Path)> = metadata
+            .authorisations
+            .keys()
+            .map(|name| (name, place::authorisation(name)))
+            .collect();
+        self.problems.extend(crate::content::collisions(
+            places.iter().map(|(name, place)| (name.as_str(), place)),
+        ));
+    }
+}
+
+fn top() -> Path {
+    Path::parse(DIRECTORY).expect("`conex` is a path")
+}
+
+fn below(directory: &Path, name: &str) -> Path {
+    directory
+        .join(name)
+        .expect("the names of metadata directories are short words")
+}
+
+fn special(place: &Path, kind: &str) -> Problem {
+    Problem::new(Code::SpecialFile, place, format!("is a {kind}"))
+}
+
+fn named(file: &str, name: &str) -> Result<(), String> {
+    if file.strip_suffix(".toml") == Some(name) {
+        Ok(())
+    } else {
+        Err(format!("has to be named {name}.toml by what it holds"))
+    }
+}
+
+/// Whether a root that cannot be read says that it is of a newer format.
+fn is_newer(bytes: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: u64,
+    }
+    core::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| toml::from_str::<Format>(text).ok())
+        .is_some_and(|found| found.format > u64::from(crate::statement::FORMAT))
+}

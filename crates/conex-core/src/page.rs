@@ -1,0 +1,384 @@
+//! Pages and batches: how vouches are published (spec section 6).
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::{BadSignature, Crypto, Digests, Namespace, Signer};
+use crate::digest::{Context, Digest};
+use crate::encoding;
+use crate::key::{Fingerprint, PublicKey, Signature};
+use crate::limits;
+use crate::name::{Id, Origin};
+use crate::spelling::{ParseError, Printer, Stored};
+use crate::vouch::Vouch;
+
+/// Vouches in strict order: by subject, then version, no (subject, version) twice; at most
+/// [`limits::VOUCHES`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Vouches(Vec<Vouch>);
+
+/// Why vouches cannot stand together in one page or batch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VouchesError {
+    /// More than [`limits::VOUCHES`].
+    #[error("more than {} vouches", limits::VOUCHES)]
+    TooMany,
+    /// The same subject twice in the same version.
+    #[error("two vouches for the same version of {0}")]
+    Twice(String),
+    /// None at all, where there has to be one.
+    #[error("no vouch at all")]
+    None,
+}
+
+impl Vouches {
+    /// Sorts vouches.
+    ///
+    /// # Errors
+    /// [`VouchesError`] for too many, or two of the same subject and version.
+    pub fn new(mut vouches: Vec<Vouch>) -> Result<Self, VouchesError> {
+        if vouches.len() > limits::VOUCHES {
+            return Err(VouchesError::TooMany);
+        }
+        vouches.sort();
+        for pair in vouches.windows(2) {
+            if let [a, b] = pair
+                && a.subject == b.subject
+                && a.version == b.version
+            {
+                return Err(VouchesError::Twice(a.subject.to_string()));
+            }
+        }
+        Ok(Self(vouches))
+    }
+
+    /// The vouches, sorted.
+    pub fn as_slice(&self) -> &[Vouch] {
+        &self.0
+    }
+
+    fn from_texts(texts: &[String], text: &str) -> Result<Self, ParseError> {
+        if texts.len() > limits::VOUCHES {
+            return Err(ParseError::whole(VouchesError::TooMany));
+        }
+        let vouches = texts
+            .iter()
+            .map(|line| Vouch::parse(line).map_err(|error| ParseError::at(text, line, error)))
+            .collect::<Result<_, _>>()?;
+        Self::new(vouches).map_err(ParseError::whole)
+    }
+}
+
+/// The range of names a batch speaks of, with its digest: a line of a page.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct BatchRef {
+    first: Box<str>,
+    last: Box<str>,
+    digest: Digest,
+}
+
+impl BatchRef {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let (first, last, digest) = (words.next()?, words.next()?, words.next()?);
+        let name = |word: &str| {
+            !word.is_empty()
+                && word.len() <= limits::NAME
+                && word
+                    .bytes()
+                    .all(|byte| matches!(byte, b'!'..=b'~') && byte != b'"' && byte != b'\\')
+        };
+        if words.next().is_some() || !name(first) || !name(last) || first > last {
+            return None;
+        }
+        Some(Self {
+            first: first.into(),
+            last: last.into(),
+            digest: Digest::parse(digest).ok()?,
+        })
+    }
+
+    /// The digest of the batch.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The first and the last name of the range.
+    pub fn range(&self) -> (&str, &str) {
+        (&self.first, &self.last)
+    }
+
+    /// Whether the batch may speak of a name.
+    pub fn contains(&self, name: &str) -> bool {
+        *self.first <= *name && *name <= *self.last
+    }
+}
+
+impl fmt::Display for BatchRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.first, self.last, self.digest)
+    }
+}
+
+impl fmt::Debug for BatchRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Many vouches stored once, for pages to name by digest: `conex/batches/<digest>.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Batch {
+    vouches: Vouches,
+}
+
+impl Batch {
+    /// Makes a batch of at least one vouch.
+    ///
+    /// # Errors
+    /// [`VouchesError`].
+    pub fn new(vouches: Vec<Vouch>) -> Result<Self, VouchesError> {
+        if vouches.is_empty() {
+            return Err(VouchesError::None);
+        }
+        Ok(Self {
+            vouches: Vouches::new(vouches)?,
+        })
+    }
+
+    /// The vouches, sorted.
+    pub fn vouches(&self) -> &[Vouch] {
+        self.vouches.as_slice()
+    }
+
+    /// The digest by which pages name it.
+    pub fn digest(&self, origin: &Origin, digests: &impl Digests) -> Digest {
+        encoding::digest(digests, Context::Batch, origin, self)
+    }
+
+    /// The line by which pages name it.
+    pub fn reference(&self, origin: &Origin, digests: &impl Digests) -> BatchRef {
+        let name = |vouch: Option<&Vouch>| vouch.map_or("", |vouch| vouch.subject.name()).into();
+        BatchRef {
+            first: name(self.vouches().first()),
+            last: name(self.vouches().last()),
+            digest: self.digest(origin, digests),
+        }
+    }
+
+    /// The vouch outside a range, if there is one; it voids the batch.
+    pub fn outside(&self, range: &BatchRef) -> Option<&Vouch> {
+        self.vouches()
+            .iter()
+            .find(|vouch| !range.contains(vouch.subject.name()))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[doc(hidden)]
+#[expect(
+    missing_debug_implementations,
+    reason = "an intermediate form nobody keeps"
+)]
+pub struct RawBatch {
+    vouches: Vec<String>,
+}
+
+impl Stored for Batch {
+    type Raw = RawBatch;
+
+    fn from_raw(raw: RawBatch, text: &str) -> Result<Self, ParseError> {
+        let vouches = Vouches::from_texts(&raw.vouches, text)?;
+        if vouches.as_slice().is_empty() {
+            return Err(ParseError::whole(VouchesError::None));
+        }
+        Ok(Self { vouches })
+    }
+
+    fn to_text(&self) -> String {
+        let mut printer = Printer::with_capacity(self.vouches().len() * 128 + 16);
+        printer.texts("vouches", self.vouches(), Vouch::push_to);
+        printer.finish()
+    }
+}
+
+/// A page before it is signed: what one person vouches for at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PageBody {
+    signer: Id,
+    key: Fingerprint,
+    batches: Vec<BatchRef>,
+    vouches: Vouches,
+}
+
+impl PageBody {
+    /// Makes a page of at least one vouch or batch.
+    ///
+    /// # Errors
+    /// [`VouchesError`]; a batch named twice counts as [`VouchesError::Twice`].
+    pub fn new(
+        signer: Id,
+        key: Fingerprint,
+        mut batches: Vec<BatchRef>,
+        vouches: Vec<Vouch>,
+    ) -> Result<Self, VouchesError> {
+        if batches.is_empty() && vouches.is_empty() {
+            return Err(VouchesError::None);
+        }
+        if batches.len() > limits::BATCHES {
+            return Err(VouchesError::TooMany);
+        }
+        batches.sort();
+        for pair in batches.windows(2) {
+            if let [a, b] = pair
+                && a.digest == b.digest
+            {
+                return Err(VouchesError::Twice(a.to_string()));
+            }
+        }
+        Ok(Self {
+            signer,
+            key,
+            batches,
+            vouches: Vouches::new(vouches)?,
+        })
+    }
+
+    /// Who signs.
+    pub fn signer(&self) -> &Id {
+        &self.signer
+    }
+
+    /// With which key.
+    pub fn key(&self) -> Fingerprint {
+        self.key
+    }
+
+    /// The batches vouched for, sorted.
+    pub fn batches(&self) -> &[BatchRef] {
+        &self.batches
+    }
+
+    /// The single vouches, sorted.
+    pub fn vouches(&self) -> &[Vouch] {
+        self.vouches.as_slice()
+    }
+
+    /// The bytes that are signed: the canonical encoding of the origin and this page.
+    pub fn message(&self, origin: &Origin) -> Vec<u8> {
+        encoding::canonical(origin, self)
+    }
+
+    /// Signs the page.
+    ///
+    /// # Errors
+    /// Whatever keeps the signer from signing.
+    pub fn sign<S: Signer>(self, origin: &Origin, signer: &S) -> Result<Page, S::Error> {
+        let signature = signer.sign(Namespace::Page, &self.message(origin))?;
+        Ok(Page {
+            body: self,
+            signature,
+        })
+    }
+}
+
+/// A page as it is stored, its signature not yet checked: `conex/index/<signer>/<digest>.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page {
+    body: PageBody,
+    signature: Signature,
+}
+
+impl Page {
+    /// The signed part.
+    pub fn body(&self) -> &PageBody {
+        &self.body
+    }
+
+    /// The signature as stored.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// The digest that names the page, signature included.
+    pub fn digest(&self, origin: &Origin, digests: &impl Digests) -> Digest {
+        encoding::digest(digests, Context::Page, origin, self)
+    }
+
+    /// Verifies the signature with a key that is trusted to be the signer's.
+    ///
+    /// # Errors
+    /// [`BadSignature`].
+    pub fn verify(
+        &self,
+        origin: &Origin,
+        key: &PublicKey,
+        crypto: &impl Crypto,
+    ) -> Result<(), BadSignature> {
+        crypto.verify(
+            key,
+            Namespace::Page,
+            &self.body.message(origin),
+            &self.signature,
+        )
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[doc(hidden)]
+#[expect(
+    missing_debug_implementations,
+    reason = "an intermediate form nobody keeps"
+)]
+pub struct RawPage {
+    signer: String,
+    key: String,
+    #[serde(default)]
+    batches: Vec<String>,
+    #[serde(default)]
+    vouches: Vec<String>,
+    signature: String,
+}
+
+impl Stored for Page {
+    type Raw = RawPage;
+
+    fn from_raw(raw: RawPage, text: &str) -> Result<Self, ParseError> {
+        let signer =
+            Id::parse(&raw.signer).map_err(|error| ParseError::at(text, "signer", error))?;
+        let key =
+            Fingerprint::parse(&raw.key).map_err(|error| ParseError::at(text, "key", error))?;
+        let batches = raw
+            .batches
+            .iter()
+            .map(|line| {
+                BatchRef::parse(line).ok_or_else(|| {
+                    ParseError::at(text, line, "a batch is written `FIRST LAST DIGEST`")
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let vouches = Vouches::from_texts(&raw.vouches, text)?;
+        let signature = Signature::parse(&raw.signature)
+            .map_err(|error| ParseError::at(text, "signature", error))?;
+        let body = PageBody::new(signer, key, batches, vouches.0).map_err(ParseError::whole)?;
+        Ok(Self { body, signature })
+    }
+
+    fn to_text(&self) -> String {
+        let mut printer = Printer::with_capacity(self.body.vouches().len() * 128 + 2_048);
+        printer.text("signer", &self.body.signer);
+        printer.text("key", self.body.key);
+        printer.list("batches", &self.body.batches);
+        printer.texts("vouches", self.body.vouches(), Vouch::push_to);
+        printer.block("signature", &self.signature.armour());
+        printer.finish()
+    }
+}

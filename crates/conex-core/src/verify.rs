@@ -1,0 +1,559 @@
+//! Verifying a whole state (spec section 8).
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::approval::Assessment;
+use crate::chain::{self, Head, Trust};
+use crate::content::{Reader, collisions, unreadable};
+use crate::crypto::Crypto;
+use crate::digest::Digest;
+use crate::index::Index;
+use crate::judge::{Judge, Ownership};
+use crate::layout::{Layout, PackageUnit, Place, Schemes};
+use crate::limits;
+use crate::metadata::{self, Metadata, MetadataReader, StoredRoot, place};
+use crate::name::PackageName;
+use crate::path::Path;
+use crate::people::{Judged, People};
+use crate::problem::{Code, Problem};
+use crate::projection::Projection;
+use crate::statement::{Root, Scheme};
+use crate::store::{Entry, EntryKind, Store, StoreError, Workers};
+use crate::vouch::Subject;
+
+/// How strict a client is about what nobody approved yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Report everything, refuse nothing, record nothing.
+    Observe,
+    /// Refuse what is wrong; count packages that nobody vouched for.
+    #[default]
+    Warn,
+    /// Refuse packages that nobody vouched for, too.
+    Enforce,
+}
+
+/// What is verified, with which means, against which trust.
+#[derive(Clone, Copy)]
+#[expect(
+    missing_debug_implementations,
+    reason = "holds borrowed capabilities, not data"
+)]
+pub struct Verification<'a, S: ?Sized, C, W> {
+    /// The tree.
+    pub store: &'a S,
+    /// The layouts and projections known.
+    pub schemes: &'a dyn Schemes,
+    /// The algorithms.
+    pub crypto: &'a C,
+    /// Who does the work.
+    pub workers: &'a W,
+    /// Where trust starts.
+    pub trust: &'a Trust,
+    /// How strict to be.
+    pub mode: Mode,
+    /// Whether approvals may run ahead of the content, as on a main line where things are
+    /// approved before they are merged; never on a tree that clients follow.
+    pub ahead: bool,
+}
+
+/// One statement, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub subject: Subject,
+    /// Where its content stands.
+    pub place: Path,
+    /// The digest of the content, to vouch for.
+    pub digest: Digest,
+    /// What the votes say.
+    pub assessment: Assessment,
+}
+
+/// How much was looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packages in the tree.
+    pub packages: usize,
+    /// Of them, those nobody vouched for.
+    pub unsigned: usize,
+    /// Releases in the tree.
+    pub releases: usize,
+    /// Statements whose content is approved.
+    pub approved: usize,
+    /// Pages that count.
+    pub pages: usize,
+}
+
+/// A state in which everything is as it has to be. Only [`Verification::run`] makes one.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    head: Head,
+}
+
+impl Verified {
+    /// The newest root.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// All that a verification found.
+#[derive(Debug)]
+pub struct Report {
+    /// How strict it was.
+    pub mode: Mode,
+    /// The newest valid root, if trust starts anywhere.
+    pub head: Option<Head>,
+    /// What is wrong, in a stable order.
+    pub problems: Vec<Problem>,
+    /// What is worth knowing, in a stable order.
+    pub notes: Vec<Problem>,
+    /// Packages that nobody vouched for, sorted.
+    pub unsigned: Vec<PackageName>,
+    /// Every statement, sorted by subject.
+    pub findings: Vec<Finding>,
+    /// Totals.
+    pub counts: Counts,
+    /// The roots as stored.
+    pub roots: Vec<StoredRoot>,
+    /// Everything else of `conex/` as stored; empty without a head.
+    pub metadata: Metadata,
+    /// Who is who; none without a head.
+    pub people: Option<People>,
+    verified: Option<Verified>,
+}
+
+impl Report {
+    /// The proof that the state is verified; `None` when anything is wrong, and always in
+    /// [`Mode::Observe`].
+    pub fn verified(&self) -> Option<&Verified> {
+        self.verified.as_ref()
+    }
+
+    /// The problems with a code.
+    pub fn with_code(&self, code: Code) -> impl Iterator<Item = &Problem> {
+        self.problems
+            .iter()
+            .chain(&self.notes)
+            .filter(move |problem| problem.code == code)
+    }
+}
+
+/// The layout and projections a root names.
+struct Known {
+    layout: Box<dyn Layout>,
+    projections: Vec<Box<dyn Projection>>,
+}
+
+impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
+    /// Verifies everything there is.
+    pub fn run(&self) -> Report {
+        let mut reader = MetadataReader {
+            store: self.store,
+            workers: self.workers,
+            problems: Vec::new(),
+        };
+        let roots = reader.roots();
+        let (head, chain_problems) = chain::follow(&roots, self.trust, self.crypto);
+        // Where a root could not be read, that is the reason, and there is no need for a second.
+        if head.is_some() || reader.problems.is_empty() {
+            reader.problems.extend(chain_problems);
+        }
+        let mut report = Report {
+            mode: self.mode,
+            head: None,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            unsigned: Vec::new(),
+            findings: Vec::new(),
+            counts: Counts::default(),
+            roots,
+            metadata: Metadata::default(),
+            people: None,
+            verified: None,
+        };
+        let Some(head) = head else {
+            return self.close(report, reader.problems);
+        };
+        let known = match self.known(head.root()) {
+            Ok(known) => known,
+            Err(problem) => {
+                reader.problems.push(problem);
+                return self.close(report, reader.problems);
+            }
+        };
+        report.metadata = reader.rest(&head.root().origin, self.crypto);
+        let problems = core::mem::take(&mut reader.problems);
+        report.head = Some(head.clone());
+        self.judge_all(report, problems, &head, &known)
+    }
+
+    fn known(&self, root: &Root) -> Result<Known, Problem> {
+        let upgrade = |what: &str, name: &Scheme| {
+            Problem::new(
+                Code::Upgrade,
+                place::root(root.number),
+                format!("the {what} {name} is not known"),
+            )
+        };
+        let layout = self
+            .schemes
+            .layout(&root.layout)
+            .ok_or_else(|| upgrade("layout", &root.layout))?;
+        let projections = root
+            .projections
+            .iter()
+            .map(|name| {
+                self.schemes
+                    .projection(name)
+                    .ok_or_else(|| upgrade("projection", name))
+            })
+            .collect::<Result<_, _>>()?;
+        if root.checkpoints.required {
+            let detail = "the root demands a checkpoint";
+            return Err(Problem::new(
+                Code::CheckpointNeeded,
+                place::root(root.number),
+                detail,
+            ));
+        }
+        Ok(Known {
+            layout,
+            projections,
+        })
+    }
+
+    fn judge_all(
+        &self,
+        mut report: Report,
+        mut problems: Vec<Problem>,
+        head: &Head,
+        known: &Known,
+    ) -> Report {
+        let root = head.root();
+        problems.extend(margins(root));
+        let projections: Vec<&dyn Projection> =
+            known.projections.iter().map(|known| &**known).collect();
+        let content = Reader {
+            store: self.store,
+            digests: self.crypto,
+            origin: &root.origin,
+            layout: &*known.layout,
+            projections: &projections,
+        };
+
+        // People: the janitors' pages decide who else there is.
+        let metadata = core::mem::take(&mut report.metadata);
+        let mut people = People::of_root(head, self.crypto);
+        let pages = &metadata.pages;
+        let mut judged: Vec<Judged> = self.workers.map(pages.iter().collect(), |page| {
+            people.judge(page, self.crypto)
+        });
+        let (index, _) = Index::new(&metadata, &judged, |subject| {
+            subject.kind().is_about_people()
+        });
+        let mut judge = Judge::new(root, &index, self.crypto, self.ahead);
+        let authors = judge.authors(&metadata, &people);
+        judge
+            .problems
+            .extend(people.add_authors(&authors, self.crypto));
+        let teams = judge.teams(&metadata, &people);
+        judge.problems.extend(people.add_teams(&teams));
+        let authorisations = judge.authorisations(&metadata, &people);
+        judge.absent_people(&metadata, &people);
+        problems.extend(core::mem::take(&mut judge.problems));
+        report.findings = core::mem::take(&mut judge.findings);
+
+        // Content: everybody's pages.
+        let again: Vec<usize> = (0..judged.len())
+            .filter(|&at| matches!(judged.get(at), Some(Judged::Inert(_))))
+            .collect();
+        let rejudged = self.workers.map(again, |at| {
+            (
+                at,
+                pages
+                    .get(at)
+                    .map_or(Judged::Bad, |page| people.judge(page, self.crypto)),
+            )
+        });
+        for (at, result) in rejudged {
+            if let Some(slot) = judged.get_mut(at) {
+                *slot = result;
+            }
+        }
+        for (stored, judged) in pages.iter().zip(&judged) {
+            match judged {
+                Judged::Counts(_) => report.counts.pages += 1,
+                Judged::Inert(why) => {
+                    problems.push(Problem::new(Code::InertPage, &stored.place, why));
+                }
+                Judged::Bad => {
+                    let detail = format!(
+                        "the signature is not one of {} with that key",
+                        stored.page.body().signer()
+                    );
+                    problems.push(Problem::new(Code::BadSignature, &stored.place, detail));
+                }
+            }
+        }
+        let (index, found) = Index::new(&metadata, &judged, |_| true);
+        problems.extend(found);
+        problems.extend(Index::unused(&metadata, &judged));
+        self.judge_content(
+            &mut report,
+            &mut problems,
+            &content,
+            &index,
+            &authorisations,
+            &people,
+        );
+        report.people = Some(people);
+        drop(index);
+        report.metadata = metadata;
+        self.close(report, problems)
+    }
+
+    fn judge_content(
+        &self,
+        report: &mut Report,
+        problems: &mut Vec<Problem>,
+        content: &Reader<'_, S, C>,
+        index: &Index<'_>,
+        authorisations: &Ownership<'_>,
+        people: &People,
+    ) {
+        let Some(head) = &report.head else { return };
+        let root = head.root();
+        let tree = self.survey(content.layout, root);
+        problems.extend(tree.problems);
+        report.counts.packages = tree.packages.len();
+        if tree.packages.is_empty() {
+            problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
+        }
+
+        let mut judge = Judge::new(root, index, self.crypto, self.ahead);
+        match content.repository(&tree.repository) {
+            Ok((statement, digest)) => judge.repository(&statement, digest, people),
+            Err(found) => problems.extend(found),
+        }
+        let present: BTreeSet<&str> = tree
+            .packages
+            .iter()
+            .map(|unit| unit.name.as_str())
+            .collect();
+        let absent: BTreeSet<&PackageName> = index
+            .all()
+            .subjects()
+            .filter_map(Subject::package)
+            .chain(authorisations.packages())
+            .filter(|name| !present.contains(name.as_str()))
+            .collect();
+        for name in absent {
+            judge.package(&content.absent(name), &Path::top(), authorisations, people);
+        }
+        let (crypto, ahead) = (self.crypto, self.ahead);
+        let judged = self.workers.map(tree.packages, |unit| {
+            let mut judge = Judge::new(root, index, crypto, ahead);
+            match content.package(&unit) {
+                Ok(package) => {
+                    let place = unit.directories.first().cloned().unwrap_or_default();
+                    judge.package(&package, &place, authorisations, people);
+                }
+                Err(found) => judge.problems = found,
+            }
+            judge
+        });
+        for part in judged {
+            judge.merge(part);
+        }
+        problems.append(&mut judge.problems);
+        report.findings.append(&mut judge.findings);
+        report.counts.releases = judge.releases;
+        report.counts.unsigned = judge.unsigned.len();
+        if root.complete || self.mode == Mode::Enforce {
+            problems.extend(judge.unsigned.iter().map(|(name, place)| {
+                let subject = Subject::Releases(name.clone());
+                Problem::new(Code::Unsigned, place, "nobody vouched for this package yet")
+                    .about(&subject)
+            }));
+        }
+        report.unsigned = judge.unsigned.into_iter().map(|(name, _)| name).collect();
+        report.unsigned.sort();
+    }
+
+    fn close(&self, mut report: Report, mut problems: Vec<Problem>) -> Report {
+        problems.sort();
+        problems.dedup();
+        if self.ahead && report.head.is_some() {
+            // A root that waits for signatures is an approval ahead like any other.
+            let behind = report
+                .head
+                .as_ref()
+                .map_or(0, |head| head.root().number.as_u32()) as usize;
+            let proposed = report
+                .roots
+                .get(behind)
+                .map(|stored| place::root(stored.root.number));
+            if let Some(proposed) = proposed {
+                for problem in &mut problems {
+                    if problem.code == Code::RootUnsigned && &*problem.place == proposed.as_str() {
+                        problem.code = Code::Ahead;
+                    }
+                }
+            }
+        }
+        (report.notes, report.problems) = problems
+            .into_iter()
+            .partition(|problem| problem.code.is_note());
+        report.findings.sort_by(|a, b| a.subject.cmp(&b.subject));
+        report.counts.approved = report
+            .findings
+            .iter()
+            .filter(|finding| {
+                matches!(
+                    finding.assessment.standing,
+                    crate::approval::Standing::Approved(_)
+                )
+            })
+            .count();
+        if report.problems.is_empty() && self.mode != Mode::Observe {
+            report.verified = report.head.clone().map(|head| Verified { head });
+        }
+        report
+    }
+
+    /// Accounts for every top-level entry.
+    fn survey(&self, layout: &dyn Layout, root: &Root) -> Survey {
+        let mut survey = Survey::default();
+        let entries = match self.store.list(&Path::top()) {
+            Ok(entries) => entries,
+            Err(error) => {
+                survey.problems.push(unreadable(&Path::top(), &error));
+                return survey;
+            }
+        };
+        for entry in entries {
+            if entry.name == metadata::DIRECTORY && entry.kind == EntryKind::Directory {
+                continue;
+            }
+            let place = match Path::top().join(&entry.name) {
+                Ok(place) => place,
+                Err(error) => {
+                    survey
+                        .problems
+                        .push(Problem::new(Code::BadName, &entry.name, error));
+                    continue;
+                }
+            };
+            let ignored = match entry.kind {
+                EntryKind::Directory => root.ignore.iter().any(|pattern| pattern.covers(&place)),
+                _ => root.ignore.iter().any(|pattern| pattern.matches(&place)),
+            };
+            match (layout.place(&entry.name, entry.kind, ignored), entry.kind) {
+                (_, EntryKind::Special(kind)) => {
+                    survey.problems.push(Problem::new(
+                        Code::SpecialFile,
+                        &place,
+                        format!("is a {kind}"),
+                    ));
+                }
+                (Place::Packages, _) => {
+                    let (packages, problems) = layout.packages(&self.store, &place);
+                    survey.packages.extend(packages);
+                    survey.problems.extend(problems);
+                }
+                (Place::Repository, _) => survey.repository.push(place),
+                (Place::Other, _) if ignored => {}
+                (Place::Other, _) => self.ignored(&entry, &place, root, 0, &mut survey.problems),
+            }
+        }
+        survey.packages.sort_by(|a, b| a.name.cmp(&b.name));
+        survey.problems.extend(collisions(
+            survey
+                .packages
+                .iter()
+                .filter_map(|unit| Some((unit.name.as_str(), unit.directories.first()?))),
+        ));
+        survey
+    }
+
+    /// Reports what no pattern matches.
+    fn ignored(
+        &self,
+        entry: &Entry,
+        place: &Path,
+        root: &Root,
+        depth: usize,
+        problems: &mut Vec<Problem>,
+    ) {
+        if root
+            .ignore
+            .iter()
+            .any(|pattern| pattern.matches(place) || pattern.covers(place))
+        {
+            return;
+        }
+        let below = match entry.kind {
+            EntryKind::Special(kind) => {
+                problems.push(Problem::new(
+                    Code::SpecialFile,
+                    place,
+                    format!("is a {kind}"),
+                ));
+                return;
+            }
+            EntryKind::File => {
+                problems.push(Problem::new(
+                    Code::Unaccounted,
+                    place,
+                    "nothing accounts for this file",
+                ));
+                return;
+            }
+            EntryKind::Directory if depth >= limits::DEPTH => Err(StoreError::TooMany),
+            EntryKind::Directory => self.store.list(place),
+        };
+        match below {
+            Ok(entries) => {
+                for entry in entries {
+                    match place.join(&entry.name) {
+                        Ok(place) => self.ignored(&entry, &place, root, depth + 1, problems),
+                        Err(error) => {
+                            let shown = format!("{place}/{}", entry.name);
+                            problems.push(Problem::new(Code::BadName, shown, error));
+                        }
+                    }
+                }
+            }
+            Err(error) => problems.push(unreadable(place, &error)),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Survey {
+    packages: Vec<PackageUnit>,
+    repository: Vec<Path>,
+    problems: Vec<Problem>,
+}
+
+/// Notes on settings that leave no room.
+fn margins(root: &Root) -> Vec<Problem> {
+    let (quorum, janitors) = (root.quorum.people(), root.janitors.len());
+    let mut notes = Vec::new();
+    let mut note =
+        |detail: &str| notes.push(Problem::new(Code::Margin, place::root(root.number), detail));
+    if quorum == janitors {
+        note("the quorum is the number of janitors: one lost key stops everything");
+    }
+    if quorum * 2 <= janitors {
+        note(
+            "twice the quorum is not more than the number of janitors: two quorums can contradict each other",
+        );
+    }
+    notes
+}
