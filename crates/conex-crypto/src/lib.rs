@@ -1,1 +1,59 @@
-//! Placeholder.
+//! The algorithms of conex: what implements the traits of [`conex_core::crypto`].
+//!
+//! Bytes in, bytes out: no file, terminal or environment is touched here. The one thing asked of
+//! the operating system is randomness, for new keys. Everything here follows `docs/spec.md`,
+//! section 5.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod digests;
+pub mod keyfile;
+mod keylist;
+mod scheme;
+mod sshsig;
+mod wire;
+
+use conex_core::crypto::{BadKey, BadSignature, Digests, Namespace, Signatures};
+use conex_core::digest::{Context, Digest, FileDigest};
+use conex_core::key::{PublicKey, Signature};
+
+pub use keyfile::{KeyFile, KeyFileError, SecretKey};
+pub use keylist::{KeyListError, public_keys};
+
+use scheme::Scheme;
+
+/// The algorithms of format 1: SHA-256, BLAKE3, and SSHSIG with Ed25519 (spec section 5).
+///
+/// Holds nothing, so it costs nothing to make or copy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StandardCrypto;
+
+impl Digests for StandardCrypto {
+    fn sha256(&self, bytes: &[u8]) -> FileDigest {
+        digests::sha256(bytes)
+    }
+
+    fn blake3(&self, context: Context, bytes: &[u8]) -> Digest {
+        digests::blake3(context, bytes)
+    }
+}
+
+impl Signatures for StandardCrypto {
+    fn accept(&self, key: &PublicKey) -> Result<(), BadKey> {
+        Scheme::of(key).map(|_| ())
+    }
+
+    fn verify(
+        &self,
+        key: &PublicKey,
+        namespace: Namespace,
+        message: &[u8],
+        signature: &Signature,
+    ) -> Result<(), BadSignature> {
+        sshsig::verify(key, namespace, message, signature)
+    }
+}
