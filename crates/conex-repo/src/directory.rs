@@ -1,0 +1,256 @@
+//! A tree in a directory of the file system.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::Read as _;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::{Path as SystemPath, PathBuf};
+
+use conex_core::limits;
+use conex_core::path::Path;
+use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
+use rustix::io::Errno;
+
+/// A directory, opened once; everything is resolved beneath it and no link is ever followed.
+///
+/// A path of a thousand components or a directory that is moved away while it is read cannot lead
+/// outside: the kernel resolves each path beneath the opened directory (`openat2` with
+/// `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`); where it cannot, the path is walked one component
+/// at a time.
+#[derive(Debug)]
+pub struct DirectoryStore {
+    top: OwnedFd,
+    root: PathBuf,
+    beneath: bool,
+}
+
+impl DirectoryStore {
+    /// Opens a directory.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is not there, or is not a directory.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let root = root.into();
+        // The path to the tree is the user's own and may lead through links.
+        let top = rustix::fs::open(&root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| store_error(errno, "directory"))?;
+        let probe = rustix::fs::openat2(&top, c".", directory_flags(), Mode::empty(), resolve());
+        Ok(Self { top, root, beneath: probe.is_ok() })
+    }
+
+    /// Where the tree is, as it was given.
+    pub fn root(&self) -> &SystemPath {
+        &self.root
+    }
+
+    fn open_beneath(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if path.as_str().is_empty() {
+            return rustix::fs::openat(&self.top, c".", flags, Mode::empty());
+        }
+        if self.beneath {
+            // The kernel asks to try again when something on the way was renamed meanwhile.
+            for _ in 0..16 {
+                match rustix::fs::openat2(&self.top, path.as_str(), flags, Mode::empty(), resolve()) {
+                    Err(Errno::AGAIN) => {}
+                    result => return result,
+                }
+            }
+            return Err(Errno::AGAIN);
+        }
+        let mut components = path.components();
+        let last = components.next_back().unwrap_or(".");
+        let mut at: Option<OwnedFd> = None;
+        for component in components {
+            let parent = at.as_ref().unwrap_or(&self.top);
+            at = Some(rustix::fs::openat(parent, component, directory_flags(), Mode::empty())?);
+        }
+        rustix::fs::openat(at.as_ref().unwrap_or(&self.top), last, flags, Mode::empty())
+    }
+
+    fn kind_at(directory: &OwnedFd, name: &CStr) -> Result<EntryKind, Errno> {
+        let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(kind(FileType::from_raw_mode(stat.st_mode)))
+    }
+}
+
+fn resolve() -> ResolveFlags {
+    ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
+}
+
+fn directory_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
+}
+
+fn kind(found: FileType) -> EntryKind {
+    match found {
+        FileType::RegularFile => EntryKind::File,
+        FileType::Directory => EntryKind::Directory,
+        FileType::Symlink => EntryKind::Special("symbolic link"),
+        FileType::Fifo => EntryKind::Special("named pipe"),
+        FileType::Socket => EntryKind::Special("socket"),
+        FileType::BlockDevice | FileType::CharacterDevice => EntryKind::Special("device"),
+        FileType::Unknown => EntryKind::Special("file of unknown type"),
+    }
+}
+
+fn store_error(errno: Errno, expected: &'static str) -> StoreError {
+    match errno {
+        Errno::NOENT => StoreError::Missing,
+        Errno::LOOP | Errno::MLINK => StoreError::Special("symbolic link"),
+        Errno::NOTDIR if expected == "directory" => StoreError::Special("file"),
+        // A socket cannot be opened at all, a pipe without a writer only so.
+        Errno::NXIO => StoreError::Special("socket or pipe"),
+        other => StoreError::Io(std::io::Error::from(other).to_string()),
+    }
+}
+
+/// Bytes of a listing fetched at once: some hundred entries.
+const LISTING: usize = 32 << 10;
+
+impl Store for DirectoryStore {
+    fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
+        let opened = self.open_beneath(directory, directory_flags()).map_err(|errno| store_error(errno, "directory"))?;
+        let mut buffer = [MaybeUninit::uninit(); LISTING];
+        let mut reader = RawDir::new(&opened, &mut buffer);
+        let mut entries = Vec::new();
+        while let Some(found) = reader.next() {
+            let found = found.map_err(|errno| store_error(errno, "directory"))?;
+            let name = found.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") || (directory.as_str().is_empty() && name == c".git") {
+                continue;
+            }
+            if entries.len() >= limits::ENTRIES {
+                return Err(StoreError::TooMany);
+            }
+            let kind = match found.file_type() {
+                FileType::Unknown => {
+                    Self::kind_at(&opened, name).map_err(|errno| store_error(errno, "directory"))?
+                }
+                known => kind(known),
+            };
+            entries.push(Entry { name: text(name), kind });
+        }
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        // Without NONBLOCK, opening a named pipe waits for ever.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = self.open_beneath(file, flags).map_err(|errno| store_error(errno, "file"))?;
+        let stat = rustix::fs::fstat(&opened).map_err(|errno| store_error(errno, "file"))?;
+        match kind(FileType::from_raw_mode(stat.st_mode)) {
+            EntryKind::File => {}
+            EntryKind::Directory => return Err(StoreError::Special("directory")),
+            EntryKind::Special(kind) => return Err(StoreError::Special(kind)),
+        }
+        if stat.st_nlink > 1 {
+            // Somebody can change it under another name, also from outside the tree.
+            return Err(StoreError::Special("file with a second hard link"));
+        }
+        let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+        if size > limit {
+            return Err(StoreError::TooLarge(limit));
+        }
+        buffer.clear();
+        let expected = usize::try_from(size).map_err(|_| StoreError::TooLarge(limit))?;
+        buffer.reserve(expected + 1);
+        // One byte more than expected tells a file that grew from one that did not.
+        File::from(opened)
+            .take(size + 1)
+            .read_to_end(buffer)
+            .map_err(|error| StoreError::Io(error.to_string()))?;
+        if buffer.len() == expected { Ok(()) } else { Err(StoreError::Changed) }
+    }
+}
+
+/// A name as text; what is not UTF-8 is escaped, with a backslash that no valid name has.
+fn text(name: &CStr) -> String {
+    name.to_str().map_or_else(|_| name.to_bytes().escape_ascii().to_string(), ToOwned::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn path(text: &str) -> Path {
+        Path::parse(text).unwrap()
+    }
+
+    fn read(store: &DirectoryStore, file: &str) -> Result<Vec<u8>, StoreError> {
+        let mut buffer = Vec::new();
+        store.read(&path(file), 100, &mut buffer).map(|()| buffer)
+    }
+
+    /// The same tree through both ways of resolving paths.
+    fn stores(root: &SystemPath) -> [DirectoryStore; 2] {
+        let mut walked = DirectoryStore::open(root).unwrap();
+        walked.beneath = false;
+        [DirectoryStore::open(root).unwrap(), walked]
+    }
+
+    #[test]
+    fn regular_files_are_listed_and_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::create_dir(dir.path().join(".git")).unwrap();
+        std::fs::write(dir.path().join("a/b/c"), "text").unwrap();
+        for store in stores(dir.path()) {
+            assert_eq!(read(&store, "a/b/c").unwrap(), b"text");
+            let names: Vec<_> = store.list(&Path::top()).unwrap().into_iter().map(|entry| entry.name).collect();
+            assert_eq!(names, ["a"]);
+            assert_eq!(read(&store, "a/x"), Err(StoreError::Missing));
+            assert_eq!(store.list(&path("x")), Err(StoreError::Missing));
+        }
+    }
+
+    #[test]
+    fn special_files_are_never_followed_and_never_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "secret").unwrap();
+        std::fs::write(dir.path().join("file"), "text").unwrap();
+        std::fs::hard_link(dir.path().join("file"), dir.path().join("twin")).unwrap();
+        symlink(outside.path().join("secret"), dir.path().join("link")).unwrap();
+        symlink(outside.path(), dir.path().join("way")).unwrap();
+        symlink("loop", dir.path().join("loop")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+        for store in stores(dir.path()) {
+            for name in ["link", "loop", "pipe", "socket", "twin", "file"] {
+                assert!(matches!(read(&store, name), Err(StoreError::Special(_))), "{name}: {:?}", read(&store, name));
+            }
+            assert!(read(&store, "way/secret").is_err());
+            assert!(store.list(&path("way")).is_err());
+            assert!(store.list(&path("file")).is_err());
+            let kinds: Vec<_> = store.list(&Path::top()).unwrap();
+            let special = kinds.iter().filter(|entry| matches!(entry.kind, EntryKind::Special(_))).count();
+            assert_eq!(special, 5);
+        }
+    }
+
+    #[test]
+    fn endless_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let sparse = File::create(dir.path().join("sparse")).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        std::fs::write(dir.path().join("limit"), [b'x'; 100]).unwrap();
+        for store in stores(dir.path()) {
+            assert_eq!(read(&store, "sparse"), Err(StoreError::TooLarge(100)));
+            assert_eq!(read(&store, "limit").map(|bytes| bytes.len()), Ok(100));
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_text_are_not_components() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(std::ffi::OsStr::from_bytes(b"a\xff")), "").unwrap();
+        let [store, _] = stores(dir.path());
+        let entries = store.list(&Path::top()).unwrap();
+        assert!(Path::top().join(&entries[0].name).is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! The layout of repositories without a package manager of their own: `<package>/<release>/...`.
+
+use conex_core::layout::{Layout, PackageUnit, Place, ReleaseUnit};
+use conex_core::name::{PackageName, ReleaseName};
+use conex_core::path::Path;
+use conex_core::problem::{Code, Problem};
+use conex_core::store::{EntryKind, Store};
+
+use super::{all_or, entries, files_below};
+
+/// The layout `plain`: every top-level directory that no pattern ignores is a package, its
+/// directories are releases, whatever is below them is theirs; top-level files are repository files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PlainLayout;
+
+impl Layout for PlainLayout {
+    fn name(&self) -> &'static str {
+        "plain"
+    }
+
+    fn place(&self, _name: &str, kind: EntryKind, ignored: bool) -> Place {
+        match kind {
+            _ if ignored => Place::Other,
+            EntryKind::Directory => Place::Packages,
+            _ => Place::Repository,
+        }
+    }
+
+    fn packages(&self, _store: &dyn Store, entry: &Path) -> (Vec<PackageUnit>, Vec<Problem>) {
+        match PackageName::parse(entry.as_str()) {
+            Ok(name) => (vec![PackageUnit { name, directories: vec![entry.clone()] }], Vec::new()),
+            Err(error) => (Vec::new(), vec![Problem::new(Code::BadName, entry, error)]),
+        }
+    }
+
+    fn releases(&self, store: &dyn Store, unit: &PackageUnit) -> Result<Vec<ReleaseUnit>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut releases = Vec::new();
+        for directory in &unit.directories {
+            for (path, found) in entries(store, directory, &mut problems) {
+                if found.kind != EntryKind::Directory {
+                    problems.push(Problem::new(Code::Unaccounted, path, "only directories of releases stand here"));
+                    continue;
+                }
+                match ReleaseName::parse(&found.name) {
+                    Ok(name) => {
+                        let files = files_below(store, &path, &|_| Ok(()), &mut problems);
+                        if !files.is_empty() {
+                            releases.push(ReleaseUnit { name, directory: path, files });
+                        }
+                    }
+                    Err(error) => problems.push(Problem::new(Code::BadName, path, error)),
+                }
+            }
+        }
+        all_or(releases, problems)
+    }
+
+    fn is_projected(&self, _file: &Path) -> bool {
+        false
+    }
+
+    fn directory(&self, package: &PackageName, release: &ReleaseName) -> Option<Path> {
+        Path::parse(&format!("{package}/{release}")).ok()
+    }
+
+    fn parse_release(&self, text: &str) -> Option<(PackageName, ReleaseName)> {
+        let (package, release) = text.split_once('/')?;
+        Some((PackageName::parse(package).ok()?, ReleaseName::parse(release).ok()?))
+    }
+}

@@ -1,0 +1,20 @@
+//! Doing the work on all cores.
+
+use conex_core::store::Workers;
+use rayon::prelude::*;
+
+/// Runs jobs on the threads of the surrounding rayon pool, in small pieces, so that one large
+/// package does not keep the others waiting.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parallel;
+
+impl Workers for Parallel {
+    fn map<T, R, F>(&self, items: Vec<T>, job: F) -> Vec<R>
+    where
+        T: Send,
+        R: Send,
+        F: Fn(T) -> R + Sync,
+    {
+        items.into_par_iter().map(job).collect()
+    }
+}

@@ -1,0 +1,139 @@
+//! Changing a tree so that it is never half-changed.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path as SystemPath, PathBuf};
+
+use conex_core::path::Path;
+
+/// Files to be written into a tree, all or none as far as a file system allows.
+///
+/// Every file is first written in full beside its place and flushed to disk; only when all are
+/// there, each is renamed into place, in the order they were added. So a reader sees each file old
+/// or new, and a full disk changes nothing. What has to be there before something refers to it is
+/// added first: should the machine stop between two renames, what is there refers to nothing absent.
+#[derive(Debug, Default)]
+pub struct Change {
+    files: Vec<(Path, Vec<u8>)>,
+}
+
+impl Change {
+    /// An empty change.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a file with all its bytes.
+    pub fn write(&mut self, path: Path, bytes: impl Into<Vec<u8>>) {
+        self.files.push((path, bytes.into()));
+    }
+
+    /// The files to be written.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|(path, _)| path)
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Writes everything below `root`.
+    ///
+    /// # Errors
+    /// The system's, with the path in the text. Nothing is changed then, unless a rename itself
+    /// failed; directories that were made stay, empty.
+    pub fn commit(self, root: &SystemPath) -> io::Result<()> {
+        let mut staged = Vec::with_capacity(self.files.len());
+        for (path, bytes) in &self.files {
+            let target = root.join(path.as_str());
+            let stage = || -> io::Result<tempfile::NamedTempFile> {
+                let directory = target.parent().unwrap_or(root);
+                refuse_links(root, path)?;
+                fs::create_dir_all(directory)?;
+                let mut builder = tempfile::Builder::new();
+                builder.prefix(".conex-");
+                set_permissions(&mut builder);
+                let mut file = builder.tempfile_in(directory)?;
+                file.write_all(bytes)?;
+                file.as_file().sync_all()?;
+                Ok(file)
+            };
+            staged.push((stage().map_err(|error| named(path, &error))?, target, path));
+        }
+        let mut directories: Vec<PathBuf> = Vec::new();
+        for (file, target, path) in staged {
+            file.persist(&target).map_err(|error| named(path, &error.error))?;
+            directories.extend(target.parent().map(SystemPath::to_owned));
+        }
+        directories.sort();
+        directories.dedup();
+        for directory in directories {
+            fs::File::open(&directory)?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// A repository's files are read by everybody; only private keys are not, and those go elsewhere.
+fn set_permissions(builder: &mut tempfile::Builder<'_, '_>) {
+    use std::os::unix::fs::PermissionsExt as _;
+    builder.permissions(fs::Permissions::from_mode(0o644));
+}
+
+/// A symbolic link on the way would lead the write out of the tree.
+fn refuse_links(root: &SystemPath, path: &Path) -> io::Result<()> {
+    let mut at = root.to_owned();
+    for component in path.components() {
+        at.push(component);
+        match fs::symlink_metadata(&at) {
+            Ok(found) if found.file_type().is_symlink() => {
+                return Err(io::Error::other("a symbolic link is in the way"));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{path}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        Path::parse(text).unwrap()
+    }
+
+    #[test]
+    fn all_files_are_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut change = Change::new();
+        change.write(path("a/b"), "one");
+        change.write(path("a/c"), "two");
+        change.commit(dir.path()).unwrap();
+        assert_eq!(fs::read(dir.path().join("a/b")).unwrap(), b"one");
+        assert_eq!(fs::read(dir.path().join("a/c")).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_written_whole_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "old").unwrap();
+        std::os::unix::fs::symlink("/tmp", dir.path().join("out")).unwrap();
+        for bad in ["a/below-a-file", "out/of-the-tree"] {
+            let mut change = Change::new();
+            change.write(path("a"), "new");
+            change.write(path(bad), "x");
+            assert!(change.commit(dir.path()).is_err(), "{bad}");
+            assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"old");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        }
+    }
+}
