@@ -50,7 +50,7 @@ impl Reader<'_, '_> {
     fn constraint(&mut self) -> Result<(), Fault> {
         let start = self.source.len();
         self.open()?;
-        let bounds = self.formula(false)?;
+        let bounds = self.token.kind == Kind::CloseBrace || self.formula(false)?;
         self.close_nested(Kind::CloseBrace)?;
         if bounds {
             self.source.truncate(start);
@@ -58,11 +58,12 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// A formula, whose items `whole` says to keep all; whether it is made of bounds only, which
-    /// the caller then leaves out.
+    /// What stands in braces or parentheses, up to what closes them; whether it is made of bounds
+    /// only, which the caller then leaves out. `whole` says to keep all of it.
     ///
-    /// It begins as a conjunction; where a `|` says that it isn't one, it is read once more, whole.
-    /// As `&` binds tighter, the items before that `|` aren't a conjunction of the formula either.
+    /// It is read as a conjunction. Where a `|` says that it isn't one it is read once more, whole,
+    /// as `&` binds tighter. So it is where items follow each other without an operator, which opam
+    /// takes for a conjunction too: leaving one out could let its neighbours make a comparison.
     fn formula(&mut self, whole: bool) -> Result<bool, Fault> {
         let mark = self.mark();
         let mut bounds = true;
@@ -77,13 +78,14 @@ impl Reader<'_, '_> {
                 self.source.truncate(start);
             }
             match self.token.kind {
+                Kind::CloseBrace | Kind::CloseParen => return Ok(bounds),
                 Kind::And if !whole => self.skip()?,
                 Kind::And | Kind::Or if whole => self.keep()?,
-                Kind::Or => {
+                _ if whole => {}
+                _ => {
                     self.rewind(mark);
                     return self.formula(true);
                 }
-                _ => return Ok(bounds),
             }
         }
     }

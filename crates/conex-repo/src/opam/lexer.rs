@@ -169,24 +169,27 @@ impl<'a> Lexer<'a> {
     fn word(&mut self) -> Result<Token<'a>, Fault> {
         let at = self.at;
         let (end, letters) = self.run(at);
-        if !letters {
-            return self.integer(end);
-        }
         self.at = end;
         let kind = match self.peek(end) {
             Some(b'+' | b':') => self.scope()?,
             _ => Kind::Ident,
         };
         let token = self.token(kind, at);
-        let boolean = kind == Kind::Ident && matches!(token.text, b"true" | b"false");
-        Ok(if boolean {
-            Token {
-                kind: Kind::Bool,
-                ..token
+        let kind = match (kind, token.text) {
+            (Kind::Ident, b"true" | b"false") => Kind::Bool,
+            (Kind::Ident, text) if !letters => integer(text).ok_or(Fault {
+                at,
+                reason: "neither an identifier nor a small integer",
+            })?,
+            (Kind::Scoped, text) if !letters && !is_self(text) => {
+                return Err(Fault {
+                    at,
+                    reason: NO_LETTER,
+                });
             }
-        } else {
-            token
-        })
+            _ => kind,
+        };
+        Ok(Token { kind, ..token })
     }
 
     /// What belongs to an identifier behind its first run: opam takes as much as it can, so that
@@ -194,24 +197,24 @@ impl<'a> Lexer<'a> {
     fn scope(&mut self) -> Result<Kind, Fault> {
         let mut kind = Kind::Ident;
         while self.peek(self.at) == Some(b'+') && self.peek(self.at + 1) != Some(b'=') {
-            self.scope_run()?;
+            let at = self.at + 1;
+            let (end, letters) = self.run(at);
+            if !letters && self.bytes.get(at..end) != Some(b"_") {
+                return Err(self.fault(NO_LETTER));
+            }
+            self.at = end;
             kind = Kind::Scoped;
         }
         let behind = self.peek(self.at + 1).map_or(0, word_class);
         if self.peek(self.at) == Some(b':') && behind != 0 {
-            self.scope_run()?;
+            let (end, letters) = self.run(self.at + 1);
+            if !letters {
+                return Err(self.fault(NO_LETTER));
+            }
+            self.at = end;
             kind = Kind::Scoped;
         }
         Ok(kind)
-    }
-
-    fn scope_run(&mut self) -> Result<(), Fault> {
-        let (end, letters) = self.run(self.at + 1);
-        if !letters {
-            return Err(self.fault("an identifier part without a letter"));
-        }
-        self.at = end;
-        Ok(())
     }
 
     /// Where the run of identifier characters at `at` ends, and whether a letter is among them.
@@ -229,18 +232,6 @@ impl<'a> Lexer<'a> {
             length += 1;
         }
         (at + length, seen & LETTER != 0)
-    }
-
-    /// A run without letters: decimal digits, so few that every machine's integer holds them.
-    fn integer(&mut self, end: usize) -> Result<Token<'a>, Fault> {
-        let at = self.at;
-        let run = self.bytes.get(at..end).unwrap_or_default();
-        let digits = run.strip_prefix(b"-").unwrap_or(run);
-        if digits.is_empty() || digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(self.fault("neither an identifier nor a small integer"));
-        }
-        self.at = end;
-        Ok(self.token(Kind::Int, at))
     }
 
     #[inline]
@@ -300,6 +291,20 @@ impl<'a> Lexer<'a> {
             }),
         }
     }
+}
+
+const NO_LETTER: &str = "an identifier part without a letter";
+
+/// A run without letters, if it is decimal digits, so few that every machine's integer holds them.
+fn integer(run: &[u8]) -> Option<Kind> {
+    let digits = run.strip_prefix(b"-").unwrap_or(run);
+    let small = (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    small.then_some(Kind::Int)
+}
+
+/// Whether a scoped identifier begins with `_`, the package that the file is about.
+fn is_self(text: &[u8]) -> bool {
+    text.starts_with(b"_:") || text.starts_with(b"_+")
 }
 
 const LETTER: u8 = 2;
