@@ -19,7 +19,9 @@ pub(super) struct Token<'a> {
     pub(super) at: usize,
 }
 
+// As wide as a register: tokens are copied all the time, and partial words stall that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Kind {
     /// A name without package scope.
     Ident,
@@ -86,19 +88,14 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads the next token; at the end of the file [`Kind::End`], for ever.
-    #[inline]
     pub(super) fn next(&mut self) -> Result<Token<'a>, Fault> {
         loop {
+            self.blanks();
             let at = self.at;
             let Some(&first) = self.bytes.get(at) else {
                 return Ok(self.token(Kind::End, at));
             };
             let (kind, length) = match first {
-                // A carriage return stands before a line feed: `clean` saw to it.
-                b' ' | b'\n' | b'\t' | b'\r' => {
-                    self.at += 1;
-                    continue;
-                }
                 b'#' => {
                     self.comment()?;
                     continue;
@@ -109,18 +106,27 @@ impl<'a> Lexer<'a> {
                 b'}' => (Kind::CloseBrace, 1),
                 b'[' => (Kind::OpenBracket, 1),
                 b']' => (Kind::CloseBracket, 1),
-                // `(*` opens a comment in opam: the star is refused below, as nothing begins with it.
                 b'(' => (Kind::OpenParen, 1),
                 b')' => (Kind::CloseParen, 1),
                 b'&' => (Kind::And, 1),
                 b'|' => (Kind::Or, 1),
                 b'?' => (Kind::Pfxop, 1),
                 b'!' | b'<' | b'>' | b'=' | b':' | b'+' => self.operator(first)?,
+                // opam's comments of this form nest, and people forget that.
+                b'*' => return Err(self.fault("a comment other than from # to the end of a line")),
                 _ => return Err(self.fault("a character that begins no token")),
             };
             self.at += length;
             return Ok(self.token(kind, at));
         }
+    }
+
+    /// Passes over white space: `clean` left no other control character.
+    #[inline]
+    fn blanks(&mut self) {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let blank = |&&byte: &&u8| byte <= b' ';
+        self.at += rest.iter().take_while(blank).count();
     }
 
     fn token(&self, kind: Kind, at: usize) -> Token<'a> {
