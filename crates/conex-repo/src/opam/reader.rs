@@ -1,0 +1,453 @@
+//! The grammar of an opam file, and what is left out of it.
+//!
+//! Every kept token goes to the source form as it is read; what turns out to be left out is cut
+//! off again. So there is no tree, and nothing is allocated but the form.
+
+use super::fields::{self, Field};
+use super::lexer::{Fault, Kind, Lexer, Token};
+
+/// Deepest nesting of brackets, braces and sections; the deepest in opam-repository is a third of it.
+const DEPTH: usize = 32;
+
+/// Appends the source form of `bytes` to `source`.
+pub(super) fn read(bytes: &[u8], source: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut lexer = Lexer::new(bytes)?;
+    let token = lexer.next()?;
+    Reader {
+        lexer,
+        token,
+        source,
+        depth: 0,
+        met: 0,
+        others: Vec::new(),
+        format: None,
+    }
+    .file()
+}
+
+pub(super) struct Reader<'a, 's> {
+    lexer: Lexer<'a>,
+    /// The token that comes next.
+    pub(super) token: Token<'a>,
+    pub(super) source: &'s mut Vec<u8>,
+    depth: usize,
+    /// The fields met so far, by their bits, and the other names met.
+    met: u32,
+    others: Vec<Other<'a>>,
+    format: Option<Format>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Other<'a> {
+    kind: &'a [u8],
+    /// Of a section such as `extra-source "name"`.
+    name: &'a [u8],
+    at: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// opam 2 turns `available` of such a file into dependencies, so there it is source.
+    V1_2,
+    V2_0,
+}
+
+/// A place to read on from once more.
+#[derive(Clone, Copy)]
+pub(super) struct Mark<'a> {
+    lexer: Lexer<'a>,
+    token: Token<'a>,
+    source: usize,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn file(mut self) -> Result<(), Fault> {
+        while self.token.kind != Kind::End {
+            self.item()?;
+        }
+        if self.format.is_none() {
+            return Err(self.fault("no opam-version"));
+        }
+        self.others.sort_unstable();
+        let twice = |pair: &[Other<'_>]| match pair {
+            [one, two] if (one.kind, one.name) == (two.kind, two.name) => Some(two.at),
+            _ => None,
+        };
+        match self.others.windows(2).find_map(twice) {
+            Some(at) => Err(Fault {
+                at,
+                reason: REPEATED,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// A field or a section at the top of the file.
+    fn item(&mut self) -> Result<(), Fault> {
+        let start = self.source.len();
+        let name = self.token;
+        if name.kind != Kind::Ident {
+            return Err(self.fault("a field or section should begin here"));
+        }
+        self.keep()?;
+        let field = Field::parse(name.text);
+        let kept = match self.token.kind {
+            Kind::Colon => {
+                self.meet(field, name, b"")?;
+                self.keep()?;
+                self.field(field)?
+            }
+            Kind::OpenBrace => {
+                self.meet(field, name, b"")?;
+                self.section()?;
+                true
+            }
+            _ => {
+                self.meet(None, name, self.token.text)?;
+                self.section()?;
+                true
+            }
+        };
+        if kept {
+            self.end_line();
+        } else {
+            self.source.truncate(start);
+        }
+        Ok(())
+    }
+
+    /// Refuses a field or section that was met before: opam takes the first, others the last.
+    fn meet(
+        &mut self,
+        field: Option<Field>,
+        name: Token<'a>,
+        section: &'a [u8],
+    ) -> Result<(), Fault> {
+        let Some(field) = field else {
+            self.others.push(Other {
+                kind: name.text,
+                name: section,
+                at: name.at,
+            });
+            return Ok(());
+        };
+        if self.met & field.bit() != 0 {
+            return Err(Fault {
+                at: name.at,
+                reason: REPEATED,
+            });
+        }
+        self.met |= field.bit();
+        Ok(())
+    }
+
+    /// The value of a field; whether anything of it is source.
+    fn field(&mut self, field: Option<Field>) -> Result<bool, Fault> {
+        let Some(field) = field else {
+            self.value()?;
+            return Ok(true);
+        };
+        match field {
+            Field::OpamVersion => {
+                self.format()?;
+                Ok(true)
+            }
+            Field::Synopsis | Field::Description => {
+                self.string()?;
+                Ok(false)
+            }
+            Field::Homepage
+            | Field::Doc
+            | Field::BugReports
+            | Field::License
+            | Field::Authors
+            | Field::ConflictClass => {
+                self.strings()?;
+                Ok(false)
+            }
+            Field::Available => {
+                self.available()?;
+                Ok(self.format == Some(Format::V1_2))
+            }
+            Field::Conflicts => {
+                self.dependencies()?;
+                Ok(false)
+            }
+            Field::XMaintenanceIntent
+            | Field::XMaintained
+            | Field::XCiAcceptFailures
+            | Field::XReasonForArchiving => {
+                self.value()?;
+                Ok(false)
+            }
+            Field::Flags => self.flags(),
+            Field::Tags => self.tags(),
+            Field::Depends | Field::Depopts => {
+                self.dependencies()?;
+                Ok(true)
+            }
+            Field::Maintainer
+            | Field::Build
+            | Field::RunTest
+            | Field::Install
+            | Field::Remove
+            | Field::DevRepo
+            | Field::Depexts
+            | Field::Patches
+            | Field::Url
+            | Field::XCommitHash => {
+                self.value()?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// The format's number: one that all of the above is true of.
+    fn format(&mut self) -> Result<(), Fault> {
+        let format = match self.token.text {
+            b"\"2.0\"" => Format::V2_0,
+            b"\"1.2\"" if self.met & Field::Available.bit() == 0 => Format::V1_2,
+            b"\"1.2\"" => return Err(self.fault("opam-version 1.2 behind available")),
+            _ => return Err(self.fault("an opam-version other than 2.0 and 1.2")),
+        };
+        self.format = Some(format);
+        self.keep()
+    }
+
+    fn string(&mut self) -> Result<(), Fault> {
+        if !self.token.kind.is_string() {
+            return Err(self.fault("a string should stand here"));
+        }
+        self.skip()
+    }
+
+    /// A string or a list of strings.
+    fn strings(&mut self) -> Result<(), Fault> {
+        self.each(|reader| reader.string())
+    }
+
+    /// Calls `one` for each element of a list, or for the one element that stands without brackets.
+    fn each(&mut self, mut one: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+        if self.token.kind != Kind::OpenBracket {
+            return one(self);
+        }
+        self.skip()?;
+        while self.token.kind != Kind::CloseBracket {
+            one(self)?;
+        }
+        self.skip()
+    }
+
+    fn flags(&mut self) -> Result<bool, Fault> {
+        self.kept_of(|token| match token.kind {
+            Kind::Ident => Some(!fields::is_upkeep_flag(token.text)),
+            _ => None,
+        })
+    }
+
+    fn tags(&mut self) -> Result<bool, Fault> {
+        self.kept_of(|token| match token.kind {
+            Kind::Plain | Kind::PlainTriple => Some(fields::is_flag_tag(content(token.text))),
+            // May spell `flags:` in a way of its own.
+            Kind::Escaped => Some(true),
+            _ => None,
+        })
+    }
+
+    /// A list of which those elements are source that `is_source` says so of; whether there are any.
+    fn kept_of(&mut self, is_source: impl Fn(&Token<'_>) -> Option<bool>) -> Result<bool, Fault> {
+        self.source.extend_from_slice(b"[ ");
+        let mut any = false;
+        self.each(|reader| match is_source(&reader.token) {
+            Some(true) => {
+                any = true;
+                reader.keep()
+            }
+            Some(false) => reader.skip(),
+            None => Err(reader.fault("not what a list of flags or tags is made of")),
+        })?;
+        self.source.extend_from_slice(b"] ");
+        Ok(any)
+    }
+
+    /// A filter, in a list of one or not.
+    fn available(&mut self) -> Result<(), Fault> {
+        if self.token.kind != Kind::OpenBracket {
+            return self.filter();
+        }
+        self.keep()?;
+        if self.token.kind != Kind::CloseBracket {
+            self.filter()?;
+        }
+        self.close(Kind::CloseBracket)
+    }
+
+    /// Atoms, comparisons of atoms, and formulas made of them.
+    fn filter(&mut self) -> Result<(), Fault> {
+        loop {
+            while self.token.kind == Kind::Pfxop {
+                self.keep()?;
+            }
+            if self.token.kind == Kind::OpenParen {
+                self.open()?;
+                self.filter()?;
+                self.close_nested(Kind::CloseParen)?;
+            } else {
+                self.atom()?;
+                if self.token.kind == Kind::Relop {
+                    self.keep()?;
+                    self.atom()?;
+                }
+            }
+            if !matches!(self.token.kind, Kind::And | Kind::Or) {
+                return Ok(());
+            }
+            self.keep()?;
+        }
+    }
+
+    /// `{ ... }`, named or not: fields and sections, all of them source.
+    fn section(&mut self) -> Result<(), Fault> {
+        if self.token.kind.is_string() {
+            self.keep()?;
+        }
+        if self.token.kind != Kind::OpenBrace {
+            return Err(self.fault("neither a field nor a section"));
+        }
+        self.open()?;
+        while self.token.kind != Kind::CloseBrace {
+            if self.token.kind != Kind::Ident {
+                return Err(self.fault("a field or section should begin here"));
+            }
+            self.keep()?;
+            if self.token.kind == Kind::Colon {
+                self.keep()?;
+                self.value()?;
+            } else {
+                self.section()?;
+            }
+        }
+        self.close_nested(Kind::CloseBrace)
+    }
+
+    /// Any value the format knows, kept as it stands.
+    pub(super) fn value(&mut self) -> Result<(), Fault> {
+        loop {
+            while self.token.kind == Kind::Pfxop {
+                self.keep()?;
+            }
+            match self.token.kind {
+                Kind::OpenParen => self.values(Kind::CloseParen)?,
+                Kind::OpenBracket => self.values(Kind::CloseBracket)?,
+                Kind::Relop => {
+                    self.keep()?;
+                    self.atom()?;
+                }
+                _ => {
+                    self.atom()?;
+                    if matches!(self.token.kind, Kind::Relop | Kind::Envop) {
+                        self.keep()?;
+                        self.atom()?;
+                    }
+                }
+            }
+            while self.token.kind == Kind::OpenBrace {
+                self.values(Kind::CloseBrace)?;
+            }
+            if !matches!(self.token.kind, Kind::And | Kind::Or) {
+                return Ok(());
+            }
+            self.keep()?;
+        }
+    }
+
+    /// A bracket and the values in it, up to `close`.
+    fn values(&mut self, close: Kind) -> Result<(), Fault> {
+        self.open()?;
+        while self.token.kind != close {
+            self.value()?;
+        }
+        self.close_nested(close)
+    }
+
+    pub(super) fn atom(&mut self) -> Result<(), Fault> {
+        if !self.token.kind.is_atom() {
+            return Err(self.fault("a value should stand here"));
+        }
+        self.keep()
+    }
+
+    /// Keeps an opening bracket.
+    pub(super) fn open(&mut self) -> Result<(), Fault> {
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return Err(self.fault("nested too deeply"));
+        }
+        self.keep()
+    }
+
+    /// Keeps the bracket that closes what [`Reader::open`] opened.
+    pub(super) fn close_nested(&mut self, close: Kind) -> Result<(), Fault> {
+        self.depth -= 1;
+        self.close(close)
+    }
+
+    pub(super) fn close(&mut self, close: Kind) -> Result<(), Fault> {
+        if self.token.kind != close {
+            return Err(self.fault("a bracket should be closed here"));
+        }
+        self.keep()
+    }
+
+    /// Takes the next token into the source form.
+    #[inline]
+    pub(super) fn keep(&mut self) -> Result<(), Fault> {
+        self.source.extend_from_slice(self.token.text);
+        self.source.push(b' ');
+        self.skip()
+    }
+
+    /// Leaves the next token out.
+    #[inline]
+    pub(super) fn skip(&mut self) -> Result<(), Fault> {
+        self.token = self.lexer.next()?;
+        Ok(())
+    }
+
+    fn end_line(&mut self) {
+        if let Some(space) = self.source.last_mut() {
+            *space = b'\n';
+        }
+    }
+
+    pub(super) fn mark(&self) -> Mark<'a> {
+        Mark {
+            lexer: self.lexer,
+            token: self.token,
+            source: self.source.len(),
+        }
+    }
+
+    pub(super) fn rewind(&mut self, mark: Mark<'a>) {
+        self.lexer = mark.lexer;
+        self.token = mark.token;
+        self.source.truncate(mark.source);
+    }
+
+    pub(super) fn fault(&self, reason: &'static str) -> Fault {
+        Fault {
+            at: self.token.at,
+            reason,
+        }
+    }
+}
+
+const REPEATED: &str = "a field or section that was there before";
+
+/// What stands between the quotes of a plain string.
+pub(super) fn content(string: &[u8]) -> &[u8] {
+    let inside = |quotes: &[u8]| string.strip_prefix(quotes)?.strip_suffix(quotes);
+    inside(b"\"\"\"")
+        .or_else(|| inside(b"\""))
+        .unwrap_or(string)
+}
