@@ -34,10 +34,18 @@ impl DirectoryStore {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root = root.into();
         // The path to the tree is the user's own and may lead through links.
-        let top = rustix::fs::open(&root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| store_error(errno, "directory"))?;
+        let top = rustix::fs::open(
+            &root,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|errno| store_error(errno, "directory"))?;
         let probe = rustix::fs::openat2(&top, c".", directory_flags(), Mode::empty(), resolve());
-        Ok(Self { top, root, beneath: probe.is_ok() })
+        Ok(Self {
+            top,
+            root,
+            beneath: probe.is_ok(),
+        })
     }
 
     /// Where the tree is, as it was given.
@@ -52,7 +60,8 @@ impl DirectoryStore {
         if self.beneath {
             // The kernel asks to try again when something on the way was renamed meanwhile.
             for _ in 0..16 {
-                match rustix::fs::openat2(&self.top, path.as_str(), flags, Mode::empty(), resolve()) {
+                match rustix::fs::openat2(&self.top, path.as_str(), flags, Mode::empty(), resolve())
+                {
                     Err(Errno::AGAIN) => {}
                     result => return result,
                 }
@@ -64,7 +73,12 @@ impl DirectoryStore {
         let mut at: Option<OwnedFd> = None;
         for component in components {
             let parent = at.as_ref().unwrap_or(&self.top);
-            at = Some(rustix::fs::openat(parent, component, directory_flags(), Mode::empty())?);
+            at = Some(rustix::fs::openat(
+                parent,
+                component,
+                directory_flags(),
+                Mode::empty(),
+            )?);
         }
         rustix::fs::openat(at.as_ref().unwrap_or(&self.top), last, flags, Mode::empty())
     }
@@ -111,14 +125,18 @@ const LISTING: usize = 32 << 10;
 
 impl Store for DirectoryStore {
     fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
-        let opened = self.open_beneath(directory, directory_flags()).map_err(|errno| store_error(errno, "directory"))?;
+        let opened = self
+            .open_beneath(directory, directory_flags())
+            .map_err(|errno| store_error(errno, "directory"))?;
         let mut buffer = [MaybeUninit::uninit(); LISTING];
         let mut reader = RawDir::new(&opened, &mut buffer);
         let mut entries = Vec::new();
         while let Some(found) = reader.next() {
             let found = found.map_err(|errno| store_error(errno, "directory"))?;
             let name = found.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") || (directory.as_str().is_empty() && name == c".git") {
+            if matches!(name.to_bytes(), b"." | b"..")
+                || (directory.as_str().is_empty() && name == c".git")
+            {
                 continue;
             }
             if entries.len() >= limits::ENTRIES {
@@ -130,7 +148,10 @@ impl Store for DirectoryStore {
                 }
                 known => kind(known),
             };
-            entries.push(Entry { name: text(name), kind });
+            entries.push(Entry {
+                name: text(name),
+                kind,
+            });
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
@@ -139,7 +160,9 @@ impl Store for DirectoryStore {
     fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
         // Without NONBLOCK, opening a named pipe waits for ever.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = self.open_beneath(file, flags).map_err(|errno| store_error(errno, "file"))?;
+        let opened = self
+            .open_beneath(file, flags)
+            .map_err(|errno| store_error(errno, "file"))?;
         let stat = rustix::fs::fstat(&opened).map_err(|errno| store_error(errno, "file"))?;
         match kind(FileType::from_raw_mode(stat.st_mode)) {
             EntryKind::File => {}
@@ -162,13 +185,20 @@ impl Store for DirectoryStore {
             .take(size + 1)
             .read_to_end(buffer)
             .map_err(|error| StoreError::Io(error.to_string()))?;
-        if buffer.len() == expected { Ok(()) } else { Err(StoreError::Changed) }
+        if buffer.len() == expected {
+            Ok(())
+        } else {
+            Err(StoreError::Changed)
+        }
     }
 }
 
 /// A name as text; what is not UTF-8 is escaped, with a backslash that no valid name has.
 fn text(name: &CStr) -> String {
-    name.to_str().map_or_else(|_| name.to_bytes().escape_ascii().to_string(), ToOwned::to_owned)
+    name.to_str().map_or_else(
+        |_| name.to_bytes().escape_ascii().to_string(),
+        ToOwned::to_owned,
+    )
 }
 
 #[cfg(test)]
@@ -200,7 +230,12 @@ mod tests {
         std::fs::write(dir.path().join("a/b/c"), "text").unwrap();
         for store in stores(dir.path()) {
             assert_eq!(read(&store, "a/b/c").unwrap(), b"text");
-            let names: Vec<_> = store.list(&Path::top()).unwrap().into_iter().map(|entry| entry.name).collect();
+            let names: Vec<_> = store
+                .list(&Path::top())
+                .unwrap()
+                .into_iter()
+                .map(|entry| entry.name)
+                .collect();
             assert_eq!(names, ["a"]);
             assert_eq!(read(&store, "a/x"), Err(StoreError::Missing));
             assert_eq!(store.list(&path("x")), Err(StoreError::Missing));
@@ -217,17 +252,31 @@ mod tests {
         symlink(outside.path().join("secret"), dir.path().join("link")).unwrap();
         symlink(outside.path(), dir.path().join("way")).unwrap();
         symlink("loop", dir.path().join("loop")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            dir.path().join("pipe"),
+            FileType::Fifo,
+            Mode::RUSR,
+            0,
+        )
+        .unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
         for store in stores(dir.path()) {
             for name in ["link", "loop", "pipe", "socket", "twin", "file"] {
-                assert!(matches!(read(&store, name), Err(StoreError::Special(_))), "{name}: {:?}", read(&store, name));
+                assert!(
+                    matches!(read(&store, name), Err(StoreError::Special(_))),
+                    "{name}: {:?}",
+                    read(&store, name)
+                );
             }
             assert!(read(&store, "way/secret").is_err());
             assert!(store.list(&path("way")).is_err());
             assert!(store.list(&path("file")).is_err());
             let kinds: Vec<_> = store.list(&Path::top()).unwrap();
-            let special = kinds.iter().filter(|entry| matches!(entry.kind, EntryKind::Special(_))).count();
+            let special = kinds
+                .iter()
+                .filter(|entry| matches!(entry.kind, EntryKind::Special(_)))
+                .count();
             assert_eq!(special, 5);
         }
     }

@@ -15,6 +15,6 @@ impl Workers for Parallel {
         R: Send,
         F: Fn(T) -> R + Sync,
     {
-        items.into_par_iter().map(job).collect()
+        items.into_par_iter().map(&job).collect()
     }
 }

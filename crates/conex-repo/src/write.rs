@@ -63,7 +63,8 @@ impl Change {
         }
         let mut directories: Vec<PathBuf> = Vec::new();
         for (file, target, path) in staged {
-            file.persist(&target).map_err(|error| named(path, &error.error))?;
+            file.persist(&target)
+                .map_err(|error| named(path, &error.error))?;
             directories.extend(target.parent().map(SystemPath::to_owned));
         }
         directories.sort();

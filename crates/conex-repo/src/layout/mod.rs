@@ -51,7 +51,11 @@ fn entries(store: &dyn Store, directory: &Path, problems: &mut Vec<Problem>) -> 
         let shown = || format!("{directory}/{}", entry.name);
         match (directory.join(&entry.name), entry.kind) {
             (Ok(path), EntryKind::Special(kind)) => {
-                problems.push(Problem::new(Code::SpecialFile, path, format!("is a {kind}")));
+                problems.push(Problem::new(
+                    Code::SpecialFile,
+                    path,
+                    format!("is a {kind}"),
+                ));
             }
             (Ok(path), _) => found.push((path, entry)),
             (Err(error), _) => problems.push(Problem::new(Code::BadName, shown(), error)),
@@ -103,5 +107,9 @@ fn files_below(
 
 /// Ends a reading that reports all problems at once.
 fn all_or<T>(value: T, problems: Vec<Problem>) -> Result<T, Vec<Problem>> {
-    if problems.is_empty() { Ok(value) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(value)
+    } else {
+        Err(problems)
+    }
 }

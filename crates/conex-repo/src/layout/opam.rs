@@ -35,7 +35,11 @@ impl Layout for OpamLayout {
         let mut flat: Vec<(PackageName, Path)> = Vec::new();
         for (path, found) in entries(store, entry, &mut problems) {
             if found.kind != EntryKind::Directory {
-                problems.push(Problem::new(Code::Unaccounted, path, "only directories of packages stand here"));
+                problems.push(Problem::new(
+                    Code::Unaccounted,
+                    path,
+                    "only directories of packages stand here",
+                ));
                 continue;
             }
             // opam's package names have no dot, so a dot tells a release from a package.
@@ -43,21 +47,33 @@ impl Layout for OpamLayout {
                 flat.push((package, path));
             } else {
                 match package_name(&found.name) {
-                    Some(name) => units.push(PackageUnit { name, directories: vec![path] }),
-                    None => problems.push(Problem::new(Code::BadName, path, "this is no package name")),
+                    Some(name) => units.push(PackageUnit {
+                        name,
+                        directories: vec![path],
+                    }),
+                    None => {
+                        problems.push(Problem::new(Code::BadName, path, "this is no package name"))
+                    }
                 }
             }
         }
         for (name, path) in flat {
             match units.iter_mut().find(|unit| unit.name == name) {
                 Some(unit) => unit.directories.push(path),
-                None => units.push(PackageUnit { name, directories: vec![path] }),
+                None => units.push(PackageUnit {
+                    name,
+                    directories: vec![path],
+                }),
             }
         }
         (units, problems)
     }
 
-    fn releases(&self, store: &dyn Store, unit: &PackageUnit) -> Result<Vec<ReleaseUnit>, Vec<Problem>> {
+    fn releases(
+        &self,
+        store: &dyn Store,
+        unit: &PackageUnit,
+    ) -> Result<Vec<ReleaseUnit>, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut releases = Vec::new();
         for directory in &unit.directories {
@@ -69,7 +85,11 @@ impl Layout for OpamLayout {
                 if found.kind == EntryKind::Directory {
                     releases.extend(release(store, unit, path, &mut problems));
                 } else {
-                    problems.push(Problem::new(Code::Unaccounted, path, "only directories of releases stand here"));
+                    problems.push(Problem::new(
+                        Code::Unaccounted,
+                        path,
+                        "only directories of releases stand here",
+                    ));
                 }
             }
         }
@@ -113,35 +133,48 @@ fn release(
     let name = match split(directory.file_name()) {
         Some((package, name)) if package == unit.name => name,
         Some((package, _)) => {
-            let detail = format!("a release of {package} stands in the directory of {}", unit.name);
+            let detail = format!(
+                "a release of {package} stands in the directory of {}",
+                unit.name
+            );
             problems.push(Problem::new(Code::ShadowRelease, directory, detail));
             return None;
         }
         None => {
-            let detail = format!("a release of {0} stands in a directory {0}.VERSION", unit.name);
+            let detail = format!(
+                "a release of {0} stands in a directory {0}.VERSION",
+                unit.name
+            );
             problems.push(Problem::new(Code::Unaccounted, directory, detail));
             return None;
         }
     };
-    let files = files_below(store, &directory, &|path| account(&directory, path), problems);
+    let files = files_below(
+        store,
+        &directory,
+        &|path| account(&directory, path),
+        problems,
+    );
     // A directory without any file is nothing: git does not even keep it.
-    (!files.is_empty()).then_some(ReleaseUnit { name, directory, files })
+    (!files.is_empty()).then_some(ReleaseUnit {
+        name,
+        directory,
+        files,
+    })
 }
 
 /// Accounts for a file of a release: what opam reads, and nothing that it reads as another release.
 fn account(directory: &Path, file: &Path) -> Result<(), Problem> {
     let relative = file.below(directory).unwrap_or_default();
-    let mut components = relative.components();
-    match (components.next(), components.clone().next()) {
-        (Some("opam" | "url" | "descr"), None) => Ok(()),
-        (Some("files"), Some(_)) => {
-            let mut parents = components.rev();
-            let is_opam = parents.next() == Some("opam");
-            if is_opam && parents.next().is_some_and(|parent| parent.contains('.')) {
-                return Err(Problem::new(Code::ShadowRelease, file, "opam reads this as a release of its own"));
-            }
-            Ok(())
-        }
+    let components: Vec<&str> = relative.components().collect();
+    match components.as_slice() {
+        ["opam" | "url" | "descr"] => Ok(()),
+        ["files", .., parent, "opam"] if parent.contains('.') => Err(Problem::new(
+            Code::ShadowRelease,
+            file,
+            "opam reads this as a release of its own",
+        )),
+        ["files", _, ..] => Ok(()),
         _ => Err(Problem::new(
             Code::Unaccounted,
             file,

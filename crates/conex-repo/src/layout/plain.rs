@@ -28,25 +28,43 @@ impl Layout for PlainLayout {
 
     fn packages(&self, _store: &dyn Store, entry: &Path) -> (Vec<PackageUnit>, Vec<Problem>) {
         match PackageName::parse(entry.as_str()) {
-            Ok(name) => (vec![PackageUnit { name, directories: vec![entry.clone()] }], Vec::new()),
+            Ok(name) => (
+                vec![PackageUnit {
+                    name,
+                    directories: vec![entry.clone()],
+                }],
+                Vec::new(),
+            ),
             Err(error) => (Vec::new(), vec![Problem::new(Code::BadName, entry, error)]),
         }
     }
 
-    fn releases(&self, store: &dyn Store, unit: &PackageUnit) -> Result<Vec<ReleaseUnit>, Vec<Problem>> {
+    fn releases(
+        &self,
+        store: &dyn Store,
+        unit: &PackageUnit,
+    ) -> Result<Vec<ReleaseUnit>, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut releases = Vec::new();
         for directory in &unit.directories {
             for (path, found) in entries(store, directory, &mut problems) {
                 if found.kind != EntryKind::Directory {
-                    problems.push(Problem::new(Code::Unaccounted, path, "only directories of releases stand here"));
+                    problems.push(Problem::new(
+                        Code::Unaccounted,
+                        path,
+                        "only directories of releases stand here",
+                    ));
                     continue;
                 }
                 match ReleaseName::parse(&found.name) {
                     Ok(name) => {
                         let files = files_below(store, &path, &|_| Ok(()), &mut problems);
                         if !files.is_empty() {
-                            releases.push(ReleaseUnit { name, directory: path, files });
+                            releases.push(ReleaseUnit {
+                                name,
+                                directory: path,
+                                files,
+                            });
                         }
                     }
                     Err(error) => problems.push(Problem::new(Code::BadName, path, error)),
@@ -66,6 +84,9 @@ impl Layout for PlainLayout {
 
     fn parse_release(&self, text: &str) -> Option<(PackageName, ReleaseName)> {
         let (package, release) = text.split_once('/')?;
-        Some((PackageName::parse(package).ok()?, ReleaseName::parse(release).ok()?))
+        Some((
+            PackageName::parse(package).ok()?,
+            ReleaseName::parse(release).ok()?,
+        ))
     }
 }
