@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod approval;
 pub mod chain;
+pub mod compose;
 pub mod content;
 pub mod crypto;
 pub mod digest;

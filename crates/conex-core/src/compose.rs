@@ -1,0 +1,124 @@
+//! Putting vouches together: from what stands in a tree to a page to sign (spec section 6).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::approval::Standing;
+use crate::crypto::{Digests, Signer};
+use crate::digest::Digest;
+use crate::key::Fingerprint;
+use crate::limits;
+use crate::metadata::place;
+use crate::name::{Id, Origin};
+use crate::page::{Batch, BatchRef, Page, PageBody, VouchesError};
+use crate::path::Path;
+use crate::spelling::Stored as _;
+use crate::verify::Finding;
+use crate::vouch::Vouch;
+
+/// More vouches than this are not worth a page of their own each: they go into batches, which the
+/// next approver names by digest instead of repeating them.
+pub const INLINE: usize = 256;
+
+/// Whether a finding waits for somebody's vouch: nothing, or something else, is approved in its
+/// place. What is behind is no approver's business: it wants an update, or a retraction.
+pub fn is_pending(finding: &Finding) -> bool {
+    match finding.assessment.standing {
+        Standing::Pending | Standing::Differs { .. } | Standing::Equivocal { .. } => true,
+        Standing::Approved(_) | Standing::Behind { .. } => false,
+    }
+}
+
+/// The vouch for a finding's present content; `None` when its counters are exhausted.
+pub fn vouch_for(finding: &Finding) -> Option<Vouch> {
+    Some(Vouch {
+        subject: finding.subject.clone(),
+        version: finding.assessment.proposed?,
+        digest: finding.digest,
+    })
+}
+
+/// A page to sign, with the batches that have to be stored before it.
+#[derive(Debug, Clone)]
+pub struct Composition {
+    /// The page.
+    pub page: PageBody,
+    /// Batches that are not stored yet.
+    pub batches: Vec<Batch>,
+}
+
+/// Files to be stored, in the order in which they may appear.
+pub type Files = Vec<(Path, Vec<u8>)>;
+
+impl Composition {
+    /// Arranges vouches of one person into a page: whatever stored batches say exactly is named by
+    /// their digests, the rest stands in the page itself or, above [`INLINE`], in new batches.
+    ///
+    /// # Errors
+    /// [`VouchesError`] when there is nothing to vouch for, or two contents of one version.
+    pub fn new(
+        origin: &Origin,
+        digests: &impl Digests,
+        signer: Id,
+        key: Fingerprint,
+        vouches: Vec<Vouch>,
+        stored: &BTreeMap<Digest, Batch>,
+    ) -> Result<Self, VouchesError> {
+        let mut wanted: BTreeSet<Vouch> = vouches.into_iter().collect();
+        let mut references: Vec<BatchRef> = Vec::new();
+        for batch in stored.values() {
+            if batch.vouches().iter().all(|vouch| wanted.contains(vouch)) {
+                for vouch in batch.vouches() {
+                    wanted.remove(vouch);
+                }
+                references.push(batch.reference(origin, digests));
+            }
+        }
+        let mut batches = Vec::new();
+        let mut rest: Vec<Vouch> = wanted.into_iter().collect();
+        if rest.len() > INLINE {
+            for chunk in by_name(&rest) {
+                let batch = Batch::new(chunk)?;
+                references.push(batch.reference(origin, digests));
+                batches.push(batch);
+            }
+            rest.clear();
+        }
+        let page = PageBody::new(signer, key, references, rest)?;
+        Ok(Self { page, batches })
+    }
+
+    /// Signs the page and gives all files to store: batches first, then the page that names them.
+    ///
+    /// # Errors
+    /// Whatever keeps the signer from signing.
+    pub fn sign<S: Signer>(
+        self,
+        origin: &Origin,
+        digests: &impl Digests,
+        signer: &S,
+    ) -> Result<(Page, Files), S::Error> {
+        let id = self.page.signer().clone();
+        let mut files: Files = self
+            .batches
+            .iter()
+            .map(|batch| (place::batch(batch.digest(origin, digests)), batch.to_text().into_bytes()))
+            .collect();
+        let page = self.page.sign(origin, signer)?;
+        files.push((place::page(&id, page.digest(origin, digests)), page.to_text().into_bytes()));
+        Ok((page, files))
+    }
+}
+
+/// Cuts sorted vouches into batches, between names where that is possible, so that the ranges of
+/// batches do not overlap.
+fn by_name(vouches: &[Vouch]) -> Vec<Vec<Vouch>> {
+    let mut chunks: Vec<Vec<Vouch>> = Vec::new();
+    for group in vouches.chunk_by(|a, b| a.subject.name() == b.subject.name()) {
+        match chunks.last_mut().filter(|chunk| chunk.len() + group.len() <= limits::VOUCHES) {
+            Some(chunk) => chunk.extend_from_slice(group),
+            None => chunks.extend(group.chunks(limits::VOUCHES).map(<[Vouch]>::to_vec)),
+        }
+    }
+    chunks
+}

@@ -1,0 +1,30 @@
+//! Commands for those who work on conex. Each exits non-zero when what it shows does not hold,
+//! and prints its figures last.
+#![expect(clippy::print_stdout, reason = "printing is what these commands are for")]
+
+use clap::{Parser, Subcommand};
+
+mod merges;
+mod vectors;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Vectors, benches, and replays of real history")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Writes the test vectors for implementers in other languages.
+    Vectors(vectors::Arguments),
+    /// Replays the pull requests of a real history with the pages each would bring.
+    Merges(merges::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Vectors(arguments) => vectors::run(&arguments),
+        Command::Merges(arguments) => merges::run(&arguments),
+    }
+}
