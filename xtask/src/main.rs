@@ -1,6 +1,9 @@
 //! Commands for those who work on conex. Each exits non-zero when what it shows does not hold,
 //! and prints its figures last.
-#![expect(clippy::print_stdout, reason = "printing is what these commands are for")]
+#![expect(
+    clippy::print_stdout,
+    reason = "printing is what these commands are for"
+)]
 
 use clap::{Parser, Subcommand};
 
@@ -8,7 +11,10 @@ mod merges;
 mod vectors;
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "Vectors, benches, and replays of real history")]
+#[command(
+    name = "cargo xtask",
+    about = "Vectors, benches, and replays of real history"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -102,10 +102,18 @@ impl Composition {
         let mut files: Files = self
             .batches
             .iter()
-            .map(|batch| (place::batch(batch.digest(origin, digests)), batch.to_text().into_bytes()))
+            .map(|batch| {
+                (
+                    place::batch(batch.digest(origin, digests)),
+                    batch.to_text().into_bytes(),
+                )
+            })
             .collect();
         let page = self.page.sign(origin, signer)?;
-        files.push((place::page(&id, page.digest(origin, digests)), page.to_text().into_bytes()));
+        files.push((
+            place::page(&id, page.digest(origin, digests)),
+            page.to_text().into_bytes(),
+        ));
         Ok((page, files))
     }
 }
@@ -115,7 +123,10 @@ impl Composition {
 fn by_name(vouches: &[Vouch]) -> Vec<Vec<Vouch>> {
     let mut chunks: Vec<Vec<Vouch>> = Vec::new();
     for group in vouches.chunk_by(|a, b| a.subject.name() == b.subject.name()) {
-        match chunks.last_mut().filter(|chunk| chunk.len() + group.len() <= limits::VOUCHES) {
+        match chunks
+            .last_mut()
+            .filter(|chunk| chunk.len() + group.len() <= limits::VOUCHES)
+        {
             Some(chunk) => chunk.extend_from_slice(group),
             None => chunks.extend(group.chunks(limits::VOUCHES).map(<[Vouch]>::to_vec)),
         }

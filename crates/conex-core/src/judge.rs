@@ -39,6 +39,14 @@ impl<'m> Ownership<'m> {
     pub(crate) fn packages(&self) -> impl Iterator<Item = &'m PackageName> {
         self.owned.keys().copied()
     }
+
+    /// The owners of every package with an approved authorisation.
+    pub(crate) fn into_owners(self) -> BTreeMap<PackageName, (Owners, Threshold)> {
+        self.owned
+            .into_iter()
+            .filter_map(|(name, owned)| Some((name.clone(), owned.owners?)))
+            .collect()
+    }
 }
 
 /// Collects what is found of statements.

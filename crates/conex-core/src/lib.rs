@@ -30,6 +30,7 @@ pub mod projection;
 pub mod spelling;
 pub mod statement;
 pub mod store;
+pub mod survey;
 pub mod verify;
 pub mod version;
 pub mod vouch;

@@ -1,27 +1,28 @@
 //! Verifying a whole state (spec section 8).
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 
 use crate::approval::Assessment;
 use crate::chain::{self, Head, Trust};
-use crate::content::{Reader, collisions, unreadable};
+use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
 use crate::judge::{Judge, Ownership};
-use crate::layout::{Layout, PackageUnit, Place, Schemes};
-use crate::limits;
-use crate::metadata::{self, Metadata, MetadataReader, StoredRoot, place};
+use crate::layout::{Layout, Schemes};
+use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
 use crate::name::PackageName;
 use crate::path::Path;
-use crate::people::{Judged, People};
+use crate::people::{Judged, Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
 use crate::statement::{Root, Scheme};
-use crate::store::{Entry, EntryKind, Store, StoreError, Workers};
+use crate::store::{Store, Workers};
+use crate::survey::survey;
+use crate::version::Threshold;
 use crate::vouch::Subject;
 
 /// How strict a client is about what nobody approved yet.
@@ -124,6 +125,8 @@ pub struct Report {
     pub metadata: Metadata,
     /// Who is who; none without a head.
     pub people: Option<People>,
+    /// Who owns what, by approved authorisations.
+    pub owners: BTreeMap<PackageName, (Owners, Threshold)>,
     verified: Option<Verified>,
 }
 
@@ -143,10 +146,56 @@ impl Report {
     }
 }
 
-/// The layout and projections a root names.
-struct Known {
+/// The layout and projections a root names, found among those a program knows.
+#[expect(missing_debug_implementations, reason = "holds capabilities, not data")]
+pub struct Known {
     layout: Box<dyn Layout>,
     projections: Vec<Box<dyn Projection>>,
+}
+
+impl Known {
+    /// Finds them.
+    ///
+    /// # Errors
+    /// A problem of code [`Code::Upgrade`] when one is not known.
+    pub fn of(root: &Root, schemes: &dyn Schemes) -> Result<Self, Problem> {
+        let upgrade = |what: &str, name: &Scheme| {
+            Problem::new(
+                Code::Upgrade,
+                place::root(root.number),
+                format!("the {what} {name} is not known"),
+            )
+        };
+        let layout = schemes
+            .layout(&root.layout)
+            .ok_or_else(|| upgrade("layout", &root.layout))?;
+        let projections = root
+            .projections
+            .iter()
+            .map(|name| {
+                schemes
+                    .projection(name)
+                    .ok_or_else(|| upgrade("projection", name))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            layout,
+            projections,
+        })
+    }
+
+    /// The layout.
+    pub fn layout(&self) -> &dyn Layout {
+        &*self.layout
+    }
+
+    /// The projections, in the order of the root.
+    pub fn projections(&self) -> Vec<&dyn Projection> {
+        self.projections
+            .iter()
+            .map(|projection| &**projection)
+            .collect()
+    }
 }
 
 impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
@@ -174,57 +223,31 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             roots,
             metadata: Metadata::default(),
             people: None,
+            owners: BTreeMap::new(),
             verified: None,
         };
         let Some(head) = head else {
             return self.close(report, reader.problems);
         };
-        let known = match self.known(head.root()) {
+        let known = match Known::of(head.root(), self.schemes) {
             Ok(known) => known,
             Err(problem) => {
                 reader.problems.push(problem);
                 return self.close(report, reader.problems);
             }
         };
+        if head.root().checkpoints.required {
+            let detail = "the root demands a checkpoint";
+            reader.problems.push(Problem::new(
+                Code::CheckpointNeeded,
+                place::root(head.root().number),
+                detail,
+            ));
+        }
         report.metadata = reader.rest(&head.root().origin, self.crypto);
         let problems = core::mem::take(&mut reader.problems);
         report.head = Some(head.clone());
         self.judge_all(report, problems, &head, &known)
-    }
-
-    fn known(&self, root: &Root) -> Result<Known, Problem> {
-        let upgrade = |what: &str, name: &Scheme| {
-            Problem::new(
-                Code::Upgrade,
-                place::root(root.number),
-                format!("the {what} {name} is not known"),
-            )
-        };
-        let layout = self
-            .schemes
-            .layout(&root.layout)
-            .ok_or_else(|| upgrade("layout", &root.layout))?;
-        let projections = root
-            .projections
-            .iter()
-            .map(|name| {
-                self.schemes
-                    .projection(name)
-                    .ok_or_else(|| upgrade("projection", name))
-            })
-            .collect::<Result<_, _>>()?;
-        if root.checkpoints.required {
-            let detail = "the root demands a checkpoint";
-            return Err(Problem::new(
-                Code::CheckpointNeeded,
-                place::root(root.number),
-                detail,
-            ));
-        }
-        Ok(Known {
-            layout,
-            projections,
-        })
     }
 
     fn judge_all(
@@ -236,13 +259,12 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     ) -> Report {
         let root = head.root();
         problems.extend(margins(root));
-        let projections: Vec<&dyn Projection> =
-            known.projections.iter().map(|known| &**known).collect();
+        let projections = known.projections();
         let content = Reader {
             store: self.store,
             digests: self.crypto,
             origin: &root.origin,
-            layout: &*known.layout,
+            layout: known.layout(),
             projections: &projections,
         };
 
@@ -312,6 +334,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             &people,
         );
         report.people = Some(people);
+        report.owners = authorisations.into_owners();
         drop(index);
         report.metadata = metadata;
         self.close(report, problems)
@@ -328,7 +351,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     ) {
         let Some(head) = &report.head else { return };
         let root = head.root();
-        let tree = self.survey(content.layout, root);
+        let tree = survey(self.store, content.layout, root);
         problems.extend(tree.problems);
         report.counts.packages = tree.packages.len();
         if tree.packages.is_empty() {
@@ -425,120 +448,6 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         report
     }
-
-    /// Accounts for every top-level entry.
-    fn survey(&self, layout: &dyn Layout, root: &Root) -> Survey {
-        let mut survey = Survey::default();
-        let entries = match self.store.list(&Path::top()) {
-            Ok(entries) => entries,
-            Err(error) => {
-                survey.problems.push(unreadable(&Path::top(), &error));
-                return survey;
-            }
-        };
-        for entry in entries {
-            if entry.name == metadata::DIRECTORY && entry.kind == EntryKind::Directory {
-                continue;
-            }
-            let place = match Path::top().join(&entry.name) {
-                Ok(place) => place,
-                Err(error) => {
-                    survey
-                        .problems
-                        .push(Problem::new(Code::BadName, &entry.name, error));
-                    continue;
-                }
-            };
-            let ignored = match entry.kind {
-                EntryKind::Directory => root.ignore.iter().any(|pattern| pattern.covers(&place)),
-                _ => root.ignore.iter().any(|pattern| pattern.matches(&place)),
-            };
-            match (layout.place(&entry.name, entry.kind, ignored), entry.kind) {
-                (_, EntryKind::Special(kind)) => {
-                    survey.problems.push(Problem::new(
-                        Code::SpecialFile,
-                        &place,
-                        format!("is a {kind}"),
-                    ));
-                }
-                (Place::Packages, _) => {
-                    let (packages, problems) = layout.packages(&self.store, &place);
-                    survey.packages.extend(packages);
-                    survey.problems.extend(problems);
-                }
-                (Place::Repository, _) => survey.repository.push(place),
-                (Place::Other, _) if ignored => {}
-                (Place::Other, _) => self.ignored(&entry, &place, root, 0, &mut survey.problems),
-            }
-        }
-        survey.packages.sort_by(|a, b| a.name.cmp(&b.name));
-        survey.problems.extend(collisions(
-            survey
-                .packages
-                .iter()
-                .filter_map(|unit| Some((unit.name.as_str(), unit.directories.first()?))),
-        ));
-        survey
-    }
-
-    /// Reports what no pattern matches.
-    fn ignored(
-        &self,
-        entry: &Entry,
-        place: &Path,
-        root: &Root,
-        depth: usize,
-        problems: &mut Vec<Problem>,
-    ) {
-        if root
-            .ignore
-            .iter()
-            .any(|pattern| pattern.matches(place) || pattern.covers(place))
-        {
-            return;
-        }
-        let below = match entry.kind {
-            EntryKind::Special(kind) => {
-                problems.push(Problem::new(
-                    Code::SpecialFile,
-                    place,
-                    format!("is a {kind}"),
-                ));
-                return;
-            }
-            EntryKind::File => {
-                problems.push(Problem::new(
-                    Code::Unaccounted,
-                    place,
-                    "nothing accounts for this file",
-                ));
-                return;
-            }
-            EntryKind::Directory if depth >= limits::DEPTH => Err(StoreError::TooMany),
-            EntryKind::Directory => self.store.list(place),
-        };
-        match below {
-            Ok(entries) => {
-                for entry in entries {
-                    match place.join(&entry.name) {
-                        Ok(place) => self.ignored(&entry, &place, root, depth + 1, problems),
-                        Err(error) => {
-                            let shown = format!("{place}/{}", entry.name);
-                            problems.push(Problem::new(Code::BadName, shown, error));
-                        }
-                    }
-                }
-            }
-            Err(error) => problems.push(unreadable(place, &error)),
-        }
-    }
-}
-
-#[derive(Default)]
-struct Survey {
-    packages: Vec<PackageUnit>,
-    repository: Vec<Path>,
-    problems: Vec<Problem>,
 }
 
 /// Notes on settings that leave no room.

@@ -1,0 +1,135 @@
+//! Accounting for every path at the top of a tree (spec section 8).
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::content::{collisions, unreadable};
+use crate::layout::{Layout, PackageUnit, Place};
+use crate::limits;
+use crate::metadata;
+use crate::path::Path;
+use crate::problem::{Code, Problem};
+use crate::statement::Root;
+use crate::store::{Entry, EntryKind, Store, StoreError};
+
+/// What stands at the top of a tree, all of it accounted for or a problem.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Packages, sorted by name.
+    pub packages: Vec<PackageUnit>,
+    /// Repository files.
+    pub repository: Vec<Path>,
+    /// What is not accounted for, or not as it has to be.
+    pub problems: Vec<Problem>,
+}
+
+/// Accounts for every top-level entry: `conex/`, packages, repository files, what the root ignores.
+pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) -> Survey {
+    let mut survey = Survey::default();
+    let entries = match store.list(&Path::top()) {
+        Ok(entries) => entries,
+        Err(error) => {
+            survey.problems.push(unreadable(&Path::top(), &error));
+            return survey;
+        }
+    };
+    for entry in entries {
+        if entry.name == metadata::DIRECTORY && entry.kind == EntryKind::Directory {
+            continue;
+        }
+        let place = match Path::top().join(&entry.name) {
+            Ok(place) => place,
+            Err(error) => {
+                survey
+                    .problems
+                    .push(Problem::new(Code::BadName, &entry.name, error));
+                continue;
+            }
+        };
+        let is_ignored = match entry.kind {
+            EntryKind::Directory => root.ignore.iter().any(|pattern| pattern.covers(&place)),
+            _ => root.ignore.iter().any(|pattern| pattern.matches(&place)),
+        };
+        match (
+            layout.place(&entry.name, entry.kind, is_ignored),
+            entry.kind,
+        ) {
+            (_, EntryKind::Special(kind)) => {
+                survey.problems.push(Problem::new(
+                    Code::SpecialFile,
+                    &place,
+                    format!("is a {kind}"),
+                ));
+            }
+            (Place::Packages, _) => {
+                let (packages, problems) = layout.packages(&store, &place);
+                survey.packages.extend(packages);
+                survey.problems.extend(problems);
+            }
+            (Place::Repository, _) => survey.repository.push(place),
+            (Place::Other, _) => {
+                match_patterns(store, &entry, &place, root, 0, &mut survey.problems)
+            }
+        }
+    }
+    survey.packages.sort_by(|a, b| a.name.cmp(&b.name));
+    survey.problems.extend(collisions(
+        survey
+            .packages
+            .iter()
+            .filter_map(|unit| Some((unit.name.as_str(), unit.directories.first()?))),
+    ));
+    survey
+}
+
+/// Reports what no pattern matches. What a pattern covers whole is not looked into.
+fn match_patterns<S: Store + ?Sized>(
+    store: &S,
+    entry: &Entry,
+    place: &Path,
+    root: &Root,
+    depth: usize,
+    problems: &mut Vec<Problem>,
+) {
+    if entry.kind == EntryKind::Directory {
+        if root.ignore.iter().any(|pattern| pattern.covers(place)) {
+            return;
+        }
+    } else if root.ignore.iter().any(|pattern| pattern.matches(place)) {
+        return;
+    }
+    let below = match entry.kind {
+        EntryKind::Special(kind) => {
+            problems.push(Problem::new(
+                Code::SpecialFile,
+                place,
+                format!("is a {kind}"),
+            ));
+            return;
+        }
+        EntryKind::File => {
+            problems.push(Problem::new(
+                Code::Unaccounted,
+                place,
+                "nothing accounts for this file",
+            ));
+            return;
+        }
+        EntryKind::Directory if depth >= limits::DEPTH => Err(StoreError::TooMany),
+        EntryKind::Directory => store.list(place),
+    };
+    match below {
+        Ok(entries) => {
+            for entry in entries {
+                match place.join(&entry.name) {
+                    Ok(place) => match_patterns(store, &entry, &place, root, depth + 1, problems),
+                    Err(error) => {
+                        let shown = format!("{place}/{}", entry.name);
+                        problems.push(Problem::new(Code::BadName, shown, error));
+                    }
+                }
+            }
+        }
+        Err(error) => problems.push(unreadable(place, &error)),
+    }
+}
