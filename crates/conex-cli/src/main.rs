@@ -1,1 +1,97 @@
-fn main() {}
+//! The program `conex`: signs and verifies community data repositories.
+//!
+//! One file per command below `command/`; what they share stands beside it.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod anchors;
+mod command;
+mod error;
+mod home;
+mod keys;
+mod output;
+mod prompt;
+mod reports;
+mod tree;
+mod view;
+
+/// Trust in community data repositories: sign releases, approve changes, verify everything.
+#[derive(Debug, Parser)]
+#[command(
+    name = "conex",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+struct Arguments {
+    /// The repository to work on
+    #[arg(
+        short = 'C',
+        long = "repo",
+        global = true,
+        default_value = ".",
+        value_name = "DIR"
+    )]
+    repo: PathBuf,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a repository: write root 1, with its janitors and their rules
+    Init(command::init::Arguments),
+    /// Make and look at keys
+    #[command(subcommand)]
+    Key(command::key::Command),
+    /// Day zero: vouch for everything there is, in one batch
+    Bootstrap(command::bootstrap::Arguments),
+    /// Approve what is pending: look at it, answer one prompt, sign one page
+    Approve(command::approve::Arguments),
+    /// Propose and sign roots: who the janitors are, and their rules
+    #[command(subcommand)]
+    Root(command::root::Command),
+    /// Print a statement, page or batch as it is signed
+    Show(command::show::Arguments),
+    /// Say how things stand: what is approved, what is missing, what awaits you
+    Status(command::status::Arguments),
+    /// Verify a repository, as its clients do
+    Verify(command::verify::Arguments),
+    /// Say why the last verification ended as it did
+    Why(command::why::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if std::env::var_os("CONEX_LOG").is_some() {
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_env("CONEX_LOG"))
+            .with_writer(std::io::stderr)
+            .init();
+    }
+    let repo = arguments.repo.as_path();
+    let result = match &arguments.command {
+        Command::Init(arguments) => command::init::run(repo, arguments),
+        Command::Key(command) => command::key::run(command),
+        Command::Bootstrap(arguments) => command::bootstrap::run(repo, arguments),
+        Command::Approve(arguments) => command::approve::run(repo, arguments),
+        Command::Root(command) => command::root::run(repo, command),
+        Command::Show(arguments) => command::show::run(repo, arguments),
+        Command::Status(arguments) => command::status::run(repo, arguments),
+        Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
+        Command::Why(arguments) => command::why::run(arguments),
+    };
+    finish(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn finish(result: error::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        output::line(&mut output::stderr(), output::escaped(&error.to_string()));
+        error.exit_code()
+    })
+}

@@ -68,7 +68,7 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
             }
             (Place::Repository, _) => survey.repository.push(place),
             (Place::Other, _) => {
-                match_patterns(store, &entry, &place, root, 0, &mut survey.problems)
+                match_patterns(store, &entry, &place, root, 0, &mut survey.problems);
             }
         }
     }

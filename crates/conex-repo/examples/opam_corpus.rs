@@ -1,31 +1,22 @@
 //! Reads every file named `opam` below the given directories and says how that went: files read,
-//! files that aren't readable and why, and how fast. `--forms` prints each source form instead.
+//! files that aren't readable and why, and how fast.
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
+use core::time::Duration;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{env, fs, io};
 
 use conex_core::projection::Projection;
 use conex_repo::opam::OpamProjection;
 
 fn main() -> io::Result<()> {
-    let forms = env::args().any(|argument| argument == "--forms");
     let mut paths = Vec::new();
-    for directory in env::args().skip(1).filter(|argument| argument != "--forms") {
+    for directory in env::args().skip(1) {
         walk(Path::new(&directory), &mut paths)?;
     }
     paths.sort();
     let files: Vec<Vec<u8>> = paths.iter().map(fs::read).collect::<Result<_, _>>()?;
-    if forms {
-        for (path, bytes) in paths.iter().zip(&files) {
-            let mut source = Vec::new();
-            let outcome = OpamProjection.project(bytes, &mut source);
-            println!("== {} {outcome:?}", path.display());
-            println!("{}", String::from_utf8_lossy(&source));
-        }
-        return Ok(());
-    }
     let (mut refused, mut form) = (0, 0);
     for (path, bytes) in paths.iter().zip(&files) {
         let mut source = Vec::new();

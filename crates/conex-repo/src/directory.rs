@@ -1,9 +1,9 @@
 //! A tree in a directory of the file system.
 
-use std::ffi::CStr;
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
 use std::fs::File;
 use std::io::Read as _;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path as SystemPath, PathBuf};
 
@@ -128,7 +128,7 @@ impl Store for DirectoryStore {
         let opened = self
             .open_beneath(directory, directory_flags())
             .map_err(|errno| store_error(errno, "directory"))?;
-        let mut buffer = [MaybeUninit::uninit(); LISTING];
+        let mut buffer = vec![MaybeUninit::uninit(); LISTING];
         let mut reader = RawDir::new(&opened, &mut buffer);
         let mut entries = Vec::new();
         while let Some(found) = reader.next() {

@@ -52,7 +52,7 @@ impl Layout for OpamLayout {
                         directories: vec![path],
                     }),
                     None => {
-                        problems.push(Problem::new(Code::BadName, path, "this is no package name"))
+                        problems.push(Problem::new(Code::BadName, path, "this is no package name"));
                     }
                 }
             }
@@ -168,13 +168,12 @@ fn account(directory: &Path, file: &Path) -> Result<(), Problem> {
     let relative = file.below(directory).unwrap_or_default();
     let components: Vec<&str> = relative.components().collect();
     match components.as_slice() {
-        ["opam" | "url" | "descr"] => Ok(()),
         ["files", .., parent, "opam"] if parent.contains('.') => Err(Problem::new(
             Code::ShadowRelease,
             file,
             "opam reads this as a release of its own",
         )),
-        ["files", _, ..] => Ok(()),
+        ["opam" | "url" | "descr"] | ["files", _, ..] => Ok(()),
         _ => Err(Problem::new(
             Code::Unaccounted,
             file,

@@ -260,7 +260,7 @@ impl<'a> Lexer<'a> {
             end += length;
             if found.starts_with(b"\\") {
                 kind = Kind::Escaped;
-                end += self.escape(end, found)?;
+                end += escape(end, found)?;
             } else if quotes == 1 || found.starts_with(b"\"\"\"") {
                 break;
             } else {
@@ -275,27 +275,25 @@ impl<'a> Lexer<'a> {
         self.at = end;
         Ok(self.token(kind, at))
     }
+}
 
-    /// How many bytes the escape takes that `text` begins with.
-    fn escape(&self, at: usize, text: &[u8]) -> Result<usize, Fault> {
-        match text {
-            [
-                _,
-                b'\\' | b'"' | b'\'' | b'n' | b'r' | b't' | b'b' | b' ' | b'\n',
-                ..,
-            ] => Ok(2),
-            [_, b'\r', b'\n', ..] => Ok(3),
-            [_, b'x', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                Ok(4)
-            }
-            [_, b'0'..=b'1', b'0'..=b'9', b'0'..=b'9', ..]
-            | [_, b'2', b'0'..=b'4', b'0'..=b'9', ..]
-            | [_, b'2', b'5', b'0'..=b'5', ..] => Ok(4),
-            _ => Err(Fault {
-                at,
-                reason: "an unknown escape",
-            }),
-        }
+/// How many bytes the escape takes that `text` begins with.
+fn escape(at: usize, text: &[u8]) -> Result<usize, Fault> {
+    match text {
+        [
+            _,
+            b'\\' | b'"' | b'\'' | b'n' | b'r' | b't' | b'b' | b' ' | b'\n',
+            ..,
+        ] => Ok(2),
+        [_, b'\r', b'\n', ..] => Ok(3),
+        [_, b'x', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => Ok(4),
+        [_, b'0'..=b'1', b'0'..=b'9', b'0'..=b'9', ..]
+        | [_, b'2', b'0'..=b'4', b'0'..=b'9', ..]
+        | [_, b'2', b'5', b'0'..=b'5', ..] => Ok(4),
+        _ => Err(Fault {
+            at,
+            reason: "an unknown escape",
+        }),
     }
 }
 
@@ -318,6 +316,10 @@ const LETTER: u8 = 2;
 /// What `byte` is inside a word: nothing (0), or one of its characters, [`LETTER`] or not.
 #[inline]
 fn word_class(byte: u8) -> u8 {
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "evaluated by the compiler, which would say so"
+    )]
     const CLASSES: [u8; 256] = {
         let mut classes = [0; 256];
         let mut byte = 0_u8;
@@ -343,7 +345,7 @@ fn clean(bytes: &[u8]) -> Result<(), Fault> {
     // One branchless sweep for the files that need no second look, which is nearly all of them.
     let (mut control, mut high) = (false, false);
     for &byte in bytes {
-        control |= byte.is_ascii_control() & (byte != b'\n') & (byte != b'\t');
+        control |= matches!(byte, 0..=8 | 11..=31 | 127); // line feed and tab are fine
         high |= !byte.is_ascii();
     }
     if control {

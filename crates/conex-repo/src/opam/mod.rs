@@ -15,8 +15,6 @@ mod lexer;
 mod reader;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;
 
 use conex_core::projection::{Projection, Unreadable};

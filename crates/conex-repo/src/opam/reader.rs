@@ -6,7 +6,7 @@
 use super::fields::{self, Field};
 use super::lexer::{Fault, Kind, Lexer, Token};
 
-/// Deepest nesting of brackets, braces and sections; the deepest in opam-repository is a third of it.
+/// Deepest nesting of brackets, braces and sections; opam-repository needs 6.
 const DEPTH: usize = 32;
 
 /// Appends the source form of `bytes` to `source`.
@@ -223,7 +223,7 @@ impl<'a> Reader<'a, '_> {
 
     /// A string or a list of strings.
     fn strings(&mut self) -> Result<(), Fault> {
-        self.each(|reader| reader.string())
+        self.each(Self::string)
     }
 
     /// Calls `one` for each element of a list, or for the one element that stands without brackets.

@@ -1,0 +1,111 @@
+//! Trust anchors as they are spelled on the command line and by package managers.
+
+use conex_core::chain::{AnchorKeys, Trust};
+use conex_core::digest::Digest;
+use conex_core::key::Fingerprint;
+use conex_core::name::Origin;
+use conex_core::version::Threshold;
+
+use crate::error::{CommandError, Result};
+
+/// How anchors are spelled, for help texts and errors.
+pub(crate) const SPELLING: &str = "either root:DIGEST, or origin:NAME and one or more key fingerprints \
+SHA256:..., separated by commas";
+
+/// Parses `--trust-anchors` and `--quorum`.
+pub(crate) fn parse(anchors: &str, quorum: Option<u16>) -> Result<Trust> {
+    let usage =
+        |message: String| CommandError::usage(message).hint(format_args!("anchors are {SPELLING}"));
+    let mut root = None;
+    let mut origin = None;
+    let mut keys: Vec<Fingerprint> = Vec::new();
+    for word in anchors.split(',') {
+        if let Some(digest) = word.strip_prefix("root:") {
+            let digest =
+                Digest::parse(digest).map_err(|error| usage(format!("anchor {word}: {error}")))?;
+            if root.replace(digest).is_some() {
+                return Err(usage("two anchors name a root".into()));
+            }
+        } else if let Some(name) = word.strip_prefix("origin:") {
+            let name =
+                Origin::parse(name).map_err(|error| usage(format!("anchor {word}: {error}")))?;
+            if origin.replace(name).is_some() {
+                return Err(usage("two anchors name an origin".into()));
+            }
+        } else {
+            keys.push(
+                Fingerprint::parse(word)
+                    .map_err(|error| usage(format!("anchor {word:?}: {error}")))?,
+            );
+        }
+    }
+    let threshold = match quorum {
+        Some(0) => return Err(usage("a quorum of 0 trusts everybody".into())),
+        Some(people) => Threshold::new(people),
+        None => None,
+    };
+    match (root, origin, keys.as_slice()) {
+        (Some(root), _, []) => {
+            if quorum.is_some_and(|quorum| quorum > 1) {
+                return Err(
+                    usage("the quorum is greater than the number of anchors, 1".into())
+                        .hint("a root holds its own quorum; leave --quorum out, or give 1"),
+                );
+            }
+            Ok(Trust::Root(root))
+        }
+        (Some(_), _, _) => Err(usage(
+            "a root is an anchor of its own; key fingerprints cannot stand beside it".into(),
+        )),
+        (None, None, _) => Err(
+            usage("the anchors name neither a root nor an origin".into())
+                .hint("without origin:NAME, another repository of the same people could be served"),
+        ),
+        (None, Some(_), []) => Err(usage("the anchors name no key".into())),
+        (None, Some(origin), _) => {
+            let threshold = threshold.ok_or_else(|| {
+                usage("key fingerprints need --quorum: how many of them have to have signed".into())
+            })?;
+            AnchorKeys::new(origin, keys, threshold)
+                .map(Trust::Keys)
+                .map_err(|error| usage(error.to_string()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "SHA256:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+
+    #[test]
+    fn honest_anchors_parse() {
+        let root = format!("root:{}", "ab".repeat(32));
+        assert!(matches!(parse(&root, None), Ok(Trust::Root(_))));
+        assert!(matches!(parse(&root, Some(1)), Ok(Trust::Root(_))));
+        assert!(matches!(
+            parse(&format!("origin:x,{KEY}"), Some(1)),
+            Ok(Trust::Keys(_))
+        ));
+    }
+
+    #[test]
+    fn hook_bypass() {
+        let root = format!("root:{}", "ab".repeat(32));
+        for (anchors, quorum) in [
+            (root.as_str(), Some(0)),
+            (root.as_str(), Some(2)),
+            ("", Some(1)),
+            ("origin:x", Some(1)),
+            (KEY, Some(1)),
+            (&format!("origin:x,{KEY}"), None),
+            (&format!("origin:x,{KEY}"), Some(0)),
+            (&format!("origin:x,{KEY}"), Some(2)),
+            (&format!("origin:x,{KEY},{KEY}"), Some(2)),
+            (&format!("{root},{KEY}"), Some(1)),
+        ] {
+            assert!(parse(anchors, quorum).is_err(), "{anchors} {quorum:?}");
+        }
+    }
+}

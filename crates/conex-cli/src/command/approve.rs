@@ -1,0 +1,338 @@
+//! `conex approve`.
+
+use std::io::Write;
+use std::path::Path;
+
+use conex_core::approval::Standing;
+use conex_core::compose::{Composition, is_pending, vouch_for};
+use conex_core::digest::Digest;
+use conex_core::name::Id;
+use conex_core::spelling::Stored as _;
+use conex_core::verify::Finding;
+use conex_core::vouch::{Kind, Subject, Vouch};
+use conex_crypto::StandardCrypto;
+
+use crate::error::{CommandError, Result};
+use crate::keys::{self, KeyArguments};
+use crate::output::{self, BOLD, RESET, line};
+use crate::tree::{Tree, Work};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters
+    #[arg(value_name = "PATTERN")]
+    patterns: Vec<String>,
+
+    /// Everything that is pending
+    #[arg(long, conflicts_with = "patterns")]
+    all: bool,
+
+    /// Only statements of this kind
+    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    kind: Vec<Kind>,
+
+    /// What a batch says, as far as it is the present content: a digest, or its first digits
+    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind"])]
+    batch: Option<String>,
+
+    /// Say what would be signed, and sign nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    key: KeyArguments,
+}
+
+fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
+    Kind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| {
+            let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+            format!("kinds are: {}", all.join(", "))
+        })
+}
+
+pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let tree = Tree::open(repo)?;
+    let work = tree.examine()?;
+    let (_, id) = keys::signer(&arguments.key, &work.people)?;
+    let chosen: Vec<&Finding> = match &arguments.batch {
+        Some(batch) => of_batch(&work, batch)?,
+        None => pending(&work, &id)
+            .into_iter()
+            .filter(|finding| matches(arguments, &finding.subject))
+            .collect(),
+    };
+    let chosen: Vec<&Finding> = chosen
+        .into_iter()
+        .filter(|finding| lacks(&work, finding, &id))
+        .collect();
+    if chosen.is_empty() {
+        return Err(
+            CommandError::refused(format_args!("nothing that waits for {id} matches"))
+                .hint("conex status says what is pending, and whose vouch it needs"),
+        );
+    }
+    let mut vouches: Vec<Vouch> = Vec::with_capacity(chosen.len());
+    for finding in &chosen {
+        vouches.push(vouch_for(finding).ok_or_else(|| {
+            CommandError::refused(format_args!(
+                "{}: its counters are exhausted",
+                finding.subject
+            ))
+            .hint("raise the epoch of the package, or revoke the key that ran them away")
+        })?);
+    }
+    let mut out = output::stdout();
+    print(&mut out, &work, &chosen);
+    if arguments.dry_run {
+        return Ok(());
+    }
+    publish(&tree, &work, vouches, &arguments.key)
+}
+
+/// Signs vouches after one prompt, and stores the page.
+pub(crate) fn publish(
+    tree: &Tree,
+    work: &Work,
+    vouches: Vec<Vouch>,
+    arguments: &KeyArguments,
+) -> Result<()> {
+    let (locked, id) = keys::signer(arguments, &work.people)?;
+    let origin = &work.head.root().origin;
+    let question = match vouches.len() {
+        1 => format!("Vouch for this as {id}?"),
+        many => format!("Vouch for these {many} statements as {id}?"),
+    };
+    let composition = Composition::new(
+        origin,
+        &StandardCrypto,
+        id.clone(),
+        locked.fingerprint(),
+        vouches,
+        &work.report.metadata.batches,
+    )
+    .map_err(CommandError::refused)?;
+    let secret = locked.confirm(arguments, &question)?;
+    let (page, files) = composition
+        .sign(origin, &StandardCrypto, &secret)
+        .map_err(CommandError::refused)?;
+    page.verify(origin, locked.public(), &StandardCrypto)
+        .map_err(|_| {
+            CommandError::refused(
+                "the key gave a signature that does not verify; nothing was written",
+            )
+        })?;
+    let written: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
+    tree.write(files)?;
+    let mut out = output::stdout();
+    for path in written {
+        line(&mut out, path);
+    }
+    Ok(())
+}
+
+/// What waits for a person: everything pending for a janitor, what they own for others.
+pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
+    let person = work.people.find(id);
+    let is_janitor = person.is_some_and(|person| work.people.janitors().contains(&person));
+    let owns = |finding: &Finding| {
+        let content = matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums);
+        let owners = finding
+            .subject
+            .package()
+            .and_then(|package| work.report.owners.get(package));
+        content
+            && owners.is_some_and(|(owners, _)| {
+                person.is_some_and(|person| owners.people.contains(&person))
+            })
+    };
+    work.report
+        .findings
+        .iter()
+        .filter(|finding| {
+            is_pending(finding) && (is_janitor || owns(finding)) && lacks(work, finding, id)
+        })
+        .collect()
+}
+
+/// Whether a person has not yet vouched for the present content.
+fn lacks(work: &Work, finding: &Finding, id: &Id) -> bool {
+    work.people
+        .find(id)
+        .is_none_or(|person| !finding.assessment.vouched.contains(&person))
+}
+
+/// The findings whose present content a batch vouches for, approved or not.
+fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
+    let stored = &work.report.metadata.batches;
+    let mut found = stored
+        .iter()
+        .filter(|(digest, _)| digest.to_string().starts_with(prefix));
+    let (_, batch) = match (found.next(), found.next()) {
+        (Some(found), None) => found,
+        (None, _) => {
+            return Err(
+                CommandError::usage(format_args!("no batch begins with {prefix}"))
+                    .hint("batches stand in conex/batches"),
+            );
+        }
+        (Some(_), Some(_)) => {
+            return Err(CommandError::usage(format_args!(
+                "more than one batch begins with {prefix}"
+            ))
+            .hint("give more digits"));
+        }
+    };
+    let says = |subject: &Subject, digest: Digest| {
+        batch
+            .vouches()
+            .binary_search_by(|vouch| vouch.subject.cmp(subject))
+            .ok()
+            .and_then(|at| batch.vouches().get(at))
+            .is_some_and(|vouch| vouch.digest == digest)
+    };
+    Ok(work
+        .report
+        .findings
+        .iter()
+        .filter(|finding| says(&finding.subject, finding.digest))
+        .collect())
+}
+
+fn matches(arguments: &Arguments, subject: &Subject) -> bool {
+    let kind = arguments.kind.is_empty() || arguments.kind.contains(&subject.kind());
+    let named = |pattern: &String| {
+        let full = subject.to_string();
+        let name = full.split(' ').next().unwrap_or_default();
+        glob(pattern, name) || glob(pattern, subject.name())
+    };
+    kind && (arguments.patterns.is_empty() || arguments.patterns.iter().any(named))
+}
+
+/// `*` stands for any characters, any number of times.
+fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.find(part).and_then(|at| rest.get(at + part.len()..)) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// How many statements about content are worth reading one by one.
+const SHOWN: usize = 40;
+
+/// Shows what will be signed: people and ownership in full, content by name.
+fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
+    let (people, content): (Vec<&Finding>, Vec<&Finding>) = chosen
+        .iter()
+        .copied()
+        .partition(|finding| finding.subject.kind().is_about_people());
+    for finding in people {
+        line(
+            out,
+            format_args!("{BOLD}{}{RESET} {}", finding.subject, state(finding)),
+        );
+        if let Some(text) = stored_text(work, &finding.subject) {
+            for stored in text.lines() {
+                line(out, format_args!("    {stored}"));
+            }
+        }
+    }
+    for finding in content.iter().take(SHOWN) {
+        line(
+            out,
+            format_args!(
+                "{BOLD}{}{RESET} {} ({})",
+                finding.subject,
+                state(finding),
+                finding.place
+            ),
+        );
+    }
+    if content.len() > SHOWN {
+        let releases = content
+            .iter()
+            .filter(|finding| finding.subject.kind() == Kind::Checksums)
+            .count();
+        let mut packages: Vec<&str> = content
+            .iter()
+            .map(|finding| finding.subject.name())
+            .collect();
+        packages.dedup();
+        line(
+            out,
+            format_args!(
+                "... and {} more: in all {} packages, {releases} releases",
+                content.len() - SHOWN,
+                packages.len()
+            ),
+        );
+    }
+}
+
+/// What an approval would do to a statement.
+fn state(finding: &Finding) -> String {
+    let version = finding
+        .assessment
+        .proposed
+        .map_or_else(|| "-".into(), |version| version.to_string());
+    match &finding.assessment.standing {
+        Standing::Differs { newest } => format!("{version}, changed since {}", newest.version),
+        Standing::Equivocal { .. } => format!("{version}, settles a contradiction"),
+        Standing::Approved(_) => format!("{version}, approved already"),
+        Standing::Pending | Standing::Behind { .. } => format!("{version}, new"),
+    }
+}
+
+/// The stored text of a statement about people or ownership.
+pub(crate) fn stored_text(work: &Work, subject: &Subject) -> Option<String> {
+    let metadata = &work.report.metadata;
+    match subject {
+        Subject::Author(id) => metadata
+            .authors
+            .get(id)
+            .map(conex_core::spelling::Stored::to_text),
+        Subject::Team(id) => metadata
+            .teams
+            .get(id)
+            .map(conex_core::spelling::Stored::to_text),
+        Subject::Authorisation(package) => metadata
+            .authorisations
+            .get(package)
+            .map(conex_core::spelling::Stored::to_text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, text, expected) in [
+            ("foo", "foo", true),
+            ("foo", "foo/1.0", false),
+            ("foo/*", "foo/1.0", true),
+            ("*", "x", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abcd", false),
+            ("ab*ba", "aba", false),
+        ] {
+            assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `conex bootstrap`.
+
+use std::path::Path;
+
+use conex_core::compose::{is_pending, vouch_for};
+use conex_core::vouch::Vouch;
+
+use crate::command::approve;
+use crate::error::{CommandError, Result};
+use crate::keys::KeyArguments;
+use crate::output;
+use crate::tree::Tree;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Say what would be signed, and sign nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    key: KeyArguments,
+}
+
+pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let tree = Tree::open(repo)?;
+    let work = tree.examine()?;
+    let pending: Vec<_> = work
+        .report
+        .findings
+        .iter()
+        .filter(|finding| !finding.subject.kind().is_about_people() && is_pending(finding))
+        .collect();
+    if pending.is_empty() {
+        return Err(CommandError::refused("everything is signed already")
+            .hint("conex status says how things stand"));
+    }
+    let vouches: Vec<Vouch> = pending
+        .iter()
+        .filter_map(|finding| vouch_for(finding))
+        .collect();
+    let mut out = output::stdout();
+    output::line(
+        &mut out,
+        format_args!(
+            "day zero of {}: {} packages, {} releases, {} statements",
+            work.head.root().origin,
+            work.report.counts.packages,
+            work.report.counts.releases,
+            vouches.len()
+        ),
+    );
+    if arguments.dry_run {
+        return Ok(());
+    }
+    approve::publish(&tree, &work, vouches, &arguments.key)?;
+    output::line(
+        &mut out,
+        "the other janitors approve the same with: conex approve --all",
+    );
+    Ok(())
+}

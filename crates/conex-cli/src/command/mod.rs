@@ -1,0 +1,11 @@
+//! One file per command: its arguments, and what it does.
+
+pub(crate) mod approve;
+pub(crate) mod bootstrap;
+pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod root;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod verify;
+pub(crate) mod why;

@@ -1,0 +1,78 @@
+//! Errors of commands: what went wrong, and what the reader can do next.
+
+use core::fmt;
+use std::process::ExitCode;
+
+/// How a command ended without success; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Verification refused, or somebody said no.
+    Refused,
+    /// The command line or the situation does not fit the command.
+    Usage,
+    /// Something could not be read or written.
+    Io,
+}
+
+/// An error with hints.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    kind: Kind,
+    message: String,
+    hints: Vec<String>,
+}
+
+/// What commands return.
+pub(crate) type Result<T> = core::result::Result<T, CommandError>;
+
+impl CommandError {
+    pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
+        Self {
+            kind,
+            message: message.to_string(),
+            hints: Vec::new(),
+        }
+    }
+
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Refused, message)
+    }
+
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    pub(crate) fn io(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Io, message)
+    }
+
+    /// Adds what the reader can do.
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// 1 refused, 2 usage, 3 could not read or write.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self.kind {
+            Kind::Refused => 1,
+            Kind::Usage => 2,
+            Kind::Io => 3,
+        })
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        for hint in &self.hints {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells of a file that could not be read or written.
+pub(crate) fn at(path: impl fmt::Display) -> impl FnOnce(std::io::Error) -> CommandError {
+    move |error| CommandError::io(format_args!("{path}: {error}"))
+}

@@ -1,0 +1,101 @@
+//! What goes to the terminal: colour and progress on a terminal only, untrusted text escaped.
+
+use std::io::{self, Write};
+
+use anstream::AutoStream;
+use conex_core::store::Workers;
+use conex_repo::Parallel;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rayon::prelude::*;
+
+/// Standard output; colour codes are stripped where it is no terminal.
+pub(crate) fn stdout() -> AutoStream<io::StdoutLock<'static>> {
+    AutoStream::auto(io::stdout().lock())
+}
+
+/// Standard error, likewise.
+pub(crate) fn stderr() -> AutoStream<io::StderrLock<'static>> {
+    AutoStream::auto(io::stderr().lock())
+}
+
+/// Text from a repository with its control characters escaped: it must not move the cursor.
+pub(crate) fn plain(text: &str) -> String {
+    if text.chars().all(|found| !found.is_control()) {
+        return text.to_owned();
+    }
+    text.chars()
+        .flat_map(|found| {
+            if found.is_control() {
+                found.escape_default().collect()
+            } else {
+                vec![found]
+            }
+        })
+        .collect()
+}
+
+/// The same for a text of several lines.
+pub(crate) fn escaped(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+pub(crate) const BOLD: &str = "\x1b[1m";
+pub(crate) const RED: &str = "\x1b[1;31m";
+pub(crate) const GREEN: &str = "\x1b[1;32m";
+pub(crate) const DIM: &str = "\x1b[2m";
+pub(crate) const RESET: &str = "\x1b[0m";
+
+/// Writes a line; a reader that went away (`conex show | head`) is no error worth telling.
+pub(crate) fn line(out: &mut impl Write, text: impl core::fmt::Display) {
+    let _ = writeln!(out, "{text}");
+}
+
+/// Runs jobs on all cores and shows how far they are, on a terminal and for long lists only.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    bar: ProgressBar,
+}
+
+/// Lists shorter than this are done before a bar could be read.
+const LONG: usize = 500;
+
+impl Watched {
+    /// With progress on standard error if it is a terminal.
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("verifying {wide_bar} {pos}/{len}") {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Workers for Watched {
+    fn map<T, R, F>(&self, items: Vec<T>, job: F) -> Vec<R>
+    where
+        T: Send,
+        R: Send,
+        F: Fn(T) -> R + Sync,
+    {
+        if items.len() < LONG || self.bar.is_hidden() {
+            return Parallel.map(items, job);
+        }
+        self.bar.set_length(items.len() as u64);
+        let results = items
+            .into_par_iter()
+            .map(|item| {
+                let result = job(item);
+                self.bar.inc(1);
+                result
+            })
+            .collect();
+        self.bar.reset();
+        results
+    }
+}

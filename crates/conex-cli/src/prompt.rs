@@ -1,0 +1,82 @@
+//! Asking people, and doing without people in scripts.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::os::fd::RawFd;
+
+use zeroize::Zeroizing;
+
+use crate::error::{CommandError, Result};
+use crate::output;
+
+/// The environment variable that holds a passphrase for scripts.
+pub(crate) const PASSPHRASE: &str = "CONEX_PASSPHRASE";
+
+/// Whether somebody can be asked.
+pub(crate) fn is_possible() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks a question that only `y` or `yes` answers.
+pub(crate) fn confirm(question: &str) -> Result<()> {
+    if !is_possible() {
+        return Err(CommandError::usage(
+            "this has to be confirmed, and there is no terminal to ask on",
+        )
+        .hint("look at it with --dry-run, then give --yes"));
+    }
+    let mut err = output::stderr();
+    let _ = write!(err, "{question} [y/N] ");
+    let _ = err.flush();
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| CommandError::io(format_args!("standard input: {error}")))?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(CommandError::refused(
+            "not confirmed; nothing was signed or written",
+        )),
+    }
+}
+
+/// A passphrase given for scripts: by file descriptor or environment.
+pub(crate) fn scripted_passphrase(descriptor: Option<RawFd>) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    if let Some(descriptor) = descriptor {
+        let mut text = Zeroizing::new(Vec::new());
+        read_descriptor(descriptor, &mut text)?;
+        while matches!(text.last(), Some(b'\n' | b'\r')) {
+            text.pop();
+        }
+        return Ok(Some(text));
+    }
+    Ok(std::env::var(PASSPHRASE)
+        .ok()
+        .map(|text| Zeroizing::new(text.into_bytes())))
+}
+
+fn read_descriptor(descriptor: RawFd, text: &mut Vec<u8>) -> Result<()> {
+    // The path is the kernel's own view of our descriptors, so no unsafe adoption is needed.
+    let path = format!("/dev/fd/{descriptor}");
+    let file = std::fs::File::open(&path).map_err(|error| {
+        CommandError::usage(format_args!("--passphrase-fd {descriptor}: {error}"))
+            .hint("for example: conex approve --passphrase-fd 3 3<secret")
+    })?;
+    file.take(4_096)
+        .read_to_end(text)
+        .map_err(|error| CommandError::io(format_args!("{path}: {error}")))?;
+    Ok(())
+}
+
+/// Asks for a passphrase without showing it.
+pub(crate) fn passphrase(question: &str) -> Result<Zeroizing<Vec<u8>>> {
+    if !is_possible() {
+        return Err(CommandError::usage(
+            "a passphrase is needed, and there is no terminal to ask on",
+        )
+        .hint(format_args!("set {PASSPHRASE}, or give --passphrase-fd N")));
+    }
+    rpassword::prompt_password(question)
+        .map(|text| Zeroizing::new(text.into_bytes()))
+        .map_err(|error| CommandError::io(format_args!("the terminal: {error}")))
+}

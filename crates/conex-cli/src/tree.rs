@@ -1,0 +1,164 @@
+//! The repository a command works on.
+
+use std::path::{Path, PathBuf};
+
+use conex_core::chain::{Head, Trust};
+use conex_core::compose::Files;
+use conex_core::content::{Package, Reader, Releases, RepositoryFiles};
+use conex_core::digest::Digest;
+use conex_core::layout::PackageUnit;
+use conex_core::name::PackageName;
+use conex_core::people::People;
+use conex_core::survey::{Survey, survey};
+use conex_core::verify::{Known, Mode, Report, Verification};
+use conex_crypto::StandardCrypto;
+use conex_repo::write::Change;
+use conex_repo::{DirectoryStore, KnownSchemes};
+
+use crate::error::{CommandError, Result};
+use crate::output::Watched;
+
+/// A directory that holds a repository.
+pub(crate) struct Tree {
+    path: PathBuf,
+    store: DirectoryStore,
+}
+
+impl Tree {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let store = DirectoryStore::open(path)
+            .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))?;
+        Ok(Self {
+            path: path.to_owned(),
+            store,
+        })
+    }
+
+    pub(crate) fn store(&self) -> &DirectoryStore {
+        &self.store
+    }
+
+    /// Verifies everything.
+    pub(crate) fn verify(&self, trust: &Trust, mode: Mode, ahead: bool) -> Report {
+        let workers = Watched::new();
+        Verification {
+            store: &self.store,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &workers,
+            trust,
+            mode,
+            ahead,
+        }
+        .run()
+    }
+
+    /// How things stand in a working copy, for the people who work on it: the tree's own first
+    /// root is believed, and approvals may run ahead.
+    pub(crate) fn examine(&self) -> Result<Work> {
+        let report = self.verify(&Trust::DangerousSelfAsserted, Mode::Warn, true);
+        match (report.head.clone(), report.people.clone()) {
+            (Some(head), Some(people)) => Ok(Work {
+                report,
+                head,
+                people,
+            }),
+            _ => {
+                let first = report
+                    .problems
+                    .first()
+                    .map_or_else(String::new, ToString::to_string);
+                Err(CommandError::refused(format_args!("there is no valid root here: {first}"))
+                    .hint("start with conex init; if a root waits for signatures: conex root sign"))
+            }
+        }
+    }
+
+    /// Writes files, all or none.
+    pub(crate) fn write(&self, files: Files) -> Result<()> {
+        let mut change = Change::new();
+        for (path, bytes) in files {
+            change.write(path, bytes);
+        }
+        change.commit(&self.path).map_err(|error| {
+            CommandError::io(format_args!("could not write: {error}"))
+                .hint("nothing was changed; make room or rights, and run it again")
+        })
+    }
+
+    /// Computes the statements of one package from the data.
+    pub(crate) fn package(&self, head: &Head, name: &PackageName) -> Result<Option<Package>> {
+        let known = known(head)?;
+        let found = self
+            .survey(head, &known)
+            .packages
+            .into_iter()
+            .find(|unit: &PackageUnit| unit.name == *name);
+        let projections = known.projections();
+        let reader = self.reader(head, &known, &projections);
+        let Some(unit) = found else { return Ok(None) };
+        reader.package(&unit).map(Some).map_err(|problems| {
+            let first = problems
+                .first()
+                .map_or_else(String::new, ToString::to_string);
+            CommandError::refused(format_args!("{name} cannot be read: {first}"))
+        })
+    }
+
+    /// The statement of a package's releases, under the newest projection.
+    pub(crate) fn releases(&self, head: &Head, package: &Package) -> Result<Releases> {
+        let known = known(head)?;
+        let projections = known.projections();
+        let newest = projections.len().saturating_sub(1);
+        Ok(self.reader(head, &known, &projections).releases_statement(
+            &package.name,
+            &package.releases,
+            newest,
+        ))
+    }
+
+    /// The repository files.
+    pub(crate) fn repository(&self, head: &Head) -> Result<(RepositoryFiles, Digest)> {
+        let known = known(head)?;
+        let paths = self.survey(head, &known).repository;
+        let projections = known.projections();
+        self.reader(head, &known, &projections)
+            .repository(&paths)
+            .map_err(|problems| {
+                let first = problems
+                    .first()
+                    .map_or_else(String::new, ToString::to_string);
+                CommandError::refused(format_args!("the repository files cannot be read: {first}"))
+            })
+    }
+
+    fn survey(&self, head: &Head, known: &Known) -> Survey {
+        survey(&self.store, known.layout(), head.root())
+    }
+
+    fn reader<'a>(
+        &'a self,
+        head: &'a Head,
+        known: &'a Known,
+        projections: &'a [&'a dyn conex_core::projection::Projection],
+    ) -> Reader<'a, DirectoryStore, StandardCrypto> {
+        Reader {
+            store: &self.store,
+            digests: &StandardCrypto,
+            origin: &head.root().origin,
+            layout: known.layout(),
+            projections,
+        }
+    }
+}
+
+/// A working copy as it stands.
+pub(crate) struct Work {
+    pub(crate) report: Report,
+    pub(crate) head: Head,
+    pub(crate) people: People,
+}
+
+fn known(head: &Head) -> Result<Known> {
+    Known::of(head.root(), &KnownSchemes).map_err(CommandError::refused)
+}

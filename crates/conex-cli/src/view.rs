@@ -1,0 +1,238 @@
+//! A report as people and programs see it: one form for the terminal, `--json` and `conex why`.
+
+use std::io::Write;
+
+use conex_core::problem::{Code, Missing, Problem};
+use conex_core::verify::{Mode, Report};
+use serde::{Deserialize, Serialize};
+
+use crate::output::{BOLD, DIM, GREEN, RED, RESET, line, plain};
+
+/// A report, as JSON has it. Fields are only ever added.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct View {
+    /// `accepted`, `refused` or `observed`.
+    pub(crate) verdict: String,
+    mode: String,
+    /// What was verified, as it was given.
+    pub(crate) directory: String,
+    origin: Option<String>,
+    root: Option<RootView>,
+    counts: CountsView,
+    problems: Vec<ProblemView>,
+    notes: Vec<ProblemView>,
+    unsigned: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct RootView {
+    number: u32,
+    digest: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct CountsView {
+    packages: usize,
+    unsigned: usize,
+    releases: usize,
+    approved: usize,
+    pages: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ProblemView {
+    code: String,
+    place: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<String>,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needs: Option<NeedsView>,
+    advice: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct NeedsView {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owners: Option<WayView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    janitors: Option<WayView>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct WayView {
+    more: usize,
+    of: Vec<String>,
+}
+
+impl View {
+    pub(crate) fn new(report: &Report, directory: &str) -> Self {
+        let head = report.head.as_ref();
+        Self {
+            verdict: match (report.mode, report.verified()) {
+                (Mode::Observe, _) => "observed",
+                (_, Some(_)) => "accepted",
+                (_, None) => "refused",
+            }
+            .into(),
+            mode: match report.mode {
+                Mode::Observe => "observe",
+                Mode::Warn => "warn",
+                Mode::Enforce => "enforce",
+            }
+            .into(),
+            directory: directory.into(),
+            origin: head.map(|head| head.root().origin.to_string()),
+            root: head.map(|head| RootView {
+                number: head.root().number.as_u32(),
+                digest: head.digest().to_string(),
+            }),
+            counts: CountsView {
+                packages: report.counts.packages,
+                unsigned: report.counts.unsigned,
+                releases: report.counts.releases,
+                approved: report.counts.approved,
+                pages: report.counts.pages,
+            },
+            problems: report.problems.iter().map(ProblemView::new).collect(),
+            notes: report.notes.iter().map(ProblemView::new).collect(),
+            unsigned: report.unsigned.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Prints the report; at most `most` problems and no notes, unless `most` is none.
+    pub(crate) fn print(&self, out: &mut impl Write, most: Option<usize>) {
+        let shown = most.unwrap_or(usize::MAX);
+        for problem in self.problems.iter().take(shown) {
+            problem.print(out, RED);
+        }
+        if self.problems.len() > shown {
+            line(
+                out,
+                format_args!(
+                    "... and {} more; --all shows them",
+                    self.problems.len() - shown
+                ),
+            );
+        }
+        if most.is_none() {
+            for note in &self.notes {
+                note.print(out, DIM);
+            }
+        }
+        let mut codes: Vec<&str> = self
+            .problems
+            .iter()
+            .map(|problem| problem.code.as_str())
+            .collect();
+        codes.sort_unstable();
+        codes.dedup();
+        if !codes.is_empty() {
+            line(out, format_args!("{BOLD}What to do{RESET}"));
+        }
+        for code in codes {
+            if let Some(problem) = self.problems.iter().find(|problem| problem.code == code) {
+                line(out, format_args!("  {code}: {}", plain(&problem.advice)));
+            }
+        }
+        self.summary(out);
+    }
+
+    fn summary(&self, out: &mut impl Write) {
+        let colour = if self.verdict == "refused" {
+            RED
+        } else {
+            GREEN
+        };
+        let problems = match self.problems.len() {
+            0 => String::new(),
+            1 => ", 1 problem".into(),
+            many => format!(", {many} problems"),
+        };
+        let notes = match self.notes.len() {
+            0 => String::new(),
+            1 => ", 1 note".into(),
+            many => format!(", {many} notes"),
+        };
+        line(
+            out,
+            format_args!("{colour}{}{RESET}{problems}{notes}", self.verdict),
+        );
+        if let (Some(origin), Some(root)) = (&self.origin, &self.root) {
+            line(
+                out,
+                format_args!("{origin}, root {} ({})", root.number, root.digest),
+            );
+        }
+        let counts = &self.counts;
+        line(
+            out,
+            format_args!(
+                "{} of {} packages signed, {} releases, {} statements approved, {} pages count",
+                counts.packages - counts.unsigned.min(counts.packages),
+                counts.packages,
+                counts.releases,
+                counts.approved,
+                counts.pages
+            ),
+        );
+    }
+}
+
+impl ProblemView {
+    fn new(problem: &Problem) -> Self {
+        let way = |way: &Option<(usize, Vec<conex_core::name::Id>)>| {
+            way.as_ref().map(|(more, of)| WayView {
+                more: *more,
+                of: of.iter().map(ToString::to_string).collect(),
+            })
+        };
+        let needs = |missing: &Missing| NeedsView {
+            text: missing.to_string(),
+            owners: way(&missing.owners),
+            janitors: way(&missing.janitors),
+        };
+        Self {
+            code: problem.code.as_str().into(),
+            place: problem.place.to_string(),
+            line: problem.line,
+            statement: problem.subject.as_ref().map(ToString::to_string),
+            detail: problem.detail.to_string(),
+            needs: problem.missing.as_deref().map(needs),
+            advice: problem.code.advice().into(),
+        }
+    }
+
+    fn print(&self, out: &mut impl Write, colour: &str) {
+        let at = self
+            .line
+            .map_or_else(String::new, |line| format!(":{line}"));
+        let statement = self
+            .statement
+            .as_ref()
+            .map_or_else(String::new, |statement| format!("{statement}: "));
+        line(
+            out,
+            format_args!(
+                "{}{at}: {colour}{}{RESET}: {}{}",
+                plain(&self.place),
+                self.code,
+                plain(&statement),
+                plain(&self.detail)
+            ),
+        );
+        if let Some(needs) = &self.needs {
+            line(out, format_args!("  needs {}", plain(&needs.text)));
+        }
+    }
+}
+
+/// Every code with what it means to the reader, for `conex why --codes`.
+pub(crate) fn codes(out: &mut impl Write) {
+    for code in Code::ALL {
+        line(out, format_args!("{code}: {}", code.advice()));
+    }
+}

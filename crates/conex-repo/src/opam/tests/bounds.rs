@@ -1,0 +1,164 @@
+//! What is left out of dependencies.
+
+use super::*;
+
+#[test]
+fn bounds_in_a_conjunction_are_left_out() {
+    constraints(&[
+        ("", ""),
+        ("{}", ""),
+        ("{>= \"1\"}", ""),
+        ("{= version}", ""),
+        ("{>= \"1\" & < \"2.0~beta+x_1\" & != \"v1-1\"}", ""),
+        ("{with-test}", "{ with-test } "),
+        ("{with-test & >= \"1\"}", "{ with-test } "),
+        (
+            "{>= \"1\" & with-test & < \"2\" & build}",
+            "{ with-test & build } ",
+        ),
+        ("{(>= \"1\" & build) & < \"2\"}", "{ ( build ) } "),
+        ("{build & (>= \"1\" | = \"0.9\")}", "{ build } "),
+        ("{build & ((>= \"1\"))}", "{ build } "),
+        (
+            "{(build) & (post & (>= \"1\" & dev))}",
+            "{ ( build ) & ( post & ( dev ) ) } ",
+        ),
+        ("{!build & <= \"1\"}", "{ ! build } "),
+        ("{os = \"linux\" & > \"1\"}", "{ os = \"linux\" } "),
+    ]);
+}
+
+#[test]
+fn formulas_of_bounds_only_are_left_out() {
+    constraints(&[
+        ("{>= \"1\" | = \"0.9\"}", ""),
+        ("{>= \"1\" & < \"2\" | = \"0.9\"}", ""),
+        ("{(>= \"1\" | = \"0.9\" & < \"3\") & (< \"4\")}", ""),
+        ("{>= \"1\" < \"2\"}", ""),
+        ("{(>= \"1\" < \"2\") | = \"dev\"}", ""),
+    ]);
+}
+
+#[test]
+fn bounds_beside_a_filter_in_a_disjunction_stay() {
+    constraints(&[
+        ("{build | >= \"1\"}", "{ build | >= \"1\" } "),
+        ("{>= \"1\" & build | post}", "{ >= \"1\" & build | post } "),
+        (
+            "{build & >= \"1\" | < \"0\"}",
+            "{ build & >= \"1\" | < \"0\" } ",
+        ),
+        (
+            "{post & (build | >= \"1\") & < \"2\"}",
+            "{ post & ( build | >= \"1\" ) } ",
+        ),
+        (
+            "{(build & >= \"1\") | post}",
+            "{ ( build & >= \"1\" ) | post } ",
+        ),
+        (
+            "{(>= \"1\") & build | (< \"2\")}",
+            "{ ( >= \"1\" ) & build | ( < \"2\" ) } ",
+        ),
+    ]);
+    // The same tokens, one operator apart.
+    assert_ne!(
+        form("depends: \"a\" {build & >= \"1\"}"),
+        form("depends: \"a\" {build | >= \"1\"}")
+    );
+}
+
+#[test]
+fn negated_and_odd_bounds_stay() {
+    constraints(&[
+        ("{!(>= \"1\")}", "{ ! ( >= \"1\" ) } "),
+        ("{?(>= \"1\")}", "{ ? ( >= \"1\" ) } "),
+        ("{!>= \"1\" & < \"2\"}", "{ ! >= \"1\" } "),
+        (
+            "{!(build & >= \"1\") & < \"2\"}",
+            "{ ! ( build & >= \"1\" ) } ",
+        ),
+        ("{>= \"%{x}%\"}", "{ >= \"%{x}%\" } "),
+        ("{>= \"\\049\"}", "{ >= \"\\049\" } "),
+        ("{>= \"\"\"1\"\"\"}", "{ >= \"\"\"1\"\"\" } "),
+        ("{= _:version}", "{ = _:version } "),
+        ("{= other}", "{ = other } "),
+        ("{build >= \"1\"}", "{ build >= \"1\" } "),
+    ]);
+}
+
+/// opam ignores all dependencies where one version isn't one.
+#[test]
+fn what_is_no_version_is_no_bound() {
+    constraints(&[
+        ("{>= \"\"}", "{ >= \"\" } "),
+        ("{>= \"1 0\"}", "{ >= \"1 0\" } "),
+        ("{>= \"1/0\"}", "{ >= \"1/0\" } "),
+        ("{>= \"é\"}", "{ >= \"é\" } "),
+    ]);
+}
+
+/// Without the bound between them, `a` and `< "%{b}%"` would be one comparison.
+#[test]
+fn bounds_without_an_operator_stay_beside_others() {
+    constraints(&[
+        (
+            "{a (> \"1\") < \"%{b}%\"}",
+            "{ a ( > \"1\" ) < \"%{b}%\" } ",
+        ),
+        ("{a < \"%{b}%\"}", "{ a < \"%{b}%\" } "),
+        (
+            "{with-test & >= \"1\" < \"2\"}",
+            "{ with-test & >= \"1\" < \"2\" } ",
+        ),
+    ]);
+}
+
+#[test]
+fn names_and_structure_of_dependencies_are_source() {
+    reads(&[
+        ("depends: \"a\" {>= \"1\"}", "depends : \"a\"\n"),
+        ("depends: [\"a\" {>= \"1\"}]", "depends : [ \"a\" ]\n"),
+        ("depends: []", "depends : [ ]\n"),
+        (
+            "depends: [\"a\" {>= \"1\"} (\"b\" | \"c\" {build & < \"2\"} & \"d\")]",
+            "depends : [ \"a\" ( \"b\" | \"c\" { build } & \"d\" ) ]\n",
+        ),
+        ("depopts: [\"a\" | \"b\"]", "depopts : [ \"a\" | \"b\" ]\n"),
+    ]);
+    refuses(&[
+        ("depends: [a]", "a package name should stand here"),
+        ("depends: [[\"a\"]]", "a package name should stand here"),
+        ("depends: [\"a\" &]", "a package name should stand here"),
+        ("depends: [!\"a\"]", "a package name should stand here"),
+        // opam ignores the field where braces stand so, and must not read it once they are gone.
+        (
+            "depends: [\"a\" {>= \"1\"} {build}]",
+            "a package name should stand here",
+        ),
+        (
+            "depends: [(\"a\" | \"b\") {>= \"1\"}]",
+            "a package name should stand here",
+        ),
+        (
+            "depends: [\"a\"] {>= \"1\"}",
+            "a field or section should begin here",
+        ),
+        ("depends: [\"a\" {>= \"1\" &}]", "a value should stand here"),
+        ("depends: [\"a\" {()}]", "a value should stand here"),
+        ("depends: [\"a\" {[>= \"1\"]}]", "a value should stand here"),
+        ("depends: [\"a\" {x += \"1\"}]", "a value should stand here"),
+        (
+            "depends: [\"a\" {(>= \"1\"}]",
+            "a bracket should be closed here",
+        ),
+        (
+            "depends: [\"a\" {>= \"1\")]",
+            "a bracket should be closed here",
+        ),
+        (
+            "depends: [\"a\" {>= ~ \"1\"}]",
+            "a character that begins no token",
+        ),
+    ]);
+}
