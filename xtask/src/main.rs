@@ -7,6 +7,8 @@
 
 use clap::{Parser, Subcommand};
 
+mod floor;
+mod measure;
 mod merges;
 mod vectors;
 
@@ -24,6 +26,10 @@ struct Arguments {
 enum Command {
     /// Writes the test vectors for implementers in other languages.
     Vectors(vectors::Arguments),
+    /// Reads and digests every file of a tree, and nothing else: what benches compare with.
+    Floor(floor::Arguments),
+    /// Measures a command as a whole process.
+    Measure(measure::Arguments),
     /// Replays the pull requests of a real history with the pages each would bring.
     Merges(merges::Arguments),
 }
@@ -31,6 +37,8 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Vectors(arguments) => vectors::run(&arguments),
+        Command::Floor(arguments) => floor::run(&arguments),
+        Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),
     }
 }

@@ -57,20 +57,21 @@ impl Tree {
     /// root is believed, and approvals may run ahead.
     pub(crate) fn examine(&self) -> Result<Work> {
         let report = self.verify(&Trust::DangerousSelfAsserted, Mode::Warn, true);
-        match (report.head.clone(), report.people.clone()) {
-            (Some(head), Some(people)) => Ok(Work {
+        if let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) {
+            Ok(Work {
                 report,
                 head,
                 people,
-            }),
-            _ => {
-                let first = report
-                    .problems
-                    .first()
-                    .map_or_else(String::new, ToString::to_string);
-                Err(CommandError::refused(format_args!("there is no valid root here: {first}"))
-                    .hint("start with conex init; if a root waits for signatures: conex root sign"))
-            }
+            })
+        } else {
+            let first = report
+                .problems
+                .first()
+                .map_or_else(String::new, ToString::to_string);
+            Err(
+                CommandError::refused(format_args!("there is no valid root here: {first}"))
+                    .hint("start with conex init; if a root waits for signatures: conex root sign"),
+            )
         }
     }
 

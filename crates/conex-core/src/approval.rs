@@ -57,7 +57,7 @@ pub struct ApprovedVersion {
     pub version: Version,
     /// The digest.
     pub digest: Digest,
-    /// Who completed the rule: of all ways the one with most people.
+    /// The eligible people who stand behind it.
     pub by: Vec<PersonIndex>,
     /// How many people there are more than needed.
     pub margin: usize,
@@ -101,44 +101,29 @@ pub struct Assessment {
 }
 
 impl Rule {
-    /// Counts the people among `voters` who are eligible in each way, and says who completes the
-    /// rule. This is the only function that counts.
+    /// Counts the people among votes for one version and digest who are eligible in each way, and
+    /// says by how many people the rule is exceeded; `None` where it is not met. This is the only
+    /// function that counts.
     ///
-    /// A person counts once, however many keys or pages they signed with; one key belongs to one
-    /// person ([`People`] sees to that), so distinct people have distinct keys.
-    fn count(
-        &self,
-        voters: &(impl Iterator<Item = Voter> + Clone),
-    ) -> Option<(Vec<PersonIndex>, usize)> {
+    /// The votes are sorted, so that one person's stand together: a person counts once, however
+    /// many keys or pages they signed with. One key belongs to one person ([`People`] sees to
+    /// that), so distinct people have distinct keys.
+    fn margin(&self, votes: &[Vote]) -> Option<usize> {
         let distinct = |eligible: &dyn Fn(&Voter) -> bool| {
-            let mut people: Vec<PersonIndex> = voters
-                .clone()
-                .filter(|voter| eligible(voter))
-                .map(|voter| voter.person)
-                .collect();
-            people.sort_unstable();
-            people.dedup();
-            people
+            votes
+                .chunk_by(|a, b| a.voter.person == b.voter.person)
+                .filter(|person| person.iter().any(|vote| eligible(&vote.voter)))
+                .count()
         };
-        let reaches = |people: Vec<PersonIndex>, threshold: Threshold| {
-            let margin = people.len().checked_sub(threshold.people())?;
-            Some((people, margin))
-        };
-        let janitors = reaches(distinct(&|voter| voter.janitor), self.janitors);
+        let janitors = distinct(&|voter| voter.janitor).checked_sub(self.janitors.people());
         let owners = self.owners.as_ref().and_then(|(owners, threshold)| {
             let owns = |voter: &Voter| {
                 owners.people.contains(&voter.person) || (owners.janitors && voter.janitor)
             };
-            reaches(distinct(&owns), *threshold)
+            distinct(&owns).checked_sub(threshold.people())
         });
-        match (owners, janitors) {
-            (Some(owners), Some(janitors)) => Some(if janitors.1 > owners.1 {
-                janitors
-            } else {
-                owners
-            }),
-            (owners, janitors) => owners.or(janitors),
-        }
+        // `None` is less than any margin.
+        janitors.max(owners)
     }
 
     fn is_eligible(&self, vote: &Vote) -> bool {
@@ -159,13 +144,20 @@ impl Rule {
 
     /// The approved versions, greatest first.
     pub fn approved(&self, votes: &[Vote]) -> Vec<ApprovedVersion> {
-        let mut votes: Vec<&Vote> = votes.iter().filter(|vote| self.has_epoch(vote)).collect();
+        let mut votes: Vec<Vote> = votes
+            .iter()
+            .filter(|vote| self.has_epoch(vote))
+            .copied()
+            .collect();
         votes.sort_unstable_by(|a, b| b.cmp(a));
         votes
             .chunk_by(|a, b| (a.version, a.digest) == (b.version, b.digest))
             .filter_map(|group| {
-                let first = group.first()?;
-                let (by, margin) = self.count(&group.iter().map(|vote| vote.voter))?;
+                let (first, margin) = (group.first()?, self.margin(group)?);
+                let eligible = group.iter().filter(|vote| self.is_eligible(vote));
+                let mut by: Vec<PersonIndex> = eligible.map(|vote| vote.voter.person).collect();
+                by.sort_unstable();
+                by.dedup();
                 Some(ApprovedVersion {
                     version: first.version,
                     digest: first.digest,
@@ -180,8 +172,18 @@ impl Rule {
     /// the projections that the root allows.
     pub fn assess(&self, votes: &[Vote], digests: &[Digest]) -> Assessment {
         let epoch = self.epoch.of_content();
-        let fits = |vote: &&Vote| vote.version.epoch() == epoch || !digests.contains(&vote.digest);
-        let votes: &[Vote] = &votes.iter().filter(fits).copied().collect::<Vec<_>>();
+        let misfits = |vote: &Vote| vote.version.epoch() != epoch && digests.contains(&vote.digest);
+        let fitting: Vec<Vote>;
+        let votes = if votes.iter().any(misfits) {
+            fitting = votes
+                .iter()
+                .filter(|vote| !misfits(vote))
+                .copied()
+                .collect();
+            &fitting
+        } else {
+            votes
+        };
         let approved = self.approved(votes);
         let standing = match approved.as_slice() {
             [] => Standing::Pending,

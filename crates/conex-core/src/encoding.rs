@@ -12,7 +12,8 @@ use crate::name::Origin;
 ///
 /// Only ever made from the typed model and never decoded, so there is nothing to be lenient about.
 pub fn canonical<T: Serialize + ?Sized>(origin: &Origin, value: &T) -> Vec<u8> {
-    postcard::to_allocvec(&(origin, value))
+    // Most statements fit; growing from nothing would cost more than encoding.
+    postcard::to_extend(&(origin, value), Vec::with_capacity(512))
         .expect("postcard encodes every type of the model: all lengths are known")
 }
 

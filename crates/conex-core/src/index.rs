@@ -64,12 +64,15 @@ impl<'m> Index<'m> {
                 }
             }
         }
-        for (digest, voters) in voters_of {
-            if let Some(batch) = metadata.batches.get(&digest) {
-                index.push(batch.vouches(), voters, &wanted);
-            }
+        let mut batches: Vec<(&[Vouch], Vec<Voter>)> = voters_of
+            .into_iter()
+            .filter_map(|(digest, voters)| Some((metadata.batches.get(&digest)?.vouches(), voters)))
+            .collect();
+        // Batches of one author do not overlap: in this order they are one sorted run.
+        batches.sort_by(|a, b| a.0.first().cmp(&b.0.first()));
+        for (vouches, voters) in batches {
+            index.push(vouches, voters, &wanted);
         }
-        // Pages and batches are sorted themselves, so this merges runs.
         index.entries.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
         (index, problems)
     }

@@ -63,6 +63,22 @@ impl Vouches {
         &self.0
     }
 
+    /// Reads vouches as [`Printer::texts`] prints them, in order.
+    fn from_spelling(lines: &str) -> Option<Self> {
+        let mut vouches: Vec<Vouch> = Vec::with_capacity(lines.len() / 100 + 1);
+        for line in lines.split_terminator('\n') {
+            let vouch = Vouch::parse(line.strip_prefix("  \"")?.strip_suffix("\",")?).ok()?;
+            let ordered = vouches
+                .last()
+                .is_none_or(|last| (&last.subject, last.version) < (&vouch.subject, vouch.version));
+            if !ordered || vouches.len() == limits::VOUCHES {
+                return None;
+            }
+            vouches.push(vouch);
+        }
+        lines.ends_with('\n').then_some(Self(vouches))
+    }
+
     fn from_texts(texts: &[String], text: &str) -> Result<Self, ParseError> {
         if texts.len() > limits::VOUCHES {
             return Err(ParseError::whole(VouchesError::TooMany));
@@ -200,6 +216,12 @@ impl Stored for Batch {
             return Err(ParseError::whole(VouchesError::None));
         }
         Ok(Self { vouches })
+    }
+
+    fn from_spelling(text: &str) -> Option<Self> {
+        let lines = text.strip_prefix("vouches = [\n")?.strip_suffix("]\n")?;
+        let vouches = Vouches::from_spelling(lines)?;
+        (!vouches.as_slice().is_empty()).then_some(Self { vouches })
     }
 
     fn to_text(&self) -> String {

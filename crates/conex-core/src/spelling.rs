@@ -62,6 +62,14 @@ pub trait Stored: Sized {
     #[doc(hidden)]
     fn from_raw(raw: Self::Raw, text: &str) -> Result<Self, ParseError>;
 
+    /// Reads the one spelling without the help of a TOML parser, for files that are many or
+    /// large. Gives a value only for text that [`Stored::to_text`] prints for it; everything else
+    /// goes the long way, which accepts the same and explains what it refuses.
+    #[doc(hidden)]
+    fn from_spelling(_text: &str) -> Option<Self> {
+        None
+    }
+
     /// Prints the value in its one spelling.
     fn to_text(&self) -> String;
 
@@ -77,6 +85,9 @@ pub trait Stored: Sized {
                 .map(|valid| valid.split(|&byte| byte == b'\n').count()),
             reason: "this is not UTF-8 text".into(),
         })?;
+        if let Some(value) = Self::from_spelling(text) {
+            return Ok(value);
+        }
         let raw = toml::from_str(text).map_err(|error| ParseError {
             line: error
                 .span()

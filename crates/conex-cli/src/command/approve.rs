@@ -7,7 +7,6 @@ use conex_core::approval::Standing;
 use conex_core::compose::{Composition, is_pending, vouch_for};
 use conex_core::digest::Digest;
 use conex_core::name::Id;
-use conex_core::spelling::Stored as _;
 use conex_core::verify::Finding;
 use conex_core::vouch::{Kind, Subject, Vouch};
 use conex_crypto::StandardCrypto;

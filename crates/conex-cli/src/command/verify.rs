@@ -94,6 +94,8 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let directory = arguments.dir.as_deref().unwrap_or(repo);
     let report = Tree::open(directory)?.verify(&trust, mode, arguments.main);
     let view = View::new(&report, &directory.display().to_string());
+    // The program ends soon, and the system takes memory back faster than piece by piece.
+    core::mem::forget(report);
 
     let subject = arguments.repository.as_deref().unwrap_or(directory);
     if let Err(error) = reports::save(subject, &view) {

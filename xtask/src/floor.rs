@@ -1,0 +1,44 @@
+//! The floor: walk a tree, read every file and digest it with SHA-256, in parallel, and nothing else.
+//!
+//! It uses the same store and the same threads as verification, so that the ratio between the two
+//! is the price of verification alone.
+
+use std::path::PathBuf;
+
+use conex_core::crypto::Digests as _;
+use conex_core::path::Path;
+use conex_core::store::{EntryKind, Store as _};
+use conex_crypto::StandardCrypto;
+use conex_repo::DirectoryStore;
+use rayon::prelude::*;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The tree
+    directory: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let store = DirectoryStore::open(&arguments.directory)?;
+    println!("{} bytes", below(&store, &Path::top())?);
+    Ok(())
+}
+
+fn below(store: &DirectoryStore, directory: &Path) -> anyhow::Result<u64> {
+    let entries = store.list(directory)?;
+    let (directories, files): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|entry| entry.kind == EntryKind::Directory);
+    let mut buffer = Vec::new();
+    let mut bytes = 0;
+    for file in files {
+        store.read(&directory.join(&file.name)?, u64::MAX - 1, &mut buffer)?;
+        std::hint::black_box(StandardCrypto.sha256(&buffer));
+        bytes += buffer.len() as u64;
+    }
+    let deeper: anyhow::Result<Vec<u64>> = directories
+        .into_par_iter()
+        .map(|entry| below(store, &directory.join(&entry.name)?))
+        .collect();
+    Ok(bytes + deeper?.into_iter().sum::<u64>())
+}

@@ -1,0 +1,62 @@
+//! Whole processes, measured from outside: wall clock, processor time, peak memory.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+
+/// What one run of a process took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    /// Seconds from start to end.
+    pub(crate) wall: f64,
+    /// Peak resident memory in bytes.
+    pub(crate) memory: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The command to measure
+    #[arg(trailing_var_arg = true, required = true)]
+    command: Vec<String>,
+}
+
+/// Measures one child of its own: the kernel reports memory only as a maximum over all children,
+/// so each measurement is a process that has just one.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let (program, rest) = arguments.command.split_first().context("no command")?;
+    let start = Instant::now();
+    let status = Command::new(program)
+        .args(rest)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()?;
+    let wall = start.elapsed().as_secs_f64();
+    ensure!(status.success(), "{program} ended with {status}");
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)?;
+    println!("{wall} {}", usage.max_rss() * 1024);
+    Ok(())
+}
+
+/// Runs a command and measures it; its output is thrown away, its failure an error.
+pub(crate) fn measure(command: &[&str]) -> anyhow::Result<Usage> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["measure", "--"])
+        .args(command)
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "{} failed", command.join(" "));
+    let text = String::from_utf8(output.stdout)?;
+    let (wall, memory) = text.trim().split_once(' ').context("no figures")?;
+    Ok(Usage {
+        wall: wall.parse()?,
+        memory: memory.parse()?,
+    })
+}
+
+/// The median of some figures.
+pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
