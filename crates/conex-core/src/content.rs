@@ -127,7 +127,7 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
     pub fn package(&self, unit: &PackageUnit) -> Result<Package, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut releases = Vec::new();
-        let mut buffers = Buffers::default();
+        let mut buffers = Buffers::new();
         match self.layout.releases(&self.store, unit) {
             Ok(found) => {
                 for release in &found {
@@ -318,10 +318,19 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
     }
 }
 
-#[derive(Default)]
 struct Buffers {
     bytes: Vec<u8>,
     source: Vec<u8>,
+}
+
+impl Buffers {
+    /// With room for most files, so that they do not grow in steps.
+    fn new() -> Self {
+        Self {
+            bytes: Vec::with_capacity(8 << 10),
+            source: Vec::with_capacity(8 << 10),
+        }
+    }
 }
 
 /// The problem of a store that could not give a file or directory.

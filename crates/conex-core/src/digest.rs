@@ -137,18 +137,37 @@ fn hex_digit(value: u8) -> char {
     })
 }
 
+/// The value of each hexadecimal digit, and what no digit has for all other bytes.
+const DIGITS: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = if value < 10 {
+            b'0' + value
+        } else {
+            b'a' + value - 10
+        };
+        values[digit as usize] = value;
+        value += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = 0xff;
+
 fn parse_hex(text: &str) -> Result<[u8; 32], DigestError> {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(DigestError),
-    };
     let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| DigestError)?;
     let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
-        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    let mut seen = 0;
+    for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let (high, low) = (DIGITS[usize::from(*high)], DIGITS[usize::from(*low)]);
+        seen |= high | low;
+        *byte = (high << 4) | (low & 15);
     }
-    Ok(bytes)
+    if seen > 15 {
+        Err(DigestError)
+    } else {
+        Ok(bytes)
+    }
 }
 
 #[cfg(test)]

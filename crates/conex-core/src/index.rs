@@ -16,6 +16,8 @@ use crate::vouch::{Subject, Vouch};
 pub struct Index<'m> {
     /// Sorted by subject.
     entries: Vec<(&'m Vouch, usize)>,
+    /// Where the entries of each name begin, sorted by name.
+    names: Vec<(&'m str, usize)>,
     /// Who stands behind the entries of each source: one page, or all pages that name a batch.
     sources: Vec<Vec<Voter>>,
 }
@@ -32,6 +34,7 @@ impl<'m> Index<'m> {
         let mut problems = Vec::new();
         let mut index = Self {
             entries: Vec::new(),
+            names: Vec::new(),
             sources: Vec::new(),
         };
         let mut voters_of: BTreeMap<Digest, Vec<Voter>> = BTreeMap::new();
@@ -74,6 +77,12 @@ impl<'m> Index<'m> {
             index.push(vouches, voters, &wanted);
         }
         index.entries.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
+        for (at, (vouch, _)) in index.entries.iter().enumerate() {
+            let name = vouch.subject.name();
+            if index.names.last().is_none_or(|(last, _)| *last != name) {
+                index.names.push((name, at));
+            }
+        }
         (index, problems)
     }
 
@@ -125,13 +134,18 @@ impl<'m> Index<'m> {
 
     /// All that is said of a name.
     pub fn named(&self, name: &str) -> Said<'_, 'm> {
-        let start = self
-            .entries
-            .partition_point(|(vouch, _)| vouch.subject.name() < name);
-        let rest = self.entries.get(start..).unwrap_or_default();
-        let length = rest.partition_point(|(vouch, _)| vouch.subject.name() <= name);
+        let entries = match self.names.binary_search_by(|(other, _)| (*other).cmp(name)) {
+            Ok(at) => {
+                let begin =
+                    |at: usize| self.names.get(at).map_or(self.entries.len(), |name| name.1);
+                self.entries
+                    .get(begin(at)..begin(at + 1))
+                    .unwrap_or_default()
+            }
+            Err(_) => &[],
+        };
         Said {
-            entries: rest.get(..length).unwrap_or_default(),
+            entries,
             sources: &self.sources,
         }
     }

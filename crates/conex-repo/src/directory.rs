@@ -120,15 +120,15 @@ fn store_error(errno: Errno, expected: &'static str) -> StoreError {
     }
 }
 
-/// Bytes of a listing fetched at once: some hundred entries.
-const LISTING: usize = 32 << 10;
+/// Bytes of a listing fetched at once: some hundred entries, on the stack.
+const LISTING: usize = 8 << 10;
 
 impl Store for DirectoryStore {
     fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
         let opened = self
             .open_beneath(directory, directory_flags())
             .map_err(|errno| store_error(errno, "directory"))?;
-        let mut buffer = vec![MaybeUninit::uninit(); LISTING];
+        let mut buffer = [MaybeUninit::uninit(); LISTING];
         let mut reader = RawDir::new(&opened, &mut buffer);
         let mut entries = Vec::new();
         while let Some(found) = reader.next() {
