@@ -147,13 +147,17 @@ const DIGITS: [u8; 256] = {
         } else {
             b'a' + value - 10
         };
-        values[digit as usize] = value;
+        #[expect(clippy::indexing_slicing, reason = "a byte is a position among 256")]
+        {
+            values[digit as usize] = value;
+        }
         value += 1;
     }
     values
 };
 const NO_DIGIT: u8 = 0xff;
 
+#[expect(clippy::indexing_slicing, reason = "a byte is a position among 256")]
 fn parse_hex(text: &str) -> Result<[u8; 32], DigestError> {
     let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| DigestError)?;
     let mut bytes = [0; 32];
