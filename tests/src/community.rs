@@ -11,12 +11,12 @@ use conex_core::encoding;
 use conex_core::key::Fingerprint;
 use conex_core::metadata::place;
 use conex_core::name::{Id, Origin, PackageName};
-use conex_core::page::PageBody;
+use conex_core::page::{Page, PageBody};
 use conex_core::path::{Path, Pattern};
 use conex_core::spelling::Stored;
 use conex_core::statement::{
-    Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields, Checkpoints, Janitor,
-    Root, RootFields, RootNumber, Scheme, Team, TeamFields,
+    Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields, Checkpoints, FormerKey,
+    Janitor, Root, RootFields, RootNumber, Scheme, Team, TeamFields,
 };
 use conex_core::store::MemoryStore;
 use conex_core::verify::{Finding, Mode};
@@ -50,6 +50,16 @@ pub fn package(name: &str) -> PackageName {
 /// A path.
 pub fn path(text: &str) -> Path {
     Path::parse(text).expect("stories use valid paths")
+}
+
+/// The key of that name as a former one, with the pages that go on counting, by their places.
+pub fn former(key: &str, pages: &[String]) -> FormerKey {
+    let name = |place: &String| path(place).file_name().replace(".toml", "");
+    let digest = |place: &String| Digest::parse(&name(place)).expect("pages are named so");
+    FormerKey {
+        key: secret(key).public_key().clone(),
+        pages: pages.iter().map(digest).collect(),
+    }
 }
 
 /// What a vouch is about, such as `foo releases` or `foo/1.0 checksums`.
@@ -406,6 +416,31 @@ impl Community {
         let place = place::page(&signer, digest);
         self.store(&place, &page);
         place.as_str().into()
+    }
+
+    /// Publishes the text of a page under the name it has to have, whatever its signature.
+    pub fn plant(&mut self, text: &str) -> String {
+        let page = Page::from_bytes(text.as_bytes()).expect("stories forge readable pages");
+        let digest = page.digest(self.origin(), &StandardCrypto);
+        let place = place::page(page.body().signer(), digest);
+        self.store(&place, &page);
+        place.as_str().into()
+    }
+
+    /// Everything that is stated, with the digest of its present content.
+    pub fn statements(&self) -> Vec<(Subject, Digest)> {
+        let report = self.as_janitors_see_it();
+        let findings = report.findings.iter();
+        findings
+            .map(|found| (found.subject.clone(), found.digest))
+            .collect()
+    }
+
+    /// The places of all pages of somebody.
+    pub fn pages(&self, who: &str) -> Vec<String> {
+        let directory = format!("conex/index/{}/", id(who));
+        let files = self.tree.files().map(|(file, _)| file.to_owned());
+        files.filter(|file| file.starts_with(&directory)).collect()
     }
 
     /// A vouch for the present content of something, under any version.

@@ -7,6 +7,6 @@ mod community;
 mod verdict;
 
 pub use community::{
-    Community, fingerprint, id, janitor, opam_file, package, path, secret, subject, version,
+    Community, fingerprint, former, id, janitor, opam_file, package, path, secret, subject, version,
 };
 pub use verdict::{Verdict, verify};

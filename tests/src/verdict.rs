@@ -52,6 +52,18 @@ impl Verdict {
         self.problems_are(expected)
     }
 
+    /// Expects a refusal with this problem among others, which follow from it.
+    #[track_caller]
+    pub fn refused_for(&self, code: Code, place: &str) -> &Self {
+        assert!(self.verified().is_none(), "accepted:\n{}", self.told());
+        assert!(
+            pairs(&self.problems).contains(&(code, place)),
+            "{code} at {place} is not among\n{}",
+            self.told()
+        );
+        self
+    }
+
     /// Expects exactly these problems, whatever the mode makes of them.
     #[track_caller]
     pub fn problems_are(&self, expected: &[(Code, &str)]) -> &Self {
