@@ -1,1 +1,12 @@
-//! What the tests share: honest communities made from seeds, in memory or on disk.
+//! What the tests share: honest communities made from nothing but their names, in memory or on disk.
+//!
+//! Everything here is deterministic: the key of a person follows from the name, no clock is read
+//! and no randomness is used.
+
+mod community;
+mod verdict;
+
+pub use community::{
+    Community, fingerprint, former, id, janitor, opam_file, package, path, secret, subject, version,
+};
+pub use verdict::{Verdict, verify};

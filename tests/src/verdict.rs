@@ -1,0 +1,123 @@
+//! Verifying, and saying what should have come out.
+
+use core::ops::Deref;
+
+use conex_core::chain::Trust;
+use conex_core::name::PackageName;
+use conex_core::problem::{Code, Problem};
+use conex_core::store::{Sequential, Store};
+use conex_core::verify::{Mode, Report, Verification};
+use conex_crypto::StandardCrypto;
+use conex_repo::KnownSchemes;
+
+/// Verifies a whole tree, with every algorithm, layout and projection there is.
+pub fn verify(store: &impl Store, trust: &Trust, mode: Mode, ahead: bool) -> Verdict {
+    let verification = Verification {
+        store,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Sequential,
+        trust,
+        mode,
+        ahead,
+    };
+    Verdict(verification.run())
+}
+
+/// A report that can be asked whether it is the expected one. The asking methods panic with the
+/// whole report where it is not, and give the verdict back.
+#[derive(Debug)]
+pub struct Verdict(Report);
+
+impl Deref for Verdict {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.0
+    }
+}
+
+impl Verdict {
+    /// Expects that everything is verified.
+    #[track_caller]
+    pub fn accepted(&self) -> &Self {
+        assert!(self.verified().is_some(), "refused:\n{}", self.told());
+        self
+    }
+
+    /// Expects exactly these problems, each a code and a place, in any order.
+    #[track_caller]
+    pub fn refused(&self, expected: &[(Code, &str)]) -> &Self {
+        assert!(self.verified().is_none(), "accepted:\n{}", self.told());
+        self.problems_are(expected)
+    }
+
+    /// Expects a refusal with this problem among others, which follow from it.
+    #[track_caller]
+    pub fn refused_for(&self, code: Code, place: &str) -> &Self {
+        assert!(self.verified().is_none(), "accepted:\n{}", self.told());
+        assert!(
+            pairs(&self.problems).contains(&(code, place)),
+            "{code} at {place} is not among\n{}",
+            self.told()
+        );
+        self
+    }
+
+    /// Expects exactly these problems, whatever the mode makes of them.
+    #[track_caller]
+    pub fn problems_are(&self, expected: &[(Code, &str)]) -> &Self {
+        let found = pairs(&self.problems);
+        assert_eq!(found, sorted(expected), "found:\n{}", self.told());
+        self
+    }
+
+    /// Expects exactly these notes.
+    #[track_caller]
+    pub fn notes(&self, expected: &[(Code, &str)]) -> &Self {
+        let found = pairs(&self.notes);
+        assert_eq!(found, sorted(expected), "found:\n{}", self.told());
+        self
+    }
+
+    /// Expects that the first problem or note of this code says all of these words.
+    #[track_caller]
+    pub fn saying(&self, code: Code, words: &[&str]) -> &Self {
+        let found = self.with_code(code).next().map(ToString::to_string);
+        let said = found.unwrap_or_default();
+        for word in words {
+            assert!(said.contains(word), "{word:?} is not in {said:?}");
+        }
+        self
+    }
+
+    /// Expects that these packages, and no others, are unsigned.
+    #[track_caller]
+    pub fn unsigned(&self, expected: &[&str]) -> &Self {
+        let found: Vec<&str> = self.unsigned.iter().map(PackageName::as_str).collect();
+        assert_eq!(found, expected);
+        self
+    }
+
+    /// All problems and notes, one on a line.
+    pub fn told(&self) -> String {
+        let all = self.problems.iter().chain(&self.notes);
+        let lines: Vec<String> = all.map(|problem| format!("  {problem}")).collect();
+        lines.join("\n")
+    }
+}
+
+fn pairs(problems: &[Problem]) -> Vec<(Code, &str)> {
+    let mut pairs: Vec<_> = problems
+        .iter()
+        .map(|problem| (problem.code, &*problem.place))
+        .collect();
+    pairs.sort_unstable();
+    pairs
+}
+
+fn sorted<'p>(expected: &[(Code, &'p str)]) -> Vec<(Code, &'p str)> {
+    let mut pairs = expected.to_vec();
+    pairs.sort_unstable();
+    pairs
+}
