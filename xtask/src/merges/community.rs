@@ -1,0 +1,581 @@
+//! The people of the replay, and what each would bring: statements, pages, compactions.
+//!
+//! Everything is made with the real types, digests and signatures; nobody verifies it on the way.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use anyhow::{Context as _, Result, anyhow};
+use conex_core::compose::{Composition, Files, INLINE};
+use conex_core::content::Reader;
+use conex_core::crypto::Digests as _;
+use conex_core::digest::{Context, Digest};
+use conex_core::encoding;
+use conex_core::key::Fingerprint;
+use conex_core::layout::{Layout as _, PackageUnit};
+use conex_core::limits;
+use conex_core::metadata::{ATTRIBUTES, place};
+use conex_core::name::{Id, Origin, PackageName, ReleaseName};
+use conex_core::page::{Batch, BatchRef, PageBody};
+use conex_core::path::{Path, Pattern};
+use conex_core::projection::Projection;
+use conex_core::spelling::Stored;
+use conex_core::statement::{
+    Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields, Checkpoints, Janitor,
+    Root, RootFields, RootNumber, Scheme,
+};
+use conex_core::store::{Store, StoreError};
+use conex_core::version::{Threshold, Version};
+use conex_core::vouch::{Subject, Vouch};
+use conex_crypto::{SecretKey, StandardCrypto};
+use conex_repo::layout::OpamLayout;
+use conex_repo::opam::OpamProjection;
+
+/// Files outside packages that clients do not read.
+const IGNORED: [&str; 8] = [
+    ".gitattributes",
+    ".github/**",
+    ".gitignore",
+    "CHANGES.md",
+    "CODE_OF_CONDUCT.md",
+    "CONTRIBUTING.md",
+    "COPYING",
+    "README.md",
+];
+
+/// Somebody with a key, which follows from the id.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) id: Id,
+    pub(super) secret: SecretKey,
+    pub(super) key: Fingerprint,
+}
+
+impl Person {
+    pub(super) fn new(id: &Id) -> Self {
+        let seed = StandardCrypto.sha256(format!("replayed key of {id}").as_bytes());
+        let secret = SecretKey::from_seed(*seed.as_bytes());
+        let key = StandardCrypto.fingerprint(secret.public_key());
+        Self {
+            id: id.clone(),
+            secret,
+            key,
+        }
+    }
+}
+
+/// Releases by package, each named in a change.
+pub(super) type Touched = BTreeMap<PackageName, BTreeSet<ReleaseName>>;
+
+/// What somebody adds at once.
+#[derive(Debug, Default)]
+pub(super) struct Contribution {
+    /// Files to store.
+    pub(super) files: Files,
+    /// Files to remove.
+    pub(super) removed: Vec<Path>,
+    pages: Vec<(Path, PageBody)>,
+    batches: Vec<Batch>,
+    vouches: Vec<Vouch>,
+}
+
+/// Everybody, and what stands on the main line.
+#[derive(Debug)]
+pub(super) struct Community {
+    origin: Origin,
+    people: HashMap<Id, Rc<Person>>,
+    janitors: Vec<Rc<Person>>,
+    /// Vouches on the main line, each with the position at which it arrived.
+    seen: HashMap<Subject, Vec<(usize, Version, Digest)>>,
+    batches: BTreeMap<Digest, (usize, Batch)>,
+    pages: BTreeMap<Id, BTreeMap<Path, PageBody>>,
+    /// The package whose ownership everybody wants to change.
+    contested: Option<(usize, PackageName)>,
+}
+
+impl Community {
+    /// Gathers the janitors.
+    pub(super) fn new(janitors: &[Id]) -> Result<Self> {
+        let mut community = Self {
+            origin: Origin::parse("opam-replay")?,
+            people: HashMap::new(),
+            janitors: Vec::new(),
+            seen: HashMap::new(),
+            batches: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            contested: None,
+        };
+        community.janitors = janitors.iter().map(|id| community.person(id)).collect();
+        Ok(community)
+    }
+
+    /// The janitors' ids.
+    pub(super) fn janitors(&self) -> impl Iterator<Item = &Id> {
+        self.janitors.iter().map(|janitor| &janitor.id)
+    }
+
+    /// How many pages somebody has on the main line.
+    pub(super) fn pages_of(&self, id: &Id) -> usize {
+        self.pages.get(id).map_or(0, BTreeMap::len)
+    }
+
+    fn person(&mut self, id: &Id) -> Rc<Person> {
+        let person = self
+            .people
+            .entry(id.clone())
+            .or_insert_with(|| Rc::new(Person::new(id)));
+        Rc::clone(person)
+    }
+
+    /// Day zero: the first root, and a batch over everything that a quorum of janitors signs.
+    pub(super) fn day_zero(&mut self, store: &impl Store) -> Result<Contribution> {
+        let quorum = Threshold::new(2).context("two is not zero")?;
+        let one = Threshold::new(1).context("one is not zero")?;
+        let root = Root::new(RootFields {
+            origin: self.origin.clone(),
+            number: RootNumber::FIRST,
+            previous: None,
+            janitors: self
+                .janitors
+                .iter()
+                .map(|janitor| Janitor {
+                    id: janitor.id.clone(),
+                    keys: vec![janitor.secret.public_key().clone()],
+                })
+                .collect(),
+            quorum,
+            upkeep: one,
+            unclaimed: quorum,
+            layout: Scheme::parse(OpamLayout.name())?,
+            projections: vec![Scheme::parse(OpamProjection.name())?],
+            ignore: IGNORED
+                .iter()
+                .chain(&["governance/**"])
+                .map(|pattern| Ok(Pattern::parse(pattern)?))
+                .collect::<Result<_>>()?,
+            complete: true,
+            revoked: Vec::new(),
+            former: Vec::new(),
+            checkpoints: Checkpoints::default(),
+        })?;
+        let mut contribution = Contribution::default();
+        let mut store_file = |path: Path, text: String| {
+            contribution.files.push((path, text.into_bytes()));
+        };
+        store_file(Path::parse(ATTRIBUTES.0)?, ATTRIBUTES.1.into());
+        store_file(place::root(root.number), root.to_text());
+        for janitor in &self.janitors {
+            let signature = root.sign(janitor.id.clone(), &StandardCrypto, &janitor.secret)?;
+            store_file(
+                place::root_signature(root.number, &janitor.id),
+                signature.to_text(),
+            );
+        }
+        let (units, problems) = OpamLayout.packages(store, &Path::parse("packages")?);
+        if let Some(problem) = problems.first() {
+            return Err(anyhow!("{problem:?}"));
+        }
+        let mut statements = Vec::new();
+        for unit in &units {
+            statements.extend(self.package(store, unit, None)?);
+        }
+        let files = [Path::parse("repo")?, Path::parse("version")?];
+        let (_, digest) = self
+            .reader(store)
+            .repository(&files)
+            .map_err(|problems| anyhow!("{problems:?}"))?;
+        statements.push((Subject::Repository, digest));
+        let vouches = self.vouches(statements, 0);
+        let signers: Vec<_> = self
+            .janitors
+            .iter()
+            .take(quorum.people())
+            .cloned()
+            .collect();
+        for janitor in signers {
+            self.sign(&mut contribution, &janitor, vouches.clone(), 0)?;
+        }
+        Ok(contribution)
+    }
+
+    /// What a pull request brings beside its data: a page; for who is new, who they are; for
+    /// releases that are new, who owns their package.
+    pub(super) fn contribute(
+        &mut self,
+        author: &Id,
+        n: usize,
+        base: usize,
+        branch: &impl Store,
+        touched: &Touched,
+        new_releases_of: &BTreeSet<PackageName>,
+    ) -> Result<Contribution> {
+        let person = self.person(author);
+        let mut contribution = Contribution::default();
+        let mut statements = Vec::new();
+        for (name, releases) in touched {
+            statements.extend(self.package_named(branch, name, releases)?);
+        }
+        let is_janitor = self.janitors.iter().any(|janitor| janitor.id == *author);
+        if !is_janitor && stored::<Author>(branch, &place::author(author))?.is_none() {
+            let author = Author::new(AuthorFields {
+                id: author.clone(),
+                accounts: Vec::new(),
+                keys: vec![AuthorKey::prove(&self.origin, author, &person.secret)?],
+                former: Vec::new(),
+                retired: false,
+            })?;
+            contribution
+                .files
+                .push((place::author(&author.id), author.to_text().into_bytes()));
+        }
+        for authorisation in self.claims(&person, n, base, branch, new_releases_of)? {
+            statements.push(self.authorisation(&authorisation));
+            contribution.files.push((
+                place::authorisation(&authorisation.package),
+                authorisation.to_text().into_bytes(),
+            ));
+        }
+        if statements.is_empty() {
+            return Ok(contribution);
+        }
+        let vouches = self.vouches(statements, base);
+        self.sign(&mut contribution, &person, vouches, base)?;
+        Ok(contribution)
+    }
+
+    /// Claims of packages with a new release, and now and then a dispute about the first one.
+    fn claims(
+        &self,
+        person: &Person,
+        n: usize,
+        base: usize,
+        branch: &impl Store,
+        new_releases_of: &BTreeSet<PackageName>,
+    ) -> Result<Vec<Authorisation>> {
+        let mut claims = Vec::new();
+        for package in new_releases_of {
+            let found: Option<Authorisation> = stored(branch, &place::authorisation(package))?;
+            let fields = match found {
+                None => AuthorisationFields {
+                    package: package.clone(),
+                    owners: vec![person.id.clone()],
+                    threshold: Threshold::new(1).context("one is not zero")?,
+                    epoch: 0,
+                    retired: false,
+                },
+                Some(found) if found.owners.contains(&person.id) => continue,
+                Some(found) => with_owner(found, &person.id),
+            };
+            claims.push(Authorisation::new(fields)?);
+        }
+        let contested = self
+            .contested
+            .as_ref()
+            .filter(|(at, _)| *at <= base && n.is_multiple_of(10));
+        if let Some((_, package)) = contested
+            && !new_releases_of.contains(package)
+            && let Some(found) = stored::<Authorisation>(branch, &place::authorisation(package))?
+        {
+            let fields = if n.is_multiple_of(20) {
+                AuthorisationFields {
+                    owners: vec![person.id.clone()],
+                    ..found.into()
+                }
+            } else if found.owners.contains(&person.id) {
+                return Ok(claims);
+            } else {
+                with_owner(found, &person.id)
+            };
+            claims.push(Authorisation::new(fields)?);
+        }
+        Ok(claims)
+    }
+
+    /// What two janitors add at the end of a day: their vouches for what was merged on it.
+    pub(super) fn approve(
+        &mut self,
+        day: usize,
+        at: usize,
+        main: &impl Store,
+        touched: &Touched,
+        stored_statements: &BTreeSet<Path>,
+    ) -> Result<Contribution> {
+        let mut statements = Vec::new();
+        for (name, releases) in touched {
+            statements.extend(self.package_named(main, name, releases)?);
+        }
+        for place in stored_statements {
+            if place.as_str().starts_with("conex/packages/") {
+                let authorisation: Authorisation =
+                    stored(main, place)?.with_context(|| place.to_string())?;
+                statements.push(self.authorisation(&authorisation));
+            } else {
+                let author: Author = stored(main, place)?.with_context(|| place.to_string())?;
+                let digest =
+                    encoding::digest(&StandardCrypto, Context::Author, &self.origin, &author);
+                statements.push((Subject::Author(author.id.clone()), digest));
+            }
+        }
+        let mut contribution = Contribution::default();
+        if statements.is_empty() {
+            return Ok(contribution);
+        }
+        let vouches = self.vouches(statements, at);
+        let count = self.janitors.len();
+        for turn in [day, day + 1] {
+            let janitor = self.janitors.get(turn % count).map(Rc::clone);
+            let janitor = janitor.context("there are janitors")?;
+            self.sign(&mut contribution, &janitor, vouches.clone(), at)?;
+        }
+        Ok(contribution)
+    }
+
+    /// One page in place of all that somebody has on the main line, without what they superseded.
+    /// Batches stay as they are named: other pages may rest on them.
+    pub(super) fn compact(&mut self, id: &Id, at: usize) -> Result<Contribution> {
+        let person = self.person(id);
+        let pages = self.pages.get(id).cloned().unwrap_or_default();
+        let mut references: BTreeSet<BatchRef> = BTreeSet::new();
+        let mut greatest: BTreeMap<Subject, Vouch> = BTreeMap::new();
+        for page in pages.values() {
+            references.extend(page.batches().iter().cloned());
+            for vouch in page.vouches() {
+                let best = greatest
+                    .entry(vouch.subject.clone())
+                    .or_insert_with(|| vouch.clone());
+                if vouch.version > best.version {
+                    *best = vouch.clone();
+                }
+            }
+        }
+        let mut contribution = Contribution::default();
+        let mut body = None;
+        if greatest.len() > INLINE {
+            let vouches = greatest.into_values().collect();
+            let composition = self.compose(&person, vouches, at)?;
+            references.extend(composition.page.batches().iter().cloned());
+            body = Some(composition.page.vouches().to_vec());
+            contribution.batches.extend(composition.batches);
+        } else if !greatest.is_empty() {
+            body = Some(greatest.into_values().collect());
+        }
+        let references = references.into_iter().collect();
+        let page = PageBody::new(id.clone(), person.key, references, body.unwrap_or_default())?;
+        let composition = Composition {
+            page,
+            batches: contribution.batches.clone(),
+        };
+        let (page, files) = composition.sign(&self.origin, &StandardCrypto, &person.secret)?;
+        let place = place::page(id, page.digest(&self.origin, &StandardCrypto));
+        contribution.removed = pages.into_keys().filter(|old| *old != place).collect();
+        contribution.files = files;
+        contribution.pages.push((place, page.body().clone()));
+        Ok(contribution)
+    }
+
+    /// Remembers what arrived on the main line, and gives the number of vouches for a version that
+    /// had another content before.
+    pub(super) fn land(&mut self, contribution: Contribution, at: usize) -> usize {
+        let mut second_contents = 0;
+        for vouch in contribution.vouches {
+            let seen = self.seen.entry(vouch.subject).or_default();
+            let differs = |(_, version, digest): &(usize, Version, Digest)| {
+                *version == vouch.version && *digest != vouch.digest
+            };
+            second_contents += usize::from(seen.iter().any(differs));
+            seen.push((at, vouch.version, vouch.digest));
+        }
+        for batch in contribution.batches {
+            let digest = batch.digest(&self.origin, &StandardCrypto);
+            self.batches.entry(digest).or_insert((at, batch));
+        }
+        for pages in self.pages.values_mut() {
+            pages.retain(|place, _| !contribution.removed.contains(place));
+        }
+        for (place, page) in contribution.pages {
+            self.pages
+                .entry(page.signer().clone())
+                .or_default()
+                .insert(place, page);
+        }
+        if self.contested.is_none() {
+            let first = contribution.files.iter().find_map(|(place, _)| {
+                place
+                    .as_str()
+                    .strip_prefix("conex/packages/")?
+                    .strip_suffix(".toml")
+            });
+            self.contested = first
+                .and_then(|name| PackageName::parse(name).ok())
+                .map(|name| (at, name));
+        }
+        second_contents
+    }
+
+    /// Adds a signed page, and the batches it needs, to a contribution.
+    fn sign(
+        &self,
+        contribution: &mut Contribution,
+        person: &Person,
+        vouches: Vec<Vouch>,
+        base: usize,
+    ) -> Result<()> {
+        let stored = &contribution.batches;
+        let mut known = self.batches_within(&vouches, base);
+        for batch in stored {
+            known.insert(batch.digest(&self.origin, &StandardCrypto), batch.clone());
+        }
+        let composition = Composition::new(
+            &self.origin,
+            &StandardCrypto,
+            person.id.clone(),
+            person.key,
+            vouches.clone(),
+            &known,
+        )?;
+        contribution
+            .batches
+            .extend(composition.batches.iter().cloned());
+        let (page, files) = composition.sign(&self.origin, &StandardCrypto, &person.secret)?;
+        let place = place::page(&person.id, page.digest(&self.origin, &StandardCrypto));
+        contribution.pages.push((place, page.body().clone()));
+        contribution.files.extend(files);
+        contribution.vouches.extend(vouches);
+        Ok(())
+    }
+
+    fn compose(&self, person: &Person, vouches: Vec<Vouch>, base: usize) -> Result<Composition> {
+        let known = self.batches_within(&vouches, base);
+        Ok(Composition::new(
+            &self.origin,
+            &StandardCrypto,
+            person.id.clone(),
+            person.key,
+            vouches,
+            &known,
+        )?)
+    }
+
+    /// Batches that stood at a position and are small enough to be part of these vouches.
+    fn batches_within(&self, vouches: &[Vouch], base: usize) -> BTreeMap<Digest, Batch> {
+        self.batches
+            .iter()
+            .filter(|(_, (at, batch))| *at <= base && batch.vouches().len() <= vouches.len())
+            .map(|(digest, (_, batch))| (*digest, batch.clone()))
+            .collect()
+    }
+
+    /// Vouches for statements: in the version somebody gave this very content, else in a new one.
+    fn vouches(&self, statements: Vec<(Subject, Digest)>, base: usize) -> Vec<Vouch> {
+        let mut vouches = Vec::with_capacity(statements.len());
+        for (subject, digest) in statements {
+            let seen = self.seen.get(&subject).map_or(&[][..], Vec::as_slice);
+            let visible = || seen.iter().filter(|(at, ..)| *at <= base);
+            let version = match visible().find(|(_, _, known)| *known == digest) {
+                Some((_, version, _)) => Some(*version),
+                None => match visible().map(|(_, version, _)| *version).max() {
+                    Some(greatest) => greatest.next(),
+                    None => Some(Version::first(0)),
+                },
+            };
+            vouches.extend(version.map(|version| Vouch {
+                subject,
+                version,
+                digest,
+            }));
+        }
+        vouches
+    }
+
+    fn authorisation(&self, authorisation: &Authorisation) -> (Subject, Digest) {
+        let digest = encoding::digest(
+            &StandardCrypto,
+            Context::Authorisation,
+            &self.origin,
+            authorisation,
+        );
+        (
+            Subject::Authorisation(authorisation.package.clone()),
+            digest,
+        )
+    }
+
+    fn package_named(
+        &self,
+        store: &impl Store,
+        name: &PackageName,
+        releases: &BTreeSet<ReleaseName>,
+    ) -> Result<Vec<(Subject, Digest)>> {
+        let directory = Path::parse(&format!("packages/{name}"))?;
+        if store.list(&directory) == Err(StoreError::Missing) {
+            let digests = self.reader(store).absent(name).digests;
+            return Ok(digests
+                .into_iter()
+                .map(|it| (Subject::Releases(name.clone()), it))
+                .collect());
+        }
+        let unit = PackageUnit {
+            name: name.clone(),
+            directories: vec![directory],
+        };
+        self.package(store, &unit, Some(releases))
+    }
+
+    /// The statements about a package: its releases, and the checksums of all or some of them.
+    fn package(
+        &self,
+        store: &impl Store,
+        unit: &PackageUnit,
+        only: Option<&BTreeSet<ReleaseName>>,
+    ) -> Result<Vec<(Subject, Digest)>> {
+        let package = self
+            .reader(store)
+            .package(unit)
+            .map_err(|problems| anyhow!("{problems:?}"))?;
+        let name = &package.name;
+        let mut statements: Vec<_> = package
+            .digests
+            .iter()
+            .map(|digest| (Subject::Releases(name.clone()), *digest))
+            .collect();
+        for release in package.releases {
+            let release_name = release.checksums.release;
+            if only.is_none_or(|only| only.contains(&release_name)) {
+                statements.push((
+                    Subject::Checksums(name.clone(), release_name),
+                    release.digest,
+                ));
+            }
+        }
+        Ok(statements)
+    }
+
+    fn reader<'a, S: Store>(&'a self, store: &'a S) -> Reader<'a, S, StandardCrypto> {
+        const PROJECTIONS: &[&dyn Projection] = &[&OpamProjection];
+        Reader {
+            store,
+            digests: &StandardCrypto,
+            origin: &self.origin,
+            layout: &OpamLayout,
+            projections: PROJECTIONS,
+        }
+    }
+}
+
+fn with_owner(found: Authorisation, owner: &Id) -> AuthorisationFields {
+    let mut fields: AuthorisationFields = found.into();
+    fields.owners.push(owner.clone());
+    fields
+}
+
+/// A stored statement, where there is one.
+fn stored<T: Stored>(store: &impl Store, place: &Path) -> Result<Option<T>> {
+    let mut buffer = Vec::new();
+    match store.read(place, limits::STATEMENT_FILE, &mut buffer) {
+        Ok(()) => Ok(Some(
+            T::from_bytes(&buffer).with_context(|| place.to_string())?,
+        )),
+        Err(StoreError::Missing) => Ok(None),
+        Err(error) => Err(error).with_context(|| place.to_string()),
+    }
+}

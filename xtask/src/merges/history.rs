@@ -1,0 +1,105 @@
+//! The pull requests of a real history, as `merges.tsv` tells of them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path as FilePath;
+
+use anyhow::{Context as _, Result, ensure};
+use conex_core::name::Id;
+
+use super::git::Oid;
+
+/// A merged pull request (or a commit straight to the main line, which is treated alike).
+#[derive(Debug, Clone)]
+pub(super) struct Pull {
+    /// The commit of the history that has its result.
+    pub(super) commit: Oid,
+    /// When it was merged, UTC.
+    pub(super) date: String,
+    /// How people name it.
+    pub(super) label: String,
+    /// Who wrote it.
+    pub(super) author: Option<Id>,
+    /// Who merged it.
+    pub(super) merger: Option<Id>,
+    /// The position it started from; what is older than the history starts from its beginning.
+    pub(super) base: usize,
+    /// Whether it adds releases.
+    pub(super) adds: bool,
+}
+
+impl Pull {
+    /// The day it was merged on.
+    pub(super) fn day(&self) -> &str {
+        self.date.get(..10).unwrap_or(&self.date)
+    }
+}
+
+/// Reads the table. The first row is the state that everything starts from.
+pub(super) fn read(table: &FilePath) -> Result<Vec<Pull>> {
+    let text = fs::read_to_string(table).with_context(|| table.display().to_string())?;
+    let pulls: Vec<Pull> = text
+        .lines()
+        .skip(1)
+        .enumerate()
+        .map(|(n, line)| row(n, line).with_context(|| format!("row {n} of {}", table.display())))
+        .collect::<Result<_>>()?;
+    ensure!(pulls.len() > 1, "there is nothing to replay");
+    Ok(pulls)
+}
+
+fn row(n: usize, line: &str) -> Result<Pull> {
+    let cells: Vec<&str> = line.split('\t').collect();
+    let cell = |at: usize| {
+        cells
+            .get(at)
+            .copied()
+            .with_context(|| format!("has no column {at}"))
+    };
+    let person = |at: usize| -> Result<Option<Id>> {
+        let text = cell(at)?;
+        Ok(if text == "-" {
+            None
+        } else {
+            Some(Id::parse(text)?)
+        })
+    };
+    ensure!(cell(0)?.parse() == Ok(n), "is out of order");
+    let label = match cell(5)? {
+        "-" => format!("commit {n}"),
+        number => format!("#{number}"),
+    };
+    Ok(Pull {
+        commit: Oid::parse(cell(2)?)?,
+        date: cell(3)?.into(),
+        label,
+        merger: person(6)?,
+        author: person(7)?,
+        base: cell(9)?.parse().unwrap_or(0).min(n.saturating_sub(1)),
+        adds: cell(13)?.split('+').any(|kind| kind == "new"),
+    })
+}
+
+/// The people who merged most, most first.
+pub(super) fn mergers(pulls: &[Pull], most: usize) -> Vec<Id> {
+    let mut merges: HashMap<&Id, usize> = HashMap::new();
+    for merger in pulls.iter().filter_map(|pull| pull.merger.as_ref()) {
+        *merges.entry(merger).or_default() += 1;
+    }
+    let mut people: Vec<(usize, &Id)> = merges.into_iter().map(|(id, count)| (count, id)).collect();
+    people.sort_by(|a, b| b.cmp(a));
+    people
+        .into_iter()
+        .take(most)
+        .map(|(_, id)| id.clone())
+        .collect()
+}
+
+/// The positions of the pull requests that are open right behind a position.
+pub(super) fn open_behind(pulls: &[Pull], at: usize) -> impl Iterator<Item = (usize, &Pull)> {
+    pulls
+        .iter()
+        .enumerate()
+        .skip(at + 1)
+        .filter(move |(_, pull)| pull.base <= at)
+}

@@ -1,0 +1,545 @@
+//! `cargo xtask merges`: how the formats behave under git.
+//!
+//! Replays the pull requests of a real history. Each starts from the state that it really started
+//! from, so as many are open at once as were; each brings the changes it brought, and the page,
+//! claims and people it would bring; each is merged by git, in the real order. Approvals and
+//! compactions happen on the main line meanwhile. Nothing in `conex/` may conflict, except where
+//! two changed the same stored statement; and what arrives is exactly what was sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use conex_core::chain::Trust;
+use conex_core::layout::Layout as _;
+use conex_core::name::{Id, PackageName};
+use conex_core::path::Path;
+use conex_core::problem::Code;
+use conex_core::store::{Store as _, StoreError};
+use conex_core::verify::{Mode, Verification};
+use conex_crypto::StandardCrypto;
+use conex_repo::layout::OpamLayout;
+use conex_repo::{KnownSchemes, Parallel};
+
+mod community;
+mod figures;
+mod git;
+mod history;
+mod revision;
+#[cfg(test)]
+mod tests;
+
+use community::{Community, Contribution, Touched};
+use figures::Figures;
+use git::{Changes, Merged, Oid, Repository};
+use history::Pull;
+use revision::Revision;
+
+/// Janitors of the replay: those who merged most.
+const JANITORS: usize = 7;
+
+/// One of so many merges is done a second time by `git merge` in a work tree.
+const CROSS_CHECK: usize = 100;
+
+/// Compactions happen behind one of so many merges.
+const COMPACTION: usize = 25;
+
+/// All that may be wrong with the result: approvals may be lacking, for people dispute and overtake
+/// each other. Whatever else verification finds, a merge broke.
+const LACKING: [Code; 6] = [
+    Code::NotApproved,
+    Code::ContentDiffers,
+    Code::Behind,
+    Code::Missing,
+    Code::Equivocation,
+    Code::Unsigned,
+];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A git bundle with the history.
+    #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
+    bundle: PathBuf,
+
+    /// The table of the pull requests in it.
+    #[arg(long, default_value = "../shared/data/merges.tsv")]
+    merges: PathBuf,
+
+    /// Replays the first so many pull requests only.
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let started = Instant::now();
+    let mut pulls = history::read(&arguments.merges)?;
+    if let Some(limit) = arguments.limit {
+        pulls.truncate(limit.saturating_add(1));
+    }
+    let directory = tempfile::tempdir()?;
+    let repository = Repository::clone_bundle(&arguments.bundle, directory.path())?;
+    let mut replay = Replay::start(&repository, &pulls)?;
+    eprintln!("day zero: {:.1} s", started.elapsed().as_secs_f64());
+    for (n, pull) in pulls.iter().enumerate().skip(1) {
+        replay
+            .pull(n, pull)
+            .with_context(|| format!("{n} ({})", pull.label))?;
+        if pulls.get(n + 1).is_none_or(|next| next.day() != pull.day()) {
+            replay.end_of_day(n, pull)?;
+        }
+        if n.is_multiple_of(COMPACTION) {
+            replay.compact(n, pull, &pulls)?;
+        }
+        replay.after.push(replay.head);
+        if n.is_multiple_of(CROSS_CHECK) {
+            eprintln!(
+                "{n} of {}: {:.1} s",
+                pulls.len() - 1,
+                started.elapsed().as_secs_f64()
+            );
+        }
+    }
+    let problems = problems(&repository, replay.head.tree);
+    let figures = replay.figures;
+    figures.print(&pulls, started.elapsed().as_secs_f64());
+    println!("what a verification of the result finds");
+    for (code, count) in &problems {
+        println!("  {:<50} {count:>7}", code.as_str());
+    }
+    let broken = |code: &Code| *code == Code::PersonVoid || !code.is_note();
+    if let Some(code) = problems
+        .keys()
+        .find(|code| broken(code) && !LACKING.contains(code))
+    {
+        bail!("the merges left behind what is {}", code.as_str());
+    }
+    ensure!(
+        figures.other_conflicts == 0,
+        "pages or claims conflict that have nothing in common"
+    );
+    ensure!(
+        figures.strayed == 0,
+        "git made something else of `conex/` than was sent"
+    );
+    Ok(())
+}
+
+/// Verifies a tree in full, and counts what it finds by code.
+fn problems(repository: &Repository, tree: Oid) -> BTreeMap<Code, usize> {
+    let report = Verification {
+        store: &Revision::new(repository, tree),
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Parallel,
+        trust: &Trust::DangerousSelfAsserted,
+        mode: Mode::Observe,
+        ahead: true,
+    }
+    .run();
+    let mut counts = BTreeMap::new();
+    for problem in report.problems.iter().chain(&report.notes) {
+        *counts.entry(problem.code).or_default() += 1;
+    }
+    counts
+}
+
+/// A commit of the replayed main line.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    commit: Oid,
+    tree: Oid,
+}
+
+/// The main line as it grows.
+struct Replay<'a> {
+    repository: &'a Repository,
+    community: Community,
+    head: State,
+    /// The main line behind each position, approvals included.
+    after: Vec<State>,
+    /// The data of the real history at the position before.
+    data: Oid,
+    /// When each package was touched last.
+    touched_at: BTreeMap<PackageName, usize>,
+    /// What was merged since the janitors last approved.
+    today: Touched,
+    statements_today: BTreeSet<Path>,
+    days: usize,
+    /// Compactions: behind which position, and whose pages.
+    compacted: Vec<(usize, Id)>,
+    figures: Figures,
+}
+
+impl<'a> Replay<'a> {
+    /// The first state of the history, with day zero's metadata.
+    fn start(repository: &'a Repository, pulls: &[Pull]) -> Result<Self> {
+        let first = pulls.first().context("there is a first state")?;
+        let data = repository.tree_of(first.commit)?;
+        let mut community = Community::new(&history::mergers(pulls, JANITORS))?;
+        let contribution = community.day_zero(&Revision::new(repository, data))?;
+        let tree = add(repository, data, &contribution)?;
+        let commit = repository.commit(tree, &[], &first.date, "day zero")?;
+        let files = contribution.files.len();
+        community.land(contribution, 0);
+        let head = State { commit, tree };
+        Ok(Self {
+            repository,
+            community,
+            head,
+            after: vec![head],
+            data,
+            touched_at: BTreeMap::new(),
+            today: Touched::new(),
+            statements_today: BTreeSet::new(),
+            days: 0,
+            compacted: Vec::new(),
+            figures: Figures {
+                files,
+                ..Figures::default()
+            },
+        })
+    }
+
+    /// Makes the branch of a pull request where it was made, and merges it.
+    fn pull(&mut self, n: usize, pull: &Pull) -> Result<()> {
+        let data = self.repository.tree_of(pull.commit)?;
+        let changes = self.repository.changes(Some(self.data), Some(data))?;
+        let touched = touched(&changes);
+        let base = *self
+            .after
+            .get(pull.base)
+            .context("a pull request starts from the past")?;
+
+        let with_data = self.repository.edit(base.tree, &changes)?;
+        let contribution = match &pull.author {
+            Some(author) => {
+                let branch = Revision::new(self.repository, with_data);
+                let new = if pull.adds {
+                    new_releases_of(
+                        &Revision::new(self.repository, base.tree),
+                        &branch,
+                        &touched,
+                    )?
+                } else {
+                    BTreeSet::new()
+                };
+                self.community
+                    .contribute(author, n, pull.base, &branch, &touched, &new)?
+            }
+            None => Contribution::default(),
+        };
+        let tree = add(self.repository, with_data, &contribution)?;
+        let commit = self
+            .repository
+            .commit(tree, &[base.commit], &pull.date, &pull.label)?;
+        let branch = State { commit, tree };
+
+        let merged = self.repository.merge(self.head.commit, commit)?;
+        let metadata = self.metadata(n, pull, base, branch, &merged)?;
+        let in_data: Vec<_> = merged
+            .conflicts
+            .iter()
+            .filter(|path| !is_metadata(path))
+            .collect();
+        if !in_data.is_empty() {
+            self.figures.data_conflicts += 1;
+        } else if self.data_of(merged.tree)? != self.data_of(data)? {
+            self.figures.data_differs += 1;
+        }
+        let in_metadata = in_data.len() < merged.conflicts.len();
+        if n.is_multiple_of(CROSS_CHECK) || in_metadata {
+            self.cross_check(commit, &merged)?;
+        }
+
+        let tree = self.with_metadata(data, metadata)?;
+        let parents = [self.head.commit, commit];
+        let message = format!("merge {}", pull.label);
+        let commit = self
+            .repository
+            .commit(tree, &parents, &pull.date, &message)?;
+        self.head = State { commit, tree };
+        self.data = data;
+        self.arrived(n, pull, touched, contribution);
+        Ok(())
+    }
+
+    /// Judges what git made of `conex/`, and gives the tree to go on with.
+    fn metadata(
+        &mut self,
+        n: usize,
+        pull: &Pull,
+        base: State,
+        branch: State,
+        merged: &Merged,
+    ) -> Result<Oid> {
+        let metadata = |tree: Oid| self.repository.find(tree, "conex");
+        let before = metadata(base.tree)?;
+        let sent = self.repository.changes(before, metadata(branch.tree)?)?;
+        let meanwhile = self.repository.changes(before, metadata(self.head.tree)?)?;
+        // What both sides changed, each in its way.
+        let disputed: BTreeSet<&String> = sent
+            .iter()
+            .filter(|(path, blob)| meanwhile.get(*path).is_some_and(|other| other != *blob))
+            .map(|(path, _)| path)
+            .collect();
+
+        let mut same = 0;
+        let mut other = Vec::new();
+        let conflicts: BTreeSet<&str> = merged
+            .conflicts
+            .iter()
+            .filter_map(|path| path.strip_prefix("conex/"))
+            .collect();
+        for path in &conflicts {
+            if disputed.iter().any(|known| known == path) && is_statement(path) {
+                same += 1;
+                eprintln!(
+                    "{n} ({}): conex/{path}: two changed this statement",
+                    pull.label
+                );
+            } else {
+                other.push(*path);
+                eprintln!(
+                    "{n} ({}): conex/{path}: conflict with nothing in common",
+                    pull.label
+                );
+            }
+        }
+        if !other.is_empty() {
+            for message in merged
+                .messages
+                .iter()
+                .filter(|message| message.contains("conex/"))
+            {
+                eprintln!("    {message}");
+            }
+        }
+
+        // What has to come out: the main line, with what was sent. Where git combined two versions
+        // of a statement, its word is taken; where it could not, the main line's.
+        let found = metadata(merged.tree)?;
+        let found_changes = self.repository.changes(metadata(self.head.tree)?, found)?;
+        let mut combined = 0;
+        let mut expected = sent.clone();
+        for path in disputed {
+            match found_changes.get(path) {
+                Some(blob) if !conflicts.contains(path.as_str()) => {
+                    expected.insert(path.clone(), *blob);
+                    combined += 1;
+                    eprintln!(
+                        "{n} ({}): conex/{path}: git combined two versions",
+                        pull.label
+                    );
+                }
+                _ => {
+                    expected.remove(path);
+                }
+            }
+        }
+        let main = metadata(self.head.tree)?.context("the main line has metadata")?;
+        let expected = self.repository.edit(main, &expected)?;
+        if conflicts.is_empty() && found != Some(expected) {
+            self.figures.strayed += 1;
+            eprintln!("{n} ({}): git made something else of conex/:", pull.label);
+            for path in self.repository.changes(Some(expected), found)?.keys() {
+                eprintln!("    conex/{path}");
+            }
+        }
+        self.figures.same_statement += same;
+        self.figures.other_conflicts += other.len();
+        self.figures.combined += combined;
+        let mut across = self
+            .compacted
+            .iter()
+            .filter(|(at, _)| *at >= pull.base)
+            .peekable();
+        if across.peek().is_some() {
+            self.figures.open_across += 1;
+            self.figures.own_across +=
+                usize::from(across.any(|(_, id)| Some(id) == pull.author.as_ref()));
+            self.figures.conflicts_across += other.len();
+        }
+        Ok(expected)
+    }
+
+    /// Does a merge once more, as people do it, and holds the results against each other.
+    fn cross_check(&mut self, branch: Oid, merged: &Merged) -> Result<()> {
+        match self
+            .repository
+            .merge_in_work_tree(self.head.commit, branch)?
+        {
+            Ok(tree) => ensure!(
+                merged.conflicts.is_empty() && tree == merged.tree,
+                "git merge made {tree}, git merge-tree {} with conflicts {:?}",
+                merged.tree,
+                merged.conflicts
+            ),
+            Err(conflicts) => ensure!(
+                conflicts == merged.conflicts,
+                "git merge has conflicts {conflicts:?}, git merge-tree {:?}",
+                merged.conflicts
+            ),
+        }
+        self.figures.cross_checks += 1;
+        Ok(())
+    }
+
+    /// Takes note of what is on the main line now.
+    fn arrived(&mut self, n: usize, pull: &Pull, touched: Touched, contribution: Contribution) {
+        let overtaken = |name| self.touched_at.get(name).is_some_and(|at| *at > pull.base);
+        self.figures.overtaken += usize::from(touched.keys().any(overtaken));
+        for (name, releases) in touched {
+            self.touched_at.insert(name.clone(), n);
+            self.today.entry(name).or_default().extend(releases);
+        }
+        for (place, _) in &contribution.files {
+            self.figures.files += 1;
+            if is_statement(place.as_str().trim_start_matches("conex/")) {
+                self.figures.claims += 1;
+                self.statements_today.insert(place.clone());
+            }
+        }
+        self.figures.merges += 1;
+        self.figures.two_contents += self.community.land(contribution, n);
+    }
+
+    /// Two janitors approve what was merged on the day.
+    fn end_of_day(&mut self, n: usize, pull: &Pull) -> Result<()> {
+        let touched = core::mem::take(&mut self.today);
+        let statements = core::mem::take(&mut self.statements_today);
+        let main = Revision::new(self.repository, self.head.tree);
+        let approved = self
+            .community
+            .approve(self.days, n, &main, &touched, &statements)?;
+        self.days += 1;
+        self.figures.approvals += 1;
+        self.figures.files += approved.files.len();
+        self.extend(n, pull, approved, "approve")
+    }
+
+    /// The janitor and the author of an open pull request with most pages compact them.
+    fn compact(&mut self, n: usize, pull: &Pull, pulls: &[Pull]) -> Result<()> {
+        let authors = history::open_behind(pulls, n).filter_map(|(_, open)| open.author.as_ref());
+        let pages = |id: &&Id| self.community.pages_of(id);
+        let people: BTreeSet<Id> = [
+            self.community.janitors().max_by_key(pages),
+            authors.max_by_key(pages),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|id| self.community.pages_of(id) > 1)
+        .cloned()
+        .collect();
+        for id in people {
+            let compacted = self.community.compact(&id, n)?;
+            self.figures.compactions += 1;
+            self.figures.compacted_pages += compacted.removed.len();
+            self.figures.files += compacted.files.len();
+            self.extend(n, pull, compacted, "compact")?;
+            self.compacted.push((n, id));
+        }
+        Ok(())
+    }
+
+    /// A commit on the main line.
+    fn extend(
+        &mut self,
+        n: usize,
+        pull: &Pull,
+        contribution: Contribution,
+        message: &str,
+    ) -> Result<()> {
+        let tree = add(self.repository, self.head.tree, &contribution)?;
+        let commit = self
+            .repository
+            .commit(tree, &[self.head.commit], &pull.date, message)?;
+        self.head = State { commit, tree };
+        self.community.land(contribution, n);
+        Ok(())
+    }
+
+    /// A tree with metadata put into it.
+    fn with_metadata(&self, tree: Oid, metadata: Oid) -> Result<Oid> {
+        let mut entries = self.repository.entries(tree)?;
+        entries.retain(|entry| entry.name != "conex");
+        entries.push(git::TreeEntry {
+            name: "conex".into(),
+            is_tree: true,
+            oid: metadata,
+        });
+        self.repository.write_tree(entries)
+    }
+
+    /// A tree without metadata, as a set of top-level entries.
+    fn data_of(&self, tree: Oid) -> Result<BTreeMap<String, Oid>> {
+        let entries = self.repository.entries(tree)?.into_iter();
+        Ok(entries
+            .filter(|entry| entry.name != "conex")
+            .map(|entry| (entry.name, entry.oid))
+            .collect())
+    }
+}
+
+/// A tree with a contribution's files.
+fn add(repository: &Repository, tree: Oid, contribution: &Contribution) -> Result<Oid> {
+    let mut changes = Changes::new();
+    for path in &contribution.removed {
+        changes.insert(path.to_string(), None);
+    }
+    for (path, bytes) in &contribution.files {
+        changes.insert(path.to_string(), Some(repository.write_blob(bytes)?));
+    }
+    if changes.is_empty() {
+        Ok(tree)
+    } else {
+        repository.edit(tree, &changes)
+    }
+}
+
+/// The releases that changed files belong to.
+fn touched(changes: &Changes) -> Touched {
+    let mut touched = Touched::new();
+    for path in changes.keys() {
+        let mut components = path.split('/');
+        if components.next() == Some("packages")
+            && let (Some(_), Some(release)) = (components.next(), components.next())
+            && let Some((package, release)) = OpamLayout.parse_release(release)
+        {
+            touched.entry(package).or_default().insert(release);
+        }
+    }
+    touched
+}
+
+/// The packages that have a release on the branch that its base has not.
+fn new_releases_of(
+    base: &Revision<'_>,
+    branch: &Revision<'_>,
+    touched: &Touched,
+) -> Result<BTreeSet<PackageName>> {
+    let mut packages = BTreeSet::new();
+    for (package, releases) in touched {
+        for release in releases {
+            let directory = OpamLayout
+                .directory(package, release)
+                .context("opam names fit the layout")?;
+            if base.list(&directory) == Err(StoreError::Missing) && branch.list(&directory).is_ok()
+            {
+                packages.insert(package.clone());
+            }
+        }
+    }
+    Ok(packages)
+}
+
+fn is_metadata(path: &str) -> bool {
+    path.starts_with("conex/")
+}
+
+/// Whether a path below `conex/` is a statement that people edit.
+fn is_statement(path: &str) -> bool {
+    ["authors/", "packages/", "teams/", "root/"]
+        .iter()
+        .any(|directory| path.starts_with(directory))
+}
