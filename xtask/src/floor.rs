@@ -33,7 +33,7 @@ fn below(store: &DirectoryStore, directory: &Path) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for file in files {
         store.read(&directory.join(&file.name)?, u64::MAX - 1, &mut buffer)?;
-        std::hint::black_box(StandardCrypto.sha256(&buffer));
+        core::hint::black_box(StandardCrypto.sha256(&buffer));
         bytes += buffer.len() as u64;
     }
     let deeper: anyhow::Result<Vec<u64>> = directories

@@ -7,9 +7,12 @@
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod floor;
 mod measure;
 mod merges;
+mod opam;
+mod scene;
 mod vectors;
 
 #[derive(Debug, Parser)]
@@ -26,6 +29,10 @@ struct Arguments {
 enum Command {
     /// Writes the test vectors for implementers in other languages.
     Vectors(vectors::Arguments),
+    /// Signs and verifies the real opam-repository, and attacks it.
+    Opam(opam::Arguments),
+    /// Measures signing and verifying against a floor.
+    Bench(bench::Arguments),
     /// Reads and digests every file of a tree, and nothing else: what benches compare with.
     Floor(floor::Arguments),
     /// Measures a command as a whole process.
@@ -34,9 +41,21 @@ enum Command {
     Merges(merges::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Vectors(arguments) => vectors::run(&arguments),
+        Command::Opam(arguments) => opam::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),

@@ -55,24 +55,25 @@ impl Tree {
 
     /// How things stand in a working copy, for the people who work on it: the tree's own first
     /// root is believed, and approvals may run ahead.
-    pub(crate) fn examine(&self) -> Result<Work> {
+    /// The result lives as long as the program, which ends with the command: giving a large
+    /// repository's memory back piece by piece would only keep people waiting.
+    pub(crate) fn examine(&self) -> Result<&'static Work> {
         let report = self.verify(&Trust::DangerousSelfAsserted, Mode::Warn, true);
         if let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) {
-            Ok(Work {
+            return Ok(Box::leak(Box::new(Work {
                 report,
                 head,
                 people,
-            })
-        } else {
-            let first = report
-                .problems
-                .first()
-                .map_or_else(String::new, ToString::to_string);
-            Err(
-                CommandError::refused(format_args!("there is no valid root here: {first}"))
-                    .hint("start with conex init; if a root waits for signatures: conex root sign"),
-            )
+            })));
         }
+        let first = report
+            .problems
+            .first()
+            .map_or_else(String::new, ToString::to_string);
+        Err(
+            CommandError::refused(format_args!("there is no valid root here: {first}"))
+                .hint("start with conex init; if a root waits for signatures: conex root sign"),
+        )
     }
 
     /// Writes files, all or none.

@@ -64,18 +64,26 @@ impl Composition {
         vouches: Vec<Vouch>,
         stored: &BTreeMap<Digest, Batch>,
     ) -> Result<Self, VouchesError> {
-        let mut wanted: BTreeSet<Vouch> = vouches.into_iter().collect();
+        let mut wanted = vouches;
+        wanted.sort();
+        wanted.dedup();
         let mut references: Vec<BatchRef> = Vec::new();
-        for batch in stored.values() {
-            if batch.vouches().iter().all(|vouch| wanted.contains(vouch)) {
-                for vouch in batch.vouches() {
-                    wanted.remove(vouch);
-                }
-                references.push(batch.reference(origin, digests));
+        let mut said: Vec<usize> = Vec::new();
+        for (digest, batch) in stored {
+            let find = |vouch: &Vouch| wanted.binary_search(vouch).ok();
+            let found: Option<Vec<usize>> = batch.vouches().iter().map(find).collect();
+            if let Some(found) = found {
+                references.push(batch.reference_as(*digest));
+                said.extend(found);
             }
         }
+        let said: BTreeSet<usize> = said.into_iter().collect();
         let mut batches = Vec::new();
-        let mut rest: Vec<Vouch> = wanted.into_iter().collect();
+        let mut rest: Vec<Vouch> = wanted
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, vouch)| (!said.contains(&at)).then_some(vouch))
+            .collect();
         if rest.len() > INLINE {
             for chunk in by_name(&rest) {
                 let batch = Batch::new(chunk)?;

@@ -180,11 +180,16 @@ impl Batch {
 
     /// The line by which pages name it.
     pub fn reference(&self, origin: &Origin, digests: &impl Digests) -> BatchRef {
+        self.reference_as(self.digest(origin, digests))
+    }
+
+    /// The same for a batch whose digest is known, as that of a stored one is.
+    pub(crate) fn reference_as(&self, digest: Digest) -> BatchRef {
         let name = |vouch: Option<&Vouch>| vouch.map_or("", |vouch| vouch.subject.name()).into();
         BatchRef {
             first: name(self.vouches().first()),
             last: name(self.vouches().last()),
-            digest: self.digest(origin, digests),
+            digest,
         }
     }
 

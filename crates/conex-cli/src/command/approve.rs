@@ -1,5 +1,6 @@
 //! `conex approve`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
@@ -7,6 +8,7 @@ use conex_core::approval::Standing;
 use conex_core::compose::{Composition, is_pending, vouch_for};
 use conex_core::digest::Digest;
 use conex_core::name::Id;
+use conex_core::page::Batch;
 use conex_core::verify::Finding;
 use conex_core::vouch::{Kind, Subject, Vouch};
 use conex_crypto::StandardCrypto;
@@ -30,7 +32,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KIND", value_parser = parse_kind)]
     kind: Vec<Kind>,
 
-    /// What a batch says, as far as it is the present content: a digest, or its first digits
+    /// What a batch says, as far as it is the present content, approved already or not: a digest,
+    /// its first digits, or `all`
     #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind"])]
     batch: Option<String>,
 
@@ -57,15 +60,15 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let work = tree.examine()?;
     let (_, id) = keys::signer(&arguments.key, &work.people)?;
     let chosen: Vec<&Finding> = match &arguments.batch {
-        Some(batch) => of_batch(&work, batch)?,
-        None => pending(&work, &id)
+        Some(batch) => of_batch(work, batch)?,
+        None => pending(work, &id)
             .into_iter()
             .filter(|finding| matches(arguments, &finding.subject))
             .collect(),
     };
     let chosen: Vec<&Finding> = chosen
         .into_iter()
-        .filter(|finding| lacks(&work, finding, &id))
+        .filter(|finding| lacks(work, finding, &id))
         .collect();
     if chosen.is_empty() {
         return Err(
@@ -84,11 +87,11 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         })?);
     }
     let mut out = output::stdout();
-    print(&mut out, &work, &chosen);
+    print(&mut out, work, &chosen);
     if arguments.dry_run {
         return Ok(());
     }
-    publish(&tree, &work, vouches, &arguments.key)
+    publish(&tree, work, vouches, &arguments.key)
 }
 
 /// Signs vouches after one prompt, and stores the page.
@@ -165,38 +168,35 @@ fn lacks(work: &Work, finding: &Finding, id: &Id) -> bool {
 
 /// The findings whose present content a batch vouches for, approved or not.
 fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
+    let prefix = if prefix == "all" { "" } else { prefix };
     let stored = &work.report.metadata.batches;
-    let mut found = stored
+    let batches: Vec<&Batch> = stored
         .iter()
-        .filter(|(digest, _)| digest.to_string().starts_with(prefix));
-    let (_, batch) = match (found.next(), found.next()) {
-        (Some(found), None) => found,
-        (None, _) => {
-            return Err(
-                CommandError::usage(format_args!("no batch begins with {prefix}"))
-                    .hint("batches stand in conex/batches"),
-            );
-        }
-        (Some(_), Some(_)) => {
-            return Err(CommandError::usage(format_args!(
-                "more than one batch begins with {prefix}"
-            ))
-            .hint("give more digits"));
-        }
-    };
-    let says = |subject: &Subject, digest: Digest| {
-        batch
-            .vouches()
-            .binary_search_by(|vouch| vouch.subject.cmp(subject))
-            .ok()
-            .and_then(|at| batch.vouches().get(at))
-            .is_some_and(|vouch| vouch.digest == digest)
-    };
+        .filter(|(digest, _)| digest.to_string().starts_with(prefix))
+        .map(|(_, batch)| batch)
+        .collect();
+    if batches.is_empty() {
+        return Err(
+            CommandError::usage(format_args!("no batch begins with {prefix:?}"))
+                .hint("batches stand in conex/batches"),
+        );
+    }
+    if batches.len() > 1 && !prefix.is_empty() {
+        return Err(
+            CommandError::usage(format_args!("more than one batch begins with {prefix}"))
+                .hint("give more digits, or all"),
+        );
+    }
+    let said: BTreeSet<(&Subject, Digest)> = batches
+        .iter()
+        .flat_map(|batch| batch.vouches())
+        .map(|vouch| (&vouch.subject, vouch.digest))
+        .collect();
     Ok(work
         .report
         .findings
         .iter()
-        .filter(|finding| says(&finding.subject, finding.digest))
+        .filter(|finding| said.contains(&(&finding.subject, finding.digest)))
         .collect())
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         return Ok(());
     }
-    approve::publish(&tree, &work, vouches, &arguments.key)?;
+    approve::publish(&tree, work, vouches, &arguments.key)?;
     output::line(
         &mut out,
         "the other janitors approve the same with: conex approve --all",

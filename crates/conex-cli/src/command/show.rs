@@ -38,9 +38,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let work = tree.examine()?;
     let mut out = output::stdout();
     if arguments.name == "root" {
-        return root(&mut out, &work, arguments);
+        return root(&mut out, work, arguments);
     }
-    if let Some(stored) = by_digest(&work, &arguments.name)? {
+    if let Some(stored) = by_digest(work, &arguments.name)? {
         let origin = &work.head.root().origin;
         if arguments.bytes {
             return raw(&match stored {
@@ -57,7 +57,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         );
         return Ok(());
     }
-    let subjects = subjects(&work, arguments)?;
+    let subjects = subjects(work, arguments)?;
     if arguments.bytes && subjects.len() != 1 {
         let kinds: Vec<String> = subjects
             .iter()
@@ -67,7 +67,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             .hint(format_args!("name its kind: {}", kinds.join(", "))));
     }
     for subject in subjects {
-        statement(&mut out, &tree, &work, &subject, arguments.bytes)?;
+        statement(&mut out, &tree, work, &subject, arguments.bytes)?;
     }
     Ok(())
 }

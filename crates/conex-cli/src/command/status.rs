@@ -29,11 +29,11 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let mut out = output::stdout();
     match &arguments.name {
         None => {
-            overview(&mut out, &work);
-            awaits(&mut out, &work, arguments);
+            overview(&mut out, work);
+            awaits(&mut out, work, arguments);
             Ok(())
         }
-        Some(name) => one(&mut out, &work, name),
+        Some(name) => one(&mut out, work, name),
     }
 }
 

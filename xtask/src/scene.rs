@@ -1,0 +1,203 @@
+//! A repository with three janitors who work on it with the real program, as people do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+use conex_core::metadata::place;
+use conex_core::name::{Id, Origin, PackageName};
+use conex_core::spelling::Stored as _;
+use conex_core::statement::{
+    Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields, Team, TeamFields,
+};
+use conex_core::version::Threshold;
+use conex_crypto::SecretKey;
+
+/// The janitors of every scene; two of them are a quorum.
+pub(crate) const JANITORS: [&str; 3] = ["alice", "bob", "carol"];
+
+/// The name of the repository in every scene.
+pub(crate) const ORIGIN: &str = "opam.ocaml.org";
+
+/// A working copy, a home for keys, and the program.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    conex: PathBuf,
+    home: PathBuf,
+    tree: PathBuf,
+}
+
+impl Scene {
+    /// Works on `tree`, with keys and reports below `home`.
+    pub(crate) fn new(conex: PathBuf, home: PathBuf, tree: PathBuf) -> Self {
+        Self { conex, home, tree }
+    }
+
+    /// The working copy.
+    pub(crate) fn tree(&self) -> &Path {
+        &self.tree
+    }
+
+    /// A command line of the program, to run or to measure.
+    pub(crate) fn line(&self, arguments: &[&str]) -> Vec<String> {
+        let home = self.home.display();
+        let mut line = vec![
+            "env".to_owned(),
+            format!("CONEX_HOME={home}"),
+            format!("CONEX_STATE={home}"),
+            self.conex.display().to_string(),
+            "-C".to_owned(),
+            self.tree.display().to_string(),
+        ];
+        line.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        line
+    }
+
+    /// Runs the program.
+    pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let line = self.line(arguments);
+        let (program, rest) = line.split_first().context("a command line")?;
+        Ok(Command::new(program)
+            .args(rest)
+            .stdin(Stdio::null())
+            .output()?)
+    }
+
+    /// Runs the program, which has to succeed, and gives what it printed.
+    pub(crate) fn expect(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.run(arguments)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            bail!(
+                "conex {}: {text}{}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(text)
+    }
+
+    /// Makes the janitors' keys and a first root that a quorum signed; gives the trust anchor.
+    pub(crate) fn found(&self) -> anyhow::Result<String> {
+        for janitor in JANITORS {
+            self.expect(&["key", "new", janitor, "--no-passphrase"])?;
+        }
+        let mut init = vec![
+            "init", "--origin", ORIGIN, "--quorum", "2", "--key", "alice", "--yes",
+        ];
+        for janitor in JANITORS {
+            init.extend(["--janitor", janitor]);
+        }
+        self.expect(&init)?;
+        let signed = self.expect(&["root", "sign", "--key", "bob", "--yes"])?;
+        let anchor = signed
+            .rsplit_once("root:")
+            .context("no trust anchor was printed")?
+            .1;
+        Ok(format!("root:{}", anchor.trim()))
+    }
+
+    /// Removes everything but the root, to bootstrap again.
+    pub(crate) fn forget_pages(&self) -> anyhow::Result<()> {
+        for directory in ["conex/batches", "conex/index"] {
+            match fs::remove_dir_all(self.tree.join(directory)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes an author with a key of their own, as a pull request would bring them.
+    pub(crate) fn propose_author(&self, id: &Id, seed: [u8; 32]) -> anyhow::Result<()> {
+        let origin = Origin::parse(ORIGIN)?;
+        let Ok(key) = AuthorKey::prove(&origin, id, &SecretKey::from_seed(seed));
+        let author = Author::new(AuthorFields {
+            id: id.clone(),
+            accounts: Vec::new(),
+            keys: vec![key],
+            former: Vec::new(),
+            retired: false,
+        })?;
+        self.write(place::author(id).as_str(), &author.to_text())
+    }
+
+    /// Writes a team, likewise.
+    pub(crate) fn propose_team(&self, id: &Id, members: Vec<Id>) -> anyhow::Result<()> {
+        let team = Team::new(TeamFields {
+            id: id.clone(),
+            members,
+            retired: false,
+        })?;
+        self.write(place::team(id).as_str(), &team.to_text())
+    }
+
+    /// Writes an authorisation, likewise.
+    pub(crate) fn propose_owner(&self, package: &PackageName, owner: &Id) -> anyhow::Result<()> {
+        let authorisation = Authorisation::new(AuthorisationFields {
+            package: package.clone(),
+            owners: vec![owner.clone()],
+            threshold: Threshold::new(1).context("one is not zero")?,
+            epoch: 0,
+            retired: false,
+        })?;
+        self.write(
+            place::authorisation(package).as_str(),
+            &authorisation.to_text(),
+        )
+    }
+
+    fn write(&self, path: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.tree.join(path);
+        fs::create_dir_all(path.parent().context("a parent")?)?;
+        Ok(fs::write(path, text)?)
+    }
+
+    /// Bytes and files below `conex/`.
+    pub(crate) fn metadata(&self) -> anyhow::Result<(u64, usize)> {
+        fn below(directory: &Path) -> anyhow::Result<(u64, usize)> {
+            let mut sum = (0, 0);
+            for entry in fs::read_dir(directory)? {
+                let entry = entry?;
+                let found = if entry.file_type()?.is_dir() {
+                    below(&entry.path())?
+                } else {
+                    (entry.metadata()?.len(), 1)
+                };
+                sum = (sum.0 + found.0, sum.1 + found.1);
+            }
+            Ok(sum)
+        }
+        below(&self.tree.join("conex"))
+    }
+}
+
+/// Builds the program as its users run it, and says where it is.
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--package", "conex-cli"])
+        .status()?;
+    ensure!(status.success(), "conex does not build");
+    let own = std::env::current_exe()?;
+    Ok(own.with_file_name("conex"))
+}
+
+/// Clones the repository that a bundle holds.
+pub(crate) fn clone(bundle: &Path, tree: &Path) -> anyhow::Result<()> {
+    ensure!(
+        bundle.is_file(),
+        "{} is not there; name a bundle with --bundle",
+        bundle.display()
+    );
+    let status = Command::new("git")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .args(["-c", "init.defaultBranch=main", "clone", "--quiet"])
+        .args([bundle, tree])
+        .status()?;
+    ensure!(status.success(), "git clone failed");
+    Ok(())
+}
