@@ -16,6 +16,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
     bundle: PathBuf,
 
+    /// Work on the small sample that comes with the sources instead
+    #[arg(long)]
+    sample: bool,
+
     /// A directory to work in, kept afterwards [default: a temporary one]
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -36,8 +40,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut story = Story {
         start: Instant::now(),
     };
-    scene::clone(&arguments.bundle, &base.join("tree"))?;
-    story.step("git clone");
+    if arguments.sample {
+        scene::copy(&sample(), &base.join("tree"))?;
+        story.step("copy of the sample");
+    } else {
+        scene::clone(&arguments.bundle, &base.join("tree"))?;
+        story.step("git clone");
+    }
     let scene = Scene::new(conex, base.join("home"), base.join("tree"));
 
     let anchor = scene.found()?;
@@ -50,12 +59,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     story.step("conex approve --batch all, by the third");
     let (bytes, files) = scene.metadata()?;
 
-    enrol(&scene)?;
+    let claims = enrol(&scene)?;
     for janitor in ["alice", "bob"] {
         scene.expect(&["approve", "--all", "--key", janitor, "--yes"])?;
     }
     story.step(&format!(
-        "{AUTHORS} authors, 2 teams, {CLAIMS} claims, approved by two"
+        "{AUTHORS} authors, 2 teams, {claims} claims, approved by two"
     ));
 
     let accepted = verify(&scene, &anchor, None)?;
@@ -85,6 +94,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("\n{}", accepted.trim());
     println!("day zero added {files} files, {bytes} bytes to the repository");
     Ok(())
+}
+
+/// A part of the real repository that comes with the sources.
+fn sample() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/opam")
 }
 
 struct Story {
@@ -120,7 +134,7 @@ fn key_anchors(scene: &Scene) -> anyhow::Result<String> {
 }
 
 /// Authors, two teams of five, and claims: three of four by an author, the others by a team.
-fn enrol(scene: &Scene) -> anyhow::Result<()> {
+fn enrol(scene: &Scene) -> anyhow::Result<usize> {
     let mut authors = Vec::new();
     for number in 0..AUTHORS {
         let id = Id::parse(&format!("author-{number}"))?;
@@ -140,15 +154,11 @@ fn enrol(scene: &Scene) -> anyhow::Result<()> {
         .collect::<anyhow::Result<_>>()?;
     packages.sort();
     let step = (packages.len() / CLAIMS).max(1);
-    for (package, owner) in packages
-        .iter()
-        .step_by(step)
-        .take(CLAIMS)
-        .zip(owners.iter().cycle())
-    {
+    let claimed = packages.iter().step_by(step).take(CLAIMS);
+    for (package, owner) in claimed.clone().zip(owners.iter().cycle()) {
         scene.propose_owner(&PackageName::parse(package)?, owner)?;
     }
-    Ok(())
+    Ok(claimed.count())
 }
 
 struct Attack {
@@ -189,12 +199,14 @@ const ATTACKS: [Attack; 3] = [
 ];
 
 fn some_release(scene: &Scene) -> anyhow::Result<PathBuf> {
-    let package = scene.tree().join("packages/dune");
-    let mut releases: Vec<PathBuf> = fs::read_dir(package)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<anyhow::Result<_>>()?;
-    releases.sort();
-    releases.pop().context("dune has releases")
+    let mut directory = scene.tree().join("packages");
+    for _ in ["package", "release"] {
+        let below = fs::read_dir(&directory)?.map(|entry| Ok(entry?.path()));
+        let mut below: Vec<PathBuf> = below.collect::<anyhow::Result<_>>()?;
+        below.sort();
+        directory = below.into_iter().next().context("there is no release")?;
+    }
+    Ok(directory)
 }
 
 fn change_byte(scene: &Scene) -> anyhow::Result<Undo> {

@@ -185,6 +185,21 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
     Ok(own.with_file_name("conex"))
 }
 
+/// Copies a tree.
+pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("{} cannot be read", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 /// Clones the repository that a bundle holds.
 pub(crate) fn clone(bundle: &Path, tree: &Path) -> anyhow::Result<()> {
     ensure!(
