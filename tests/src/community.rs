@@ -3,7 +3,7 @@
 use std::fs;
 
 use conex_core::chain::{AnchorKeys, Trust};
-use conex_core::compose::{Composition, is_pending, vouch_for};
+use conex_core::compose::{Composition, INLINE, is_pending, vouch_for};
 use conex_core::content::Releases;
 use conex_core::crypto::Digests as _;
 use conex_core::digest::{Context, Digest};
@@ -392,6 +392,7 @@ impl Community {
             fingerprint(who),
             vouches,
             &report.metadata.batches,
+            INLINE,
         );
         let composed = composed.expect("there are vouches, and no two contradict each other");
         let Ok((page, files)) = composed.sign(self.origin(), &StandardCrypto, &secret(who));

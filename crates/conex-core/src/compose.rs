@@ -52,7 +52,8 @@ pub type Files = Vec<(Path, Vec<u8>)>;
 
 impl Composition {
     /// Arranges vouches of one person into a page: whatever stored batches say exactly is named by
-    /// their digests, the rest stands in the page itself or, above [`INLINE`], in new batches.
+    /// their digests, the rest stands in the page itself or, if that is more than `inline` vouches
+    /// (usually [`INLINE`]), in new batches.
     ///
     /// # Errors
     /// [`VouchesError`] when there is nothing to vouch for, or two contents of one version.
@@ -63,6 +64,7 @@ impl Composition {
         key: Fingerprint,
         vouches: Vec<Vouch>,
         stored: &BTreeMap<Digest, Batch>,
+        inline: usize,
     ) -> Result<Self, VouchesError> {
         let mut wanted = vouches;
         wanted.sort();
@@ -84,7 +86,7 @@ impl Composition {
             .enumerate()
             .filter_map(|(at, vouch)| (!said.contains(&at)).then_some(vouch))
             .collect();
-        if rest.len() > INLINE {
+        if rest.len() > inline {
             for chunk in by_name(&rest) {
                 let batch = Batch::new(chunk)?;
                 references.push(batch.reference(origin, digests));

@@ -432,6 +432,7 @@ impl Community {
             person.key,
             vouches.clone(),
             &known,
+            INLINE,
         )?;
         contribution
             .batches
@@ -453,6 +454,7 @@ impl Community {
             person.key,
             vouches,
             &known,
+            INLINE,
         )?)
     }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use conex_core::approval::Standing;
-use conex_core::compose::{Composition, is_pending, vouch_for};
+use conex_core::compose::{Composition, INLINE, is_pending, vouch_for};
 use conex_core::digest::Digest;
 use conex_core::name::Id;
 use conex_core::page::Batch;
@@ -91,7 +91,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         return Ok(());
     }
-    publish(&tree, work, vouches, &arguments.key)
+    publish(&tree, work, vouches, INLINE, &arguments.key)
 }
 
 /// Signs vouches after one prompt, and stores the page.
@@ -99,6 +99,7 @@ pub(crate) fn publish(
     tree: &Tree,
     work: &Work,
     vouches: Vec<Vouch>,
+    inline: usize,
     arguments: &KeyArguments,
 ) -> Result<()> {
     let (locked, id) = keys::signer(arguments, &work.people)?;
@@ -114,6 +115,7 @@ pub(crate) fn publish(
         locked.fingerprint(),
         vouches,
         &work.report.metadata.batches,
+        inline,
     )
     .map_err(CommandError::refused)?;
     let secret = locked.confirm(arguments, &question)?;
