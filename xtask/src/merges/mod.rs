@@ -140,6 +140,14 @@ fn problems(repository: &Repository, tree: Oid) -> BTreeMap<Code, usize> {
     let mut counts = BTreeMap::new();
     for problem in report.problems.iter().chain(&report.notes) {
         *counts.entry(problem.code).or_default() += 1;
+        if !problem.code.is_note() {
+            eprintln!(
+                "{}: {}: {}",
+                problem.code.as_str(),
+                problem.place,
+                problem.detail
+            );
+        }
     }
     counts
 }
