@@ -179,12 +179,7 @@ impl Community {
         for unit in &units {
             statements.extend(self.package(store, unit, None)?);
         }
-        let files = [Path::parse("repo")?, Path::parse("version")?];
-        let (_, digest) = self
-            .reader(store)
-            .repository(&files)
-            .map_err(|problems| anyhow!("{problems:?}"))?;
-        statements.push((Subject::Repository, digest));
+        statements.push(self.repository(store)?);
         let vouches = self.vouches(statements, 0);
         let signers: Vec<_> = self
             .janitors
@@ -315,6 +310,11 @@ impl Community {
                     encoding::digest(&StandardCrypto, Context::Author, &self.origin, &author);
                 statements.push((Subject::Author(author.id.clone()), digest));
             }
+        }
+        let (subject, digest) = self.repository(main)?;
+        let last = self.seen.get(&subject).and_then(|seen| seen.last());
+        if last.is_none_or(|(_, _, known)| *known != digest) {
+            statements.push((subject, digest));
         }
         let mut contribution = Contribution::default();
         if statements.is_empty() {
@@ -467,18 +467,25 @@ impl Community {
             .collect()
     }
 
-    /// Vouches for statements: in the version somebody gave this very content, else in a new one.
+    /// Vouches for statements: in the greatest version that can be seen, if it is this very
+    /// content's and no other's, else in the next one.
     fn vouches(&self, statements: Vec<(Subject, Digest)>, base: usize) -> Vec<Vouch> {
         let mut vouches = Vec::with_capacity(statements.len());
         for (subject, digest) in statements {
             let seen = self.seen.get(&subject).map_or(&[][..], Vec::as_slice);
             let visible = || seen.iter().filter(|(at, ..)| *at <= base);
-            let version = match visible().find(|(_, _, known)| *known == digest) {
-                Some((_, version, _)) => Some(*version),
-                None => match visible().map(|(_, version, _)| *version).max() {
-                    Some(greatest) => greatest.next(),
-                    None => Some(Version::first(0)),
-                },
+            let version = match visible().map(|(_, version, _)| *version).max() {
+                None => Some(Version::first(0)),
+                Some(greatest) => {
+                    let is_ours = visible()
+                        .filter(|(_, version, _)| *version == greatest)
+                        .all(|(_, _, known)| *known == digest);
+                    if is_ours {
+                        Some(greatest)
+                    } else {
+                        greatest.next()
+                    }
+                }
             };
             vouches.extend(version.map(|version| Vouch {
                 subject,
@@ -500,6 +507,13 @@ impl Community {
             Subject::Authorisation(authorisation.package.clone()),
             digest,
         )
+    }
+
+    fn repository(&self, store: &impl Store) -> Result<(Subject, Digest)> {
+        let files = [Path::parse("repo")?, Path::parse("version")?];
+        let found = self.reader(store).repository(&files);
+        let (_, digest) = found.map_err(|problems| anyhow!("{problems:?}"))?;
+        Ok((Subject::Repository, digest))
     }
 
     fn package_named(

@@ -22,7 +22,8 @@ pub(super) struct Pull {
     pub(super) author: Option<Id>,
     /// Who merged it.
     pub(super) merger: Option<Id>,
-    /// The position it started from; what is older than the history starts from its beginning.
+    /// The position it started from. What is older than the history, or unknown (squashed and
+    /// rebased), starts from its beginning, which is the worst case: 12 of 1,499 are unknown.
     pub(super) base: usize,
     /// Whether it adds releases.
     pub(super) adds: bool,

@@ -1,7 +1,7 @@
 //! `cargo xtask merges`: how the formats behave under git.
 //!
 //! Replays the pull requests of a real history. Each starts from the state that it really started
-//! from, so as many are open at once as were; each brings the changes it brought, and the page,
+//! from, so as many are open at once as were (and some longer, see [`Pull::base`]); each brings the changes it brought, and the page,
 //! claims and people it would bring; each is merged by git, in the real order. Approvals and
 //! compactions happen on the main line meanwhile. Nothing in `conex/` may conflict, except where
 //! two changed the same stored statement; and what arrives is exactly what was sent.
@@ -140,6 +140,14 @@ fn problems(repository: &Repository, tree: Oid) -> BTreeMap<Code, usize> {
     let mut counts = BTreeMap::new();
     for problem in report.problems.iter().chain(&report.notes) {
         *counts.entry(problem.code).or_default() += 1;
+        if !problem.code.is_note() {
+            eprintln!(
+                "{}: {}: {}",
+                problem.code.as_str(),
+                problem.place,
+                problem.detail
+            );
+        }
     }
     counts
 }
