@@ -149,6 +149,26 @@ impl Community {
         community
     }
 
+    /// As small as a signed repository gets: the author dave, his package `foo` with one release,
+    /// and a file that is ignored.
+    pub fn hamlet(layout: &str) -> Self {
+        let mut community = Self::found(layout, |_| ());
+        community.write("README.md", "Ignored.\n");
+        community.author("dave");
+        let text = match layout {
+            "opam" => opam_file("4.08", "dune"),
+            _ => "Some data.\n".into(),
+        };
+        community.release("foo", "1.0", &text);
+        community.claim("foo", &["dave"]);
+        for janitor in ["alice", "bob"] {
+            community.approve_all(janitor, |finding| finding.subject.kind().is_about_people());
+        }
+        community.approve("dave", "foo");
+        community.verify_in(Mode::Enforce).accepted();
+        community
+    }
+
     /// A community with everything in it, all approved: the authors dave and erin, their team
     /// `makers`, the package `foo` of dave with the releases 1.0 and 2.0, the package `lib` of the
     /// makers, the unclaimed package `bar`, a repository file, and a file that is ignored.

@@ -4,20 +4,6 @@ use conex_core::problem::Code;
 use conex_core::verify::Mode;
 use conex_tests::{Community, opam_file};
 
-/// As small as a signed repository gets: one author, one package, one release.
-fn hamlet() -> Community {
-    let mut community = Community::found("plain", |_| ());
-    community.write("README.md", "Ignored.\n");
-    community.author("dave");
-    community.release("foo", "1.0", "Some data.\n");
-    community.claim("foo", &["dave"]);
-    community.approve_by(&["alice", "bob"], "dave");
-    community.approve_by(&["alice", "bob"], "foo authorisation");
-    community.approve("dave", "foo");
-    community.verify_in(Mode::Enforce).accepted();
-    community
-}
-
 /// Flips one bit of every `step`th byte of every file. What is still accepted has to be accepted
 /// as the very same; gives the files in which that happened.
 fn flip_everything(honest: &Community, step: usize) -> Vec<String> {
@@ -53,7 +39,7 @@ fn arbitrary_content() {
         "conex/root/1/bob.toml",
         "conex/root/1/carol.toml",
     ];
-    assert_eq!(flip_everything(&hamlet(), 1), inert);
+    assert_eq!(flip_everything(&Community::hamlet("plain"), 1), inert);
     assert_eq!(flip_everything(&Community::settled("opam"), 13), inert);
 }
 

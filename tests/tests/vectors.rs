@@ -1,0 +1,234 @@
+//! The committed vectors, read back and held against the code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it stands"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use conex_core::chain::{AnchorKeys, Trust};
+use conex_core::crypto::{Digests as _, Namespace, Signatures as _};
+use conex_core::digest::{Context, Digest};
+use conex_core::encoding;
+use conex_core::key::{Fingerprint, PublicKey, Signature};
+use conex_core::name::{Origin, PackageName};
+use conex_core::page::{Batch, Page};
+use conex_core::problem::Problem;
+use conex_core::projection::Projection as _;
+use conex_core::spelling::{ParseError, Stored};
+use conex_core::statement::{Author, Authorisation, Root, RootSignature, Team};
+use conex_core::store::MemoryStore;
+use conex_core::verify::Mode;
+use conex_core::version::Threshold;
+use conex_crypto::StandardCrypto;
+use conex_repo::opam::OpamProjection;
+use conex_tests::verify;
+use serde_json::{Value, json};
+
+/// The cases of a folder by name; there have to be so many.
+fn cases(folder: &str, count: usize) -> BTreeMap<String, Value> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../vectors")
+        .join(folder);
+    let mut cases = BTreeMap::new();
+    for file in fs::read_dir(directory).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        let text = fs::read_to_string(file.path()).unwrap();
+        cases.insert(name, serde_json::from_str(&text).unwrap());
+    }
+    assert_eq!(cases.len(), count, "of {folder}");
+    cases
+}
+
+fn text<'v>(case: &'v Value, field: &str) -> &'v str {
+    case[field]
+        .as_str()
+        .unwrap_or_else(|| panic!("{field} is no text in {case:#}"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = hex
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| core::str::from_utf8(pair).unwrap());
+    digits
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect()
+}
+
+fn context(case: &Value) -> Context {
+    let name = text(case, "context");
+    *Context::ALL
+        .iter()
+        .find(|context| context.as_str() == name)
+        .unwrap()
+}
+
+/// The canonical bytes of a stored text.
+fn canonical<T: Stored + serde::Serialize>(case: &Value) -> Vec<u8> {
+    let stored = T::from_bytes(text(case, "statement").as_bytes()).unwrap();
+    encoding::canonical(&text(case, "origin").parse::<Origin>().unwrap(), &stored)
+}
+
+#[test]
+fn statements() {
+    for (name, case) in cases("statements", 15) {
+        let wanted = text(&case, "canonical");
+        let digest = StandardCrypto.blake3(context(&case), &bytes(wanted));
+        assert_eq!(digest.to_string(), text(&case, "digest"), "{name}");
+        let found = match context(&case) {
+            Context::Author => canonical::<Author>(&case),
+            Context::Team => canonical::<Team>(&case),
+            Context::Authorisation => canonical::<Authorisation>(&case),
+            Context::Root => canonical::<Root>(&case),
+            Context::Page => canonical::<Page>(&case),
+            Context::Batch => canonical::<Batch>(&case),
+            // What is computed is read back from repositories.
+            Context::Releases | Context::Checksums | Context::Repository | Context::Source => {
+                continue;
+            }
+        };
+        assert_eq!(hex(&found), wanted, "{name}");
+    }
+}
+
+#[test]
+fn signatures() {
+    for (name, case) in cases("signatures", 13) {
+        let key = PublicKey::parse(text(&case, "key")).unwrap();
+        let fingerprint = StandardCrypto.fingerprint(&key).to_string();
+        assert_eq!(fingerprint, text(&case, "fingerprint"), "{name}");
+        let namespaces = [Namespace::Page, Namespace::Root, Namespace::Possession];
+        let namespace = text(&case, "namespace");
+        let namespace = namespaces
+            .into_iter()
+            .find(|known| known.as_str() == namespace)
+            .unwrap();
+        let signature = Signature::parse(text(&case, "signature")).unwrap();
+        let message = bytes(text(&case, "message"));
+        let result = StandardCrypto.verify(&key, namespace, &message, &signature);
+        assert_eq!(Value::from(result.is_ok()), case["verifies"], "{name}");
+        assert_eq!(result.is_err(), name.starts_with("refused-"), "{name}");
+        if name.starts_with("page-") {
+            let origin: Origin = text(&case, "origin").parse().unwrap();
+            let page = Page::from_bytes(text(&case, "stored").as_bytes()).unwrap();
+            assert_eq!(page.body().message(&origin), message, "{name}");
+            let digest = page.digest(&origin, &StandardCrypto).to_string();
+            assert!(text(&case, "place").contains(&digest), "{name}");
+            assert_eq!(*page.signature(), signature, "{name}");
+        }
+    }
+}
+
+#[test]
+fn spellings() {
+    fn read<T: Stored>(bytes: &[u8]) -> Result<String, ParseError> {
+        T::from_bytes(bytes).map(|value| value.to_text())
+    }
+    let mut accepted = 0;
+    for (name, case) in cases("spellings", 134) {
+        let read = match text(&case, "kind") {
+            "author" => read::<Author>,
+            "team" => read::<Team>,
+            "authorisation" => read::<Authorisation>,
+            "root" => read::<Root>,
+            "root-signature" => read::<RootSignature>,
+            "page" => read::<Page>,
+            "batch" => read::<Batch>,
+            other => panic!("{other} is no kind"),
+        };
+        match read(text(&case, "text").as_bytes()) {
+            Ok(printed) => {
+                accepted += 1;
+                assert_eq!(case["accepted"], json!(true), "{name}");
+                assert_eq!(printed, text(&case, "text"), "{name}");
+            }
+            Err(error) => {
+                assert_eq!(case["accepted"], json!(false), "{name}");
+                assert_eq!(case["line"], json!(error.line), "{name}");
+                assert_eq!(text(&case, "reason"), error.reason, "{name}");
+            }
+        }
+    }
+    assert_eq!(accepted, 15);
+}
+
+#[test]
+fn projections() {
+    let cases = cases("projections", 41);
+    let honest = &cases["honest.json"]["source_hex"];
+    for (name, case) in &cases {
+        let mut source = Vec::new();
+        match OpamProjection.project(text(case, "input").as_bytes(), &mut source) {
+            Ok(()) => {
+                assert_eq!(hex(&source), text(case, "source_hex"), "{name}");
+                if name.starts_with("upkeep-") || name.starts_with("source-") {
+                    let same = case["source_hex"] == *honest;
+                    assert_eq!(same, name.starts_with("upkeep-"), "{name}");
+                }
+                assert!(!name.starts_with("unreadable-"), "{name}");
+            }
+            Err(unreadable) => {
+                let told = json!({"line": unreadable.line, "reason": unreadable.reason});
+                assert_eq!(told, case["unreadable"], "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn repositories() {
+    let cases = cases("repositories", 89);
+    let mut verified = 0;
+    for (name, case) in &cases {
+        let mut tree = MemoryStore::new();
+        for (file, text) in case["files"].as_object().unwrap() {
+            tree.insert(file, text.as_str().unwrap());
+        }
+        let anchors = &case["anchors"];
+        let trust = if anchors["root"].is_string() {
+            Trust::Root(Digest::parse(text(anchors, "root")).unwrap())
+        } else {
+            let keys = anchors["keys"].as_array().unwrap().iter();
+            let keys = keys.map(|key| Fingerprint::parse(key.as_str().unwrap()).unwrap());
+            let quorum = u16::try_from(anchors["quorum"].as_u64().unwrap()).unwrap();
+            let origin = text(anchors, "origin").parse().unwrap();
+            Trust::Keys(AnchorKeys::new(origin, keys, Threshold::new(quorum).unwrap()).unwrap())
+        };
+        let mode = match text(case, "mode") {
+            "observe" => Mode::Observe,
+            "warn" => Mode::Warn,
+            "enforce" => Mode::Enforce,
+            other => panic!("{other} is no mode"),
+        };
+        let verdict = verify(&tree, &trust, mode, case["ahead"].as_bool().unwrap());
+        let told = |problems: &[Problem]| -> Vec<Value> {
+            problems
+                .iter()
+                .map(|found| json!([found.code.as_str(), &*found.place]))
+                .collect()
+        };
+        let found = json!({
+            "verified": verdict.verified().is_some(),
+            "head": verdict.head.as_ref().map(|head| head.root().number.as_u32()),
+            "problems": told(&verdict.problems),
+            "notes": told(&verdict.notes),
+            "unsigned": verdict.unsigned.iter().map(PackageName::as_str).collect::<Vec<_>>(),
+        });
+        assert_eq!(found, case["expect"], "{name}:\n{}", verdict.told());
+        verified += usize::from(verdict.verified().is_some());
+    }
+    assert_eq!(verified, 23);
+}

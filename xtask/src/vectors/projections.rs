@@ -1,0 +1,148 @@
+//! Source forms of `opam/1`.
+
+use conex_core::projection::Projection as _;
+use conex_repo::opam::OpamProjection;
+use conex_tests::opam_file;
+use serde_json::json;
+
+use super::{Cases, hex};
+
+pub(super) fn add(cases: &mut Cases) {
+    let honest = opam_file("4.08", "dune");
+    let mut put = |name: &str, text: &str| {
+        let mut source = Vec::new();
+        let result = OpamProjection.project(text.as_bytes(), &mut source);
+        let case = match result {
+            Ok(()) => json!({
+                "projection": "opam/1",
+                "input": text,
+                "source": String::from_utf8_lossy(&source),
+                "source_hex": hex(&source),
+            }),
+            Err(unreadable) => json!({
+                "projection": "opam/1",
+                "input": text,
+                "unreadable": {"line": unreadable.line, "reason": unreadable.reason},
+            }),
+        };
+        let name = format!("projections/{name}");
+        assert!(
+            cases.insert(name.clone(), case).is_none(),
+            "{name} is there twice"
+        );
+    };
+    put("honest", &honest);
+    for (name, from, to) in EDITS {
+        assert!(honest.contains(from), "{from} is not in {honest}");
+        put(name, &honest.replacen(from, to, 1));
+    }
+    for (name, text) in WHOLE {
+        put(name, text);
+    }
+}
+
+/// Edits of an honest file: what is upkeep gives the source form of the honest one.
+const EDITS: &[(&str, &str, &str)] = &[
+    ("upkeep-bound", "4.08", "5.0"),
+    (
+        "upkeep-bound-added",
+        "{>= \"4.08\"}",
+        "{>= \"4.08\" & < \"5.0\"}",
+    ),
+    ("upkeep-bound-removed", "{>= \"4.08\"}", ""),
+    (
+        "upkeep-bound-choice",
+        "{>= \"4.08\"}",
+        "{>= \"4.08\" | = \"4.02.3\"}",
+    ),
+    (
+        "upkeep-bound-beside-filter",
+        "{build}",
+        "{build & >= \"2.0\"}",
+    ),
+    ("upkeep-synopsis", "A library of a story", "Another"),
+    (
+        "upkeep-description",
+        "build:",
+        "description: \"\"\"\nLong.\n\"\"\"\nbuild:",
+    ),
+    (
+        "upkeep-available",
+        "build:",
+        "available: os != \"win32\"\nbuild:",
+    ),
+    (
+        "upkeep-conflicts",
+        "build:",
+        "conflicts: [\"other\" {< \"2\"}]\nbuild:",
+    ),
+    (
+        "upkeep-flags",
+        "build:",
+        "flags: [deprecated avoid-version]\nbuild:",
+    ),
+    ("upkeep-tags", "build:", "tags: [\"org:mirage\"]\nbuild:"),
+    ("upkeep-comment", "build:", "# comment\nbuild:"),
+    ("upkeep-white-space", "\n  \"ocaml\"", " \"ocaml\""),
+    ("upkeep-carriage-returns", "\n", "\r\n"),
+    ("source-build", "\"build\" \"-p\"", "\"evil\" \"-p\""),
+    (
+        "source-name",
+        "\"dune\" {build}",
+        "\"dune\" {build}\n  \"evil\"",
+    ),
+    ("source-filter-removed", " {build}", ""),
+    ("source-filter-widened", "{build}", "{build | with-test}"),
+    (
+        "source-bound-or-filter",
+        "{>= \"4.08\"}",
+        "{>= \"4.08\" | with-test}",
+    ),
+    ("source-url", "example.org/foo", "evil.example/foo"),
+    ("source-checksum", "sha256=e3", "sha256=f3"),
+    ("source-maintainer", "dave@", "mallory@"),
+    ("source-flag", "build:", "flags: [plugin]\nbuild:"),
+    (
+        "source-flag-by-tag",
+        "build:",
+        "tags: [\"flags:plugin\"]\nbuild:",
+    ),
+    ("source-extension", "build:", "x-anything: \"x\"\nbuild:"),
+    (
+        "source-depexts",
+        "build:",
+        "depexts: [[\"libx\"] {os = \"linux\"}]\nbuild:",
+    ),
+    (
+        "source-messages",
+        "build:",
+        "messages: [\"run this\"]\nbuild:",
+    ),
+    (
+        "unreadable-nested-comment",
+        "build:",
+        "(* a (* b *) c *)\nbuild:",
+    ),
+    ("unreadable-twice", "build:", "synopsis: \"again\"\nbuild:"),
+    ("unreadable-escape", "A library", "\\q A library"),
+    ("unreadable-open-string", "story\"", "story"),
+    ("unreadable-open-bracket", "]\nbuild", "\nbuild"),
+    ("unreadable-control", "build:", "\u{1}build:"),
+    ("unreadable-no-version", "opam-version: \"2.0\"\n", ""),
+    ("unreadable-newer", "\"2.0\"", "\"3.0\""),
+    (
+        "unreadable-later-version",
+        "opam-version: \"2.0\"\n",
+        "build: []\nopam-version: \"2.0\"\n",
+    ),
+];
+
+const WHOLE: &[(&str, &str)] = &[
+    ("empty", ""),
+    ("smallest", "opam-version: \"2.0\"\n"),
+    (
+        "old-format",
+        "opam-version: \"1.2\"\navailable: [os != \"darwin\"]\ndepends: [\"x\" {> \"1\"}]\n",
+    ),
+    ("only-comment", "# nothing\n"),
+];
