@@ -363,8 +363,15 @@ impl Community {
     /// Signs the newest root.
     pub fn sign_root(&mut self, who: &str) {
         let Ok(signature) = self.root.sign(id(who), &StandardCrypto, &secret(who));
-        let place = place::root_signature(self.root.number, &id(who));
+        let place = place::root_signature(self.root.number, &signature);
         self.store(&place, &signature);
+    }
+
+    /// Where a janitor's signature of a root stands.
+    pub fn root_signature(number: u32, who: &str) -> String {
+        let digits = fingerprint(who).to_hex();
+        let name = who.split('#').next().unwrap_or_default();
+        format!("conex/root/{number}/{name}-{}.toml", &digits[..16])
     }
 
     /// Writes and signs the next root.

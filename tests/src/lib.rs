@@ -4,6 +4,7 @@
 //! and no randomness is used.
 
 mod community;
+pub mod generate;
 mod verdict;
 
 pub use community::{

@@ -1,8 +1,14 @@
 //! Communities that do nothing wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it stands"
+)]
 
 use conex_core::problem::Code;
 use conex_core::verify::Mode;
 use conex_repo::DirectoryStore;
+use conex_tests::generate::{Size, generate};
 use conex_tests::{Community, verify};
 
 #[test]
@@ -40,4 +46,25 @@ fn what_waits_for_approval_is_said_and_then_approved() {
     ]);
     community.approve("dave", "foo");
     community.verify().accepted();
+}
+
+#[test]
+fn a_generated_repository_is_verified_and_always_the_same() {
+    let size = Size {
+        packages: 60,
+        releases: 250,
+        seed: 7,
+    };
+    let anchors = [(), ()].map(|()| {
+        let directory = tempfile::tempdir().unwrap();
+        let trust = generate(directory.path(), &size).unwrap();
+        let store = DirectoryStore::open(directory.path()).unwrap();
+        let verdict = verify(&store, &trust, Mode::Enforce, false);
+        verdict.accepted().notes(&[]);
+        assert_eq!(verdict.counts.packages, 60);
+        assert_eq!(verdict.counts.releases, 250);
+        let digests: Vec<_> = verdict.findings.iter().map(|found| found.digest).collect();
+        (trust, digests)
+    });
+    assert_eq!(anchors[0], anchors[1]);
 }

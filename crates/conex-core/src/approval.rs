@@ -96,9 +96,16 @@ pub struct Assessment {
     pub standing: Standing,
     /// The version under which to vouch for the content; `None` when counters are exhausted.
     pub proposed: Option<Version>,
-    /// Who already vouches for the content in the proposed version, eligible or not.
-    pub vouched: Vec<PersonIndex>,
+    /// Who already vouches for the content in the proposed version, eligible or not, sorted.
+    pub vouched: Vec<Voter>,
 }
+
+/// How far above what is approved a counter may be for tools to follow it.
+///
+/// People count one by one; who jumps further wants to run the counter to its end, and whoever
+/// joined them there would help. Exhausting counters in jumps of this size takes billions of
+/// approvals.
+const NEAR: u64 = 1 << 32;
 
 impl Rule {
     /// Counts the people among votes for one version and digest who are eligible in each way, and
@@ -117,10 +124,7 @@ impl Rule {
         };
         let janitors = distinct(&|voter| voter.janitor).checked_sub(self.janitors.people());
         let owners = self.owners.as_ref().and_then(|(owners, threshold)| {
-            let owns = |voter: &Voter| {
-                owners.people.contains(&voter.person) || (owners.janitors && voter.janitor)
-            };
-            distinct(&owns).checked_sub(threshold.people())
+            distinct(&|voter| owns(owners, *voter)).checked_sub(threshold.people())
         });
         // `None` is less than any margin.
         janitors.max(owners)
@@ -132,7 +136,7 @@ impl Rule {
                 || self
                     .owners
                     .as_ref()
-                    .is_some_and(|(owners, _)| owners.people.contains(&vote.voter.person)))
+                    .is_some_and(|(owners, _)| owns(owners, vote.voter)))
     }
 
     fn has_epoch(&self, vote: &Vote) -> bool {
@@ -214,10 +218,10 @@ impl Rule {
             }
         };
         let proposed = self.propose(votes, digests, &standing);
-        let mut vouched: Vec<PersonIndex> = votes
+        let mut vouched: Vec<Voter> = votes
             .iter()
             .filter(|vote| Some(vote.version) == proposed && digests.contains(&vote.digest))
-            .map(|vote| vote.voter.person)
+            .map(|vote| vote.voter)
             .collect();
         vouched.sort_unstable();
         vouched.dedup();
@@ -230,10 +234,8 @@ impl Rule {
 
     /// The version under which to vouch for content: the least one above everything approved that
     /// an eligible person already vouched for with this very digest, so that votes meet; else one
-    /// more than the greatest eligible vouch, so that two contents never share a version.
-    ///
-    /// Where a single person ran that counter to its end, one more than what is approved: a vote
-    /// that approves nothing must not keep others from approving.
+    /// more than the greatest vouch of anybody, so that two contents never share a version. Votes
+    /// that are not [`NEAR`] are passed over.
     fn propose(&self, votes: &[Vote], digests: &[Digest], standing: &Standing) -> Option<Version> {
         let floor = match standing {
             Standing::Approved(approved) => return Some(approved.version),
@@ -241,32 +243,45 @@ impl Rule {
             Standing::Behind { newest, .. } | Standing::Differs { newest } => Some(newest.version),
             Standing::Equivocal { version } => Some(*version),
         };
-        let eligible = votes.iter().filter(|vote| self.is_eligible(vote));
-        let begun = eligible
+        let epoch = self.epoch.of_content();
+        let base = floor
+            .filter(|version| version.epoch() == epoch)
+            .map_or(0, Version::counter);
+        let near = votes.iter().filter(|vote| {
+            vote.version.epoch() == epoch && vote.version.counter().saturating_sub(base) <= NEAR
+        });
+        let begun = near
             .clone()
-            .filter(|vote| digests.contains(&vote.digest) && Some(vote.version) > floor)
+            .filter(|vote| {
+                self.is_eligible(vote)
+                    && digests.contains(&vote.digest)
+                    && Some(vote.version) > floor
+            })
             .map(|vote| vote.version)
             .min();
-        let epoch = self.epoch.of_content();
-        let after = |version: Option<Version>| match version {
+        let greatest = near.map(|vote| vote.version).max().max(floor);
+        begun.or_else(|| match greatest {
             Some(version) if version.epoch() == epoch => version.next(),
             // An epoch is never lowered.
             Some(version) if version.epoch() > epoch => None,
             _ => Some(Version::first(epoch)),
-        };
-        begun
-            .or_else(|| after(eligible.map(|vote| vote.version).max()))
-            .or_else(|| after(floor))
+        })
     }
 
-    /// Whose vouches would complete the rule, given who has vouched already.
-    pub fn missing(&self, vouched: &[PersonIndex], people: &People) -> Missing {
-        let way = |members: &BTreeSet<PersonIndex>, threshold: Threshold| {
-            let (have, lack): (Vec<_>, Vec<_>) =
-                members.iter().partition(|person| vouched.contains(person));
-            let names: Vec<Id> = lack
-                .into_iter()
-                .map(|person: &PersonIndex| people.id(*person).clone())
+    /// Whose vouches would complete the rule, given who has vouched already. Former janitors
+    /// whose accepted pages vouch are counted, and asked for nothing more.
+    pub fn missing(&self, vouched: &[Voter], people: &People) -> Missing {
+        let way = |members: &BTreeSet<PersonIndex>,
+                   eligible: &dyn Fn(&Voter) -> bool,
+                   threshold: Threshold| {
+            let have: BTreeSet<PersonIndex> = vouched
+                .iter()
+                .filter(|voter| eligible(voter))
+                .map(|voter| voter.person)
+                .collect();
+            let names: Vec<Id> = members
+                .difference(&have)
+                .map(|person| people.id(*person).clone())
                 .collect();
             (threshold.people().saturating_sub(have.len()), names)
         };
@@ -276,9 +291,18 @@ impl Rule {
                 if owners.janitors {
                     members.extend(people.janitors());
                 }
-                way(&members, *threshold)
+                way(&members, &|voter| owns(owners, *voter), *threshold)
             }),
-            janitors: Some(way(people.janitors(), self.janitors)),
+            janitors: Some(way(
+                people.janitors(),
+                &|voter| voter.janitor,
+                self.janitors,
+            )),
         }
     }
+}
+
+/// Whether somebody votes as an owner.
+fn owns(owners: &Owners, voter: Voter) -> bool {
+    owners.people.contains(&voter.person) || (owners.janitors && voter.janitor)
 }

@@ -117,6 +117,12 @@ pub fn follow(
     let Some(start) = start(roots, trust, crypto, &mut problems) else {
         return (None, problems);
     };
+    // What trust does not rest on is history all the same: it is never changed.
+    for pair in roots.get(..=start).unwrap_or_default().windows(2) {
+        if let [before, after] = pair {
+            problems.extend(broken(&before.root, &after.root, crypto));
+        }
+    }
     let mut head: Option<&StoredRoot> = None;
     for stored in roots.iter().skip(start) {
         let found = match head {
@@ -214,7 +220,7 @@ fn signers<'r>(
 fn bad_signature(root: &Root, signature: &RootSignature) -> Problem {
     Problem::new(
         Code::BadSignature,
-        place::root_signature(root.number, &signature.signer),
+        place::root_signature(root.number, signature),
         "the signature does not fit the root",
     )
 }
@@ -252,13 +258,7 @@ fn link(previous: &Root, stored: &StoredRoot, crypto: &impl Crypto) -> Vec<Probl
     let root = &stored.root;
     let place = place::root(root.number);
     let mut problems = Vec::new();
-    if root.previous != Some(previous.digest(crypto)) {
-        let detail = format!(
-            "does not follow root {}: it names another one as its predecessor",
-            previous.number
-        );
-        problems.push(Problem::new(Code::RootChain, &place, detail));
-    }
+    problems.extend(broken(previous, root, crypto));
     if root.origin != previous.origin {
         let detail = format!(
             "is of {}, and the chain of {}",
@@ -298,6 +298,16 @@ fn link(previous: &Root, stored: &StoredRoot, crypto: &impl Crypto) -> Vec<Probl
     problems.sort();
     problems.dedup();
     problems
+}
+
+/// The problem of a root that does not follow another one.
+fn broken(previous: &Root, root: &Root, crypto: &impl Crypto) -> Option<Problem> {
+    let detail = format!(
+        "does not follow root {}: it names another one as its predecessor",
+        previous.number
+    );
+    (root.previous != Some(previous.digest(crypto)))
+        .then(|| Problem::new(Code::RootChain, place::root(root.number), detail))
 }
 
 fn quorum_of(

@@ -18,7 +18,7 @@ use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::statement::{Author, Authorisation, Root, Team};
 use crate::verify::Finding;
-use crate::version::Threshold;
+use crate::version::{Threshold, Version};
 use crate::vouch::Subject;
 
 /// Who owns what: the approved authorisations.
@@ -58,6 +58,8 @@ pub(crate) struct Judge<'a, 'm, D> {
     pub(crate) problems: Vec<Problem>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) unsigned: Vec<(PackageName, Path)>,
+    /// Repository files, if nobody vouched for them yet.
+    pub(crate) unsigned_files: Option<Path>,
     pub(crate) releases: usize,
 }
 
@@ -71,6 +73,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             problems: Vec::new(),
             findings: Vec::new(),
             unsigned: Vec::new(),
+            unsigned_files: None,
             releases: 0,
         }
     }
@@ -254,13 +257,14 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             .first()
             .map(|file| file.path.clone())
             .unwrap_or_default();
-        if rule.approved(&votes).is_empty() && !self.root.complete {
-            // Nobody vouched for them yet, and that is nobody's fault before day zero.
+        if rule.approved(&votes).is_empty() {
+            self.unsigned_files = Some(place.clone());
             let assessment = rule.assess(&votes, &[digest]);
             self.findings.push(Finding {
                 subject: Subject::Repository,
                 place,
                 digest,
+                present: true,
                 assessment,
             });
             return;
@@ -293,14 +297,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
         let newest = releases_rule.approved(&votes).into_iter().next();
         if package.releases.is_empty() {
-            let gone = newest
-                .as_ref()
-                .is_none_or(|newest| package.digests.contains(&newest.digest));
-            if !gone && let Some(newest) = &newest {
-                let detail = format!("the package is absent, and approved {}", by(newest, people));
-                let place = Path::parse(package.name.as_str()).unwrap_or_default();
-                self.missing(&subject, &place, &detail);
-            }
+            self.absent(package, subject, &votes, &releases_rule, people);
             return;
         }
         if owned.is_none() && newest.is_none() && !speaks_of_checksums(&said, &checksums_rule) {
@@ -335,6 +332,40 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
     }
 
+    /// A package without releases: fine if that is what was approved, or if nothing was.
+    fn absent(
+        &mut self,
+        package: &Package,
+        subject: Subject,
+        votes: &[Vote],
+        rule: &Rule,
+        people: &People,
+    ) {
+        let place = Path::parse(package.name.as_str()).unwrap_or_default();
+        let assessment = rule.assess(votes, &package.digests);
+        match &assessment.standing {
+            Standing::Approved(_) | Standing::Pending => return,
+            Standing::Behind { newest, .. } | Standing::Differs { newest } => {
+                let detail = format!("the package is absent, and approved {}", by(newest, people));
+                self.missing(&subject, &place, &detail);
+            }
+            Standing::Equivocal { version } => {
+                let detail = contradiction(*version);
+                self.problems
+                    .push(Problem::new(Code::Equivocation, &place, detail).about(&subject));
+            }
+        }
+        if let Some(&digest) = package.digests.last() {
+            self.findings.push(Finding {
+                subject,
+                place,
+                digest,
+                present: false,
+                assessment,
+            });
+        }
+    }
+
     fn unsigned_findings(
         &mut self,
         package: &Package,
@@ -350,6 +381,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                     subject,
                     place,
                     digest,
+                    present: true,
                     assessment,
                 });
             }
@@ -399,7 +431,8 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
     }
 
-    /// Judges any statement by its votes; true if its content is the greatest approved version.
+    /// Judges any statement by its votes; true if its content is the greatest approved version, or
+    /// where approvals may run ahead, any approved one.
     fn statement(
         &mut self,
         subject: Subject,
@@ -420,6 +453,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                     subject,
                     place,
                     digest,
+                    present: true,
                     assessment,
                 });
                 return true;
@@ -439,10 +473,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 Code::ContentDiffers,
                 format!("this is not the content last approved {}", last(newest)),
             ),
-            Standing::Equivocal { version } => (
-                Code::Equivocation,
-                format!("version {version} is approved with two different contents"),
-            ),
+            Standing::Equivocal { version } => (Code::Equivocation, contradiction(*version)),
             Standing::Pending => (Code::NotApproved, "nothing of it is approved yet".into()),
         };
         let missing = rule.missing(&assessment.vouched, people);
@@ -455,9 +486,10 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             subject,
             place,
             digest,
+            present: true,
             assessment,
         });
-        false
+        code == Code::Ahead
     }
 }
 
@@ -466,6 +498,10 @@ fn speaks_of_checksums(said: &Said<'_, '_>, rule: &Rule) -> bool {
     said.subjects()
         .filter(|subject| matches!(subject, Subject::Checksums(..)))
         .any(|subject| !rule.approved(&said.of(subject)).is_empty())
+}
+
+fn contradiction(version: Version) -> String {
+    format!("version {version} is approved with two different contents")
 }
 
 fn checksums_of(package: &Package, release: &Release) -> Subject {

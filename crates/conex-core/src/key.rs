@@ -127,6 +127,11 @@ impl Fingerprint {
         Self(bytes)
     }
 
+    /// The same as 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        format!("{}", crate::digest::FileDigest::from_bytes(self.0))
+    }
+
     /// Parses `SHA256:` and 43 characters of unpadded base64.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub const ATTRIBUTES: (&str, &str) = ("conex/.gitattributes", "* -text\n");
 
 /// Where things are stored.
 pub mod place {
-    use super::{Digest, Id, PackageName, Path, RootNumber};
+    use super::{Digest, Id, PackageName, Path, RootNumber, RootSignature};
     use alloc::format;
 
     fn path(text: &str) -> Path {
@@ -40,9 +40,10 @@ pub mod place {
         path(&format!("conex/root/{number}.toml"))
     }
 
-    /// `conex/root/<n>/<id>.toml`
-    pub fn root_signature(number: RootNumber, signer: &Id) -> Path {
-        path(&format!("conex/root/{number}/{signer}.toml"))
+    /// `conex/root/<n>/<id>-<digits>.toml`, with the first 16 hexadecimal digits of the key's
+    /// fingerprint: whoever changes keys signs with the old and the new one.
+    pub fn root_signature(number: RootNumber, signature: &RootSignature) -> Path {
+        path(&format!("conex/root/{number}/{}.toml", signature.name()))
     }
 
     /// `conex/authors/<id>.toml`
@@ -144,7 +145,7 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
             let found = self.files(
                 &directory,
                 limits::SIGNATURE_FILE,
-                |name, signature: &RootSignature| named(name, signature.signer.as_str()),
+                |name, signature: &RootSignature| named(name, &signature.name()),
             );
             signatures.insert(
                 number,
@@ -261,14 +262,11 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
             };
             let count = self.entries(&place).len();
             if count > limits::PAGES {
-                let detail = format!(
-                    "{count} pages, and {} are allowed; all of {id}'s count for nothing",
-                    limits::PAGES
-                );
-                self.problems
-                    .push(Problem::new(Code::PersonVoid, &place, detail));
+                let detail = format!("{count} pages, and {} are allowed", limits::PAGES);
+                self.void(&id, &place, &detail);
                 continue;
             }
+            let before = self.problems.len();
             let found = self.files(&place, limits::PAGE_FILE, |name, page: &Page| {
                 if page.body().signer() != &id {
                     return Err(format!(
@@ -278,6 +276,15 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                 }
                 named(name, &page.digest(origin, digests).to_string())
             });
+            let mut news = self.problems.split_off(before);
+            if let Some(large) = news.iter().find(|problem| problem.code == Code::TooLarge) {
+                let detail = format!("{}: {}", large.place, large.detail);
+                news.retain(|problem| problem.code != Code::TooLarge);
+                self.problems.append(&mut news);
+                self.void(&id, &place, &detail);
+                continue;
+            }
+            self.problems.append(&mut news);
             pages.extend(found.into_iter().filter_map(|(place, page)| {
                 let digest = Digest::parse(place.file_name().strip_suffix(".toml")?).ok()?;
                 Some(StoredPage {
@@ -288,6 +295,13 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
             }));
         }
         pages
+    }
+
+    /// Limits void the person who exceeds them, never the repository.
+    fn void(&mut self, id: &Id, place: &Path, why: &str) {
+        let detail = format!("{why}; no page of {id} counts");
+        self.problems
+            .push(Problem::new(Code::PersonVoid, place, detail));
     }
 
     fn attributes(&mut self) -> bool {
@@ -360,7 +374,12 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                     .read(&place, limit, &mut buffer)
                     .map_err(|error| unreadable(&place, &error))?;
                 let value = T::from_bytes(&buffer).map_err(|error| {
-                    Problem::new(Code::Malformed, &place, &error.reason).at_line(error.line)
+                    let code = if error.over_limit {
+                        Code::TooLarge
+                    } else {
+                        Code::Malformed
+                    };
+                    Problem::new(code, &place, &error.reason).at_line(error.line)
                 })?;
                 fits(&entry.name, &value)
                     .map_err(|detail| Problem::new(Code::Misnamed, &place, detail))?;

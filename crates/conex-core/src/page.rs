@@ -1,6 +1,7 @@
 //! Pages and batches: how vouches are published (spec section 6).
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
@@ -81,7 +82,7 @@ impl Vouches {
 
     fn from_texts(texts: &[String], text: &str) -> Result<Self, ParseError> {
         if texts.len() > limits::VOUCHES {
-            return Err(ParseError::whole(VouchesError::TooMany));
+            return Err(ParseError::over_limit(VouchesError::TooMany));
         }
         let vouches = texts
             .iter()
@@ -263,12 +264,9 @@ impl PageBody {
             return Err(VouchesError::TooMany);
         }
         batches.sort();
-        for pair in batches.windows(2) {
-            if let [a, b] = pair
-                && a.digest == b.digest
-            {
-                return Err(VouchesError::Twice(a.to_string()));
-            }
+        let mut named = BTreeSet::new();
+        if let Some(twice) = batches.iter().find(|batch| !named.insert(batch.digest)) {
+            return Err(VouchesError::Twice(twice.to_string()));
         }
         Ok(Self {
             signer,
@@ -395,7 +393,10 @@ impl Stored for Page {
         let vouches = Vouches::from_texts(&raw.vouches, text)?;
         let signature = Signature::parse(&raw.signature)
             .map_err(|error| ParseError::at(text, "signature", error))?;
-        let body = PageBody::new(signer, key, batches, vouches.0).map_err(ParseError::whole)?;
+        let body = PageBody::new(signer, key, batches, vouches.0).map_err(|error| match error {
+            VouchesError::TooMany => ParseError::over_limit(error),
+            other => ParseError::whole(other),
+        })?;
         Ok(Self { body, signature })
     }
 

@@ -231,6 +231,15 @@ impl People {
     pub(crate) fn add_teams(&mut self, teams: &[&Team]) -> Vec<Problem> {
         let mut problems = Vec::new();
         for team in teams {
+            if self.by_id.contains_key(&team.id) {
+                let detail = alloc::format!("{} is a person, and cannot be a team too", team.id);
+                problems.push(Problem::new(
+                    Code::NameCollision,
+                    place::team(&team.id),
+                    detail,
+                ));
+                continue;
+            }
             let mut members = Members::default();
             for member in &team.members {
                 match self.by_id.get(member) {

@@ -33,6 +33,14 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
             return survey;
         }
     };
+    // Where case is ignored, `Conex` is `conex`, and `REPO` is what clients read as `repo`.
+    let places: Vec<Path> = entries
+        .iter()
+        .filter_map(|entry| Path::top().join(&entry.name).ok())
+        .collect();
+    survey.problems.extend(collisions(
+        places.iter().map(|place| (place.as_str(), place)),
+    ));
     for entry in entries {
         if entry.name == metadata::DIRECTORY && entry.kind == EntryKind::Directory {
             continue;
@@ -72,13 +80,14 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
             }
         }
     }
+    // Packages at the top itself have been compared with everything else there.
+    let deeper = |place: &&Path| place.components().nth(1).is_some();
     survey.packages.sort_by(|a, b| a.name.cmp(&b.name));
-    survey.problems.extend(collisions(
-        survey
-            .packages
-            .iter()
-            .filter_map(|unit| Some((unit.name.as_str(), unit.directories.first()?))),
-    ));
+    survey
+        .problems
+        .extend(collisions(survey.packages.iter().filter_map(|unit| {
+            Some((unit.name.as_str(), unit.directories.first().filter(deeper)?))
+        })));
     survey
 }
 
@@ -91,11 +100,12 @@ fn match_patterns<S: Store + ?Sized>(
     depth: usize,
     problems: &mut Vec<Problem>,
 ) {
-    if entry.kind == EntryKind::Directory {
-        if root.ignore.iter().any(|pattern| pattern.covers(place)) {
-            return;
-        }
-    } else if root.ignore.iter().any(|pattern| pattern.matches(place)) {
+    let is_ignored = match entry.kind {
+        EntryKind::Directory => root.ignore.iter().any(|pattern| pattern.covers(place)),
+        EntryKind::File => root.ignore.iter().any(|pattern| pattern.matches(place)),
+        EntryKind::Special(_) => false,
+    };
+    if is_ignored {
         return;
     }
     let below = match entry.kind {

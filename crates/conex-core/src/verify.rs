@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::approval::Assessment;
@@ -12,7 +13,7 @@ use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
 use crate::judge::{Judge, Ownership};
-use crate::layout::{Layout, Schemes};
+use crate::layout::{Layout, PackageUnit, Schemes};
 use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
 use crate::name::PackageName;
 use crate::path::Path;
@@ -70,6 +71,8 @@ pub struct Finding {
     pub place: Path,
     /// The digest of the content, to vouch for.
     pub digest: Digest,
+    /// Whether there is any; an absent package has the content of having no releases.
+    pub present: bool,
     /// What the votes say.
     pub assessment: Assessment,
 }
@@ -358,6 +361,8 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
 
+        problems.extend(claims_in_other_case(&tree.packages, authorisations));
+
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
         match content.repository(&tree.repository) {
             Ok((statement, digest)) => judge.repository(&statement, digest, people),
@@ -398,6 +403,14 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
+            problems.extend(judge.unsigned_files.iter().map(|place| {
+                Problem::new(
+                    Code::Unsigned,
+                    place,
+                    "nobody vouched for the repository files yet",
+                )
+                .about(&Subject::Repository)
+            }));
             problems.extend(judge.unsigned.iter().map(|(name, place)| {
                 let subject = Subject::Releases(name.clone());
                 Problem::new(Code::Unsigned, place, "nobody vouched for this package yet")
@@ -448,6 +461,26 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         report
     }
+}
+
+/// A name that is claimed is taken in every case.
+fn claims_in_other_case(packages: &[PackageUnit], authorisations: &Ownership<'_>) -> Vec<Problem> {
+    let claimed: BTreeMap<String, &PackageName> = authorisations
+        .packages()
+        .map(|name| (name.as_str().to_ascii_lowercase(), name))
+        .collect();
+    let present: BTreeSet<&PackageName> = packages.iter().map(|unit| &unit.name).collect();
+    let other = |unit: &PackageUnit| {
+        let name = claimed.get(&unit.name.as_str().to_ascii_lowercase())?;
+        let detail = format!(
+            "{} and the claimed name {name} differ in case only",
+            unit.name
+        );
+        let place = unit.directories.first()?;
+        (**name != unit.name && !present.contains(name))
+            .then(|| Problem::new(Code::NameCollision, place, detail))
+    };
+    packages.iter().filter_map(other).collect()
 }
 
 /// Notes on settings that leave no room.

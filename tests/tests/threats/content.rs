@@ -33,12 +33,8 @@ fn flip_everything(honest: &Community, step: usize) -> Vec<String> {
 #[test]
 fn arbitrary_content() {
     // One signature more than the quorum is there: with another key it is inert.
-    let inert = [
-        "README.md",
-        "conex/root/1/alice.toml",
-        "conex/root/1/bob.toml",
-        "conex/root/1/carol.toml",
-    ];
+    let signed = ["alice", "bob", "carol"].map(|who| Community::root_signature(1, who));
+    let inert = ["README.md", &signed[0], &signed[1], &signed[2]];
     assert_eq!(flip_everything(&Community::hamlet("plain"), 1), inert);
     assert_eq!(flip_everything(&Community::settled("opam"), 13), inert);
 }
@@ -253,9 +249,10 @@ type Spelling = (&'static str, fn(&str) -> String);
 #[test]
 fn malleability() {
     let honest = Community::settled("plain");
+    let signed = Community::root_signature(1, "alice");
     let kinds = [
         "conex/root/1.toml",
-        "conex/root/1/alice.toml",
+        &signed,
         "conex/authors/dave.toml",
         "conex/teams/makers.toml",
         "conex/packages/foo.toml",

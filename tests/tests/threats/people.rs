@@ -86,12 +86,12 @@ fn duplicate_count_of_ids() {
     // A copied signature is not another one.
     let mut community = Community::found("plain", |_| ());
     community.release("foo", "1.0", "x");
-    let copy = community.read("conex/root/1/alice.toml");
-    community.write("conex/root/1/bob.toml", copy);
-    community.remove("conex/root/1/carol.toml");
+    let copy = community.read(&Community::root_signature(1, "alice"));
+    community.write(Community::root_signature(1, "bob").as_str(), copy);
+    community.remove(&Community::root_signature(1, "carol"));
     community
         .verify()
-        .refused(&[(Code::Misnamed, "conex/root/1/bob.toml")]);
+        .refused(&[(Code::Misnamed, Community::root_signature(1, "bob").as_str())]);
 }
 
 #[test]
@@ -99,13 +99,14 @@ fn duplicate_count_of_root_signatures() {
     // A key of alice's in bob's file does not make her two.
     let mut community = Community::found("plain", |_| ());
     community.release("foo", "1.0", "x");
-    let copy = community.read("conex/root/1/alice.toml");
+    let copy = community.read(&Community::root_signature(1, "alice"));
     community.write(
-        "conex/root/1/bob.toml",
+        &Community::root_signature(1, "alice").replace("alice-", "bob-"),
         copy.replace("\"alice\"", "\"bob\""),
     );
+    community.remove(&Community::root_signature(1, "bob"));
     community.verify().accepted();
-    community.remove("conex/root/1/carol.toml");
+    community.remove(&Community::root_signature(1, "carol"));
     community
         .verify()
         .refused(&[(Code::RootUnsigned, "conex/root/1.toml")]);

@@ -67,7 +67,7 @@ fn stale_anchors() {
     }
     // Listed is not signed: alice is in root 1, bob and carol signed it.
     let mut community = Community::settled("plain");
-    community.remove("conex/root/1/alice.toml");
+    community.remove(&Community::root_signature(1, "alice"));
     let trust = community.anchor_keys(&["alice"], 1);
     community
         .verify_from(&trust)
@@ -107,12 +107,12 @@ fn stale_anchors_and_a_fork() {
     let mut mixed = theirs.clone();
     for file in [
         "conex/root/2.toml",
-        "conex/root/2/alice.toml",
-        "conex/root/2/bob.toml",
+        Community::root_signature(2, "alice").as_str(),
+        Community::root_signature(2, "bob").as_str(),
     ] {
         mixed.write(file, ours.read(file));
     }
-    mixed.remove("conex/root/2/carol.toml");
+    mixed.remove(&Community::root_signature(2, "carol"));
     for trust in [mixed.anchor(), seen] {
         mixed.verify_from(&trust).refused(&[
             (Code::RootChain, "conex/root/3.toml"),

@@ -167,7 +167,7 @@ impl Community {
         for janitor in &self.janitors {
             let signature = root.sign(janitor.id.clone(), &StandardCrypto, &janitor.secret)?;
             store_file(
-                place::root_signature(root.number, &janitor.id),
+                place::root_signature(root.number, &signature),
                 signature.to_text(),
             );
         }

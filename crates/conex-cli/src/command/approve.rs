@@ -63,7 +63,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         Some(batch) => of_batch(work, batch)?,
         None => pending(work, &id)
             .into_iter()
-            .filter(|finding| matches(arguments, &finding.subject))
+            .filter(|finding| matches(arguments, finding))
             .collect(),
     };
     let chosen: Vec<&Finding> = chosen
@@ -163,9 +163,13 @@ pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
 
 /// Whether a person has not yet vouched for the present content.
 fn lacks(work: &Work, finding: &Finding, id: &Id) -> bool {
-    work.people
-        .find(id)
-        .is_none_or(|person| !finding.assessment.vouched.contains(&person))
+    work.people.find(id).is_none_or(|person| {
+        !finding
+            .assessment
+            .vouched
+            .iter()
+            .any(|voter| voter.person == person)
+    })
 }
 
 /// The findings whose present content a batch vouches for, approved or not.
@@ -202,14 +206,17 @@ fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
         .collect())
 }
 
-fn matches(arguments: &Arguments, subject: &Subject) -> bool {
+/// Whether a finding is meant. What is absent has to be named: it may just not be merged yet.
+fn matches(arguments: &Arguments, finding: &Finding) -> bool {
+    let subject = &finding.subject;
     let kind = arguments.kind.is_empty() || arguments.kind.contains(&subject.kind());
     let named = |pattern: &String| {
         let full = subject.to_string();
         let name = full.split(' ').next().unwrap_or_default();
         glob(pattern, name) || glob(pattern, subject.name())
     };
-    kind && (arguments.patterns.is_empty() || arguments.patterns.iter().any(named))
+    let named = arguments.patterns.iter().any(named);
+    kind && (named || (arguments.patterns.is_empty() && finding.present))
 }
 
 /// `*` stands for any characters, any number of times.
@@ -291,6 +298,7 @@ fn state(finding: &Finding) -> String {
         .proposed
         .map_or_else(|| "-".into(), |version| version.to_string());
     match &finding.assessment.standing {
+        Standing::Differs { .. } if !finding.present => format!("{version}, REMOVED"),
         Standing::Differs { newest } => format!("{version}, changed since {}", newest.version),
         Standing::Equivocal { .. } => format!("{version}, settles a contradiction"),
         Standing::Approved(_) => format!("{version}, approved already"),

@@ -28,7 +28,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         .report
         .findings
         .iter()
-        .filter(|finding| !finding.subject.kind().is_about_people() && is_pending(finding))
+        .filter(|finding| {
+            finding.present && !finding.subject.kind().is_about_people() && is_pending(finding)
+        })
         .collect();
     if pending.is_empty() {
         return Err(CommandError::refused("everything is signed already")

@@ -115,7 +115,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     if !arguments.no_sign {
         let (id, signature) = root::sign(&root, None, &arguments.key)?;
         files.push((
-            place::root_signature(root.number, &id),
+            place::root_signature(root.number, &signature),
             signature.to_text().into_bytes(),
         ));
         signed.push(id);

@@ -180,11 +180,11 @@ fn propose(tree: &Tree, changes: &Changes) -> Result<()> {
 
     let mut out = output::stdout();
     output::line(&mut out, root.to_text());
-    let (id, signature) = sign(&root, Some(&newest.root), &changes.key)?;
+    let (_, signature) = sign(&root, Some(&newest.root), &changes.key)?;
     tree.write(vec![
         (place::root(root.number), root.to_text().into_bytes()),
         (
-            place::root_signature(root.number, &id),
+            place::root_signature(root.number, &signature),
             signature.to_text().into_bytes(),
         ),
     ])?;
@@ -203,9 +203,9 @@ fn sign_pending(tree: &Tree, key: &KeyArguments) -> Result<()> {
         .find(|stored| stored.root.number.next() == Some(waiting.root.number));
     let mut out = output::stdout();
     output::line(&mut out, waiting.root.to_text());
-    let (id, signature) = sign(&waiting.root, previous.map(|stored| &stored.root), key)?;
+    let (_, signature) = sign(&waiting.root, previous.map(|stored| &stored.root), key)?;
     tree.write(vec![(
-        place::root_signature(waiting.root.number, &id),
+        place::root_signature(waiting.root.number, &signature),
         signature.to_text().into_bytes(),
     )])?;
     tell_what_lacks(tree)

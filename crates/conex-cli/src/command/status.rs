@@ -205,7 +205,7 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
             .assessment
             .vouched
             .iter()
-            .map(|person| work.people.id(*person).as_str())
+            .map(|voter| work.people.id(voter.person).as_str())
             .collect();
         let version = finding
             .assessment

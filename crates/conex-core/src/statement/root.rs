@@ -300,7 +300,7 @@ fn check_janitors(fields: &mut RootFields) -> Result<(), StatementError> {
     Ok(())
 }
 
-/// A janitor's signature of a root: `conex/root/<n>/<id>.toml`, not yet checked.
+/// A janitor's signature of a root: `conex/root/<n>/<id>-<digits>.toml`, not yet checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootSignature {
     /// Who says they signed.
@@ -312,6 +312,13 @@ pub struct RootSignature {
 }
 
 impl RootSignature {
+    /// The name of its file, without `.toml`: the signer, `-`, and the first 16 hexadecimal digits
+    /// of the key's fingerprint.
+    pub fn name(&self) -> String {
+        let digits = self.key.to_hex();
+        alloc::format!("{}-{}", self.signer, digits.get(..16).unwrap_or_default())
+    }
+
     /// Verifies the signature of `root` with a key that is trusted to be the signer's.
     ///
     /// # Errors

@@ -1,0 +1,292 @@
+//! Repositories of any size, as plausible as their sizes need to be.
+//!
+//! What is generated looks to a verifier as opam-repository does: half of the packages have one or
+//! two releases, the largest about a hundred, a release is one file of 1.4 KB on average, and on
+//! day zero two of three janitors approved everything there is, in batches.
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::path::{Path as SystemPath, PathBuf};
+use std::{fs, io};
+
+use conex_core::chain::Trust;
+use conex_core::compose::{Composition, INLINE, vouch_for};
+use conex_core::store::Workers as _;
+use conex_core::verify::{Mode, Verification};
+use conex_core::vouch::Vouch;
+use conex_crypto::StandardCrypto;
+use conex_repo::{DirectoryStore, KnownSchemes, Parallel};
+
+use crate::community::{Community, fingerprint, id, secret};
+
+/// How large a repository is to be, and which of that size.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Packages.
+    pub packages: usize,
+    /// Releases of all packages together, at least one of each.
+    pub releases: usize,
+    /// Another seed gives another repository.
+    pub seed: u64,
+}
+
+impl Size {
+    /// Ten times opam-repository.
+    pub const TENFOLD: Self = Self {
+        packages: 46_000,
+        releases: 188_000,
+        seed: 1,
+    };
+}
+
+/// Most releases of one package.
+const MOST: usize = 100;
+
+/// Writes a repository below a directory, signed by two of three janitors; gives what a client is
+/// to be given. Everything is the same for the same size, on any machine.
+///
+/// # Errors
+/// The system's.
+pub fn generate(directory: &SystemPath, size: &Size) -> io::Result<Trust> {
+    let community = Community::found("opam", |root| {
+        root.upkeep = root.quorum;
+        root.unclaimed = root.quorum;
+        root.complete = true;
+    });
+    community.write_to(directory)?;
+    fs::write(directory.join("repo"), "opam-version: \"2.0\"\n")?;
+    let packages: Vec<(usize, usize)> = releases_of(size).into_iter().enumerate().collect();
+    let written = Parallel.map(packages, |(at, releases)| {
+        write_package(directory, size, at, releases)
+    });
+    written.into_iter().collect::<io::Result<()>>()?;
+    sign(directory, &community)?;
+    Ok(community.anchor())
+}
+
+/// Lets two janitors approve all there is: one by batches, the other by naming the same.
+fn sign(directory: &SystemPath, community: &Community) -> io::Result<()> {
+    let store = DirectoryStore::open(directory).map_err(io::Error::other)?;
+    let vouches: Vec<Vouch> = {
+        let report = Verification {
+            store: &store,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &Parallel,
+            trust: &community.anchor(),
+            mode: Mode::Observe,
+            ahead: true,
+        };
+        report.run().findings.iter().filter_map(vouch_for).collect()
+    };
+    let mut stored = BTreeMap::new();
+    for who in ["alice", "bob"] {
+        let composed = Composition::new(
+            community.origin(),
+            &StandardCrypto,
+            id(who),
+            fingerprint(who),
+            vouches.clone(),
+            &stored,
+            INLINE,
+        );
+        let composed = composed.map_err(io::Error::other)?;
+        let batches = composed.batches.iter();
+        stored.extend(batches.map(|batch| {
+            (
+                batch.digest(community.origin(), &StandardCrypto),
+                batch.clone(),
+            )
+        }));
+        let Ok((_, files)) = composed.sign(community.origin(), &StandardCrypto, &secret(who));
+        for (place, bytes) in files {
+            write(&directory.join(place.as_str()), &bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(file: &SystemPath, bytes: &[u8]) -> io::Result<()> {
+    if let Some(parent) = file.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(file, bytes)
+}
+
+/// How many releases each package has: many have few, few have many, and the sum is exact.
+fn releases_of(size: &Size) -> Vec<usize> {
+    let most = size.packages.saturating_mul(MOST);
+    let wanted = size.releases.clamp(size.packages, most);
+    let weights: Vec<u64> = (0..size.packages as u64)
+        .map(|at| {
+            // One in k packages has k times the weight of the least.
+            let draw = Dice::new(size.seed, at, 1).below(1_000) + 1;
+            1_000_000 / draw
+        })
+        .collect();
+    let counts = |scale: u64| -> Vec<usize> {
+        let count = |weight: &u64| usize::try_from(weight * scale / 1_000_000).unwrap_or(MOST);
+        weights
+            .iter()
+            .map(count)
+            .map(|count| count.clamp(1, MOST))
+            .collect()
+    };
+    // The greatest scale that does not give too many, then one more for some of them.
+    let (mut low, mut high) = (0, 1 << 40);
+    while high - low > 1 {
+        let middle = u64::midpoint(low, high);
+        if counts(middle).iter().sum::<usize>() <= wanted {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    let mut counts = counts(low);
+    let mut lacking = wanted - counts.iter().sum::<usize>();
+    while lacking > 0 {
+        for count in counts
+            .iter_mut()
+            .filter(|count| **count < MOST)
+            .take(lacking)
+        {
+            *count += 1;
+            lacking -= 1;
+        }
+    }
+    counts
+}
+
+fn write_package(
+    directory: &SystemPath,
+    size: &Size,
+    at: usize,
+    releases: usize,
+) -> io::Result<()> {
+    let name = name_of(at);
+    let mut home: PathBuf = directory.join("packages");
+    home.push(&name);
+    for release in 0..releases {
+        let version = format!("{}.{}.{}", release / 25, release / 5 % 5, release % 5);
+        let place = home.join(format!("{name}.{version}"));
+        let text = opam_file(size, at, release, &name, &version);
+        write(&place.join("opam"), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+const WORDS: [&str; 32] = [
+    "async", "base", "buf", "cairo", "cmd", "core", "crypto", "data", "dns", "eio", "fmt", "graph",
+    "http", "io", "json", "kv", "lwt", "map", "net", "ocaml", "parse", "ppx", "query", "regex",
+    "sexp", "text", "unix", "vec", "web", "xml", "yaml", "zip",
+];
+
+fn word(number: usize) -> &'static str {
+    WORDS.get(number % WORDS.len()).copied().unwrap_or("word")
+}
+
+/// A package's name, by its number; no two are alike.
+fn name_of(at: usize) -> String {
+    let (first, second) = (word(at), word(at / WORDS.len()));
+    match at / (WORDS.len() * WORDS.len()) {
+        0 => format!("{first}-{second}"),
+        more => format!("{first}-{second}{more}"),
+    }
+}
+
+/// An opam file as dune writes it, some shorter and some much longer.
+fn opam_file(size: &Size, at: usize, release: usize, name: &str, version: &str) -> String {
+    let mut of_package = Dice::new(size.seed, at as u64, 2);
+    let mut of_release = Dice::new(size.seed, at as u64, 3 + release as u64);
+    let mut text = String::with_capacity(2_048);
+    let author = of_package.below(2_000);
+    let mut line = |line: core::fmt::Arguments<'_>| {
+        // Writing to a string cannot fail.
+        let _ = text.write_fmt(line);
+    };
+    line(format_args!(
+        "opam-version: \"2.0\"\nsynopsis: \"A library for {name}\"\n"
+    ));
+    let sentences = of_package.below(5) * of_package.below(4);
+    if sentences > 0 {
+        line(format_args!("description: \"\"\"\n"));
+        for _ in 0..sentences {
+            let word = word(usize::from(of_package.byte()));
+            line(format_args!(
+                "It does what one expects of {word}, and it does so quickly.\n"
+            ));
+        }
+        line(format_args!("\"\"\"\n"));
+    }
+    line(format_args!(
+        "maintainer: [\"author{author}@example.org\"]\nauthors: [\"Author {author}\"]\n\
+         license: \"ISC\"\ntags: [\"org:example\"]\n\
+         homepage: \"https://example.org/author{author}/{name}\"\n\
+         bug-reports: \"https://example.org/author{author}/{name}/issues\"\n\
+         depends: [\n  \"ocaml\" {{>= \"4.{:02}.0\"}}\n  \"dune\" {{>= \"2.{}\"}}\n",
+        2 + of_release.below(13),
+        of_release.below(10),
+    ));
+    for _ in 0..of_package.below(12) {
+        let other = usize::try_from(of_package.below(size.packages as u64)).unwrap_or_default();
+        let other = name_of(other);
+        match of_release.below(4) {
+            0 => line(format_args!("  \"{other}\" {{with-test}}\n")),
+            1 => line(format_args!(
+                "  \"{other}\" {{>= \"0.{}.0\" & < \"9\"}}\n",
+                of_release.below(5)
+            )),
+            _ => line(format_args!("  \"{other}\"\n")),
+        }
+    }
+    line(format_args!(
+        "]\nbuild: [\n  [\"dune\" \"subst\"] {{dev}}\n  [\n    \"dune\"\n    \"build\"\n    \"-p\"\n    \
+         name\n    \"-j\"\n    jobs\n    \"@install\"\n    \"@runtest\" {{with-test}}\n    \
+         \"@doc\" {{with-doc}}\n  ]\n]\n\
+         dev-repo: \"git+https://example.org/author{author}/{name}.git\"\n\
+         url {{\n  src:\n    \"https://example.org/author{author}/{name}/releases/download/{version}/{name}-{version}.tbz\"\n  \
+         checksum: [\n    \"sha256={}\"\n    \"sha512={}\"\n  ]\n}}\nx-commit-hash: \"{}\"\n",
+        of_release.hex(64),
+        of_release.hex(128),
+        of_release.hex(40),
+    ));
+    text
+}
+
+/// Numbers that only look random (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    /// Dice of one of many uses, which do not depend on each other.
+    fn new(seed: u64, one: u64, other: u64) -> Self {
+        let mut dice = Self(seed ^ one.rotate_left(32) ^ other.rotate_left(13));
+        dice.next();
+        Self(dice.next())
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
+    fn hex(&mut self, digits: usize) -> String {
+        let mut text = String::with_capacity(digits + 16);
+        while text.len() < digits {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{:016x}", self.next());
+        }
+        text.truncate(digits);
+        text
+    }
+}
