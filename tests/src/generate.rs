@@ -253,7 +253,7 @@ fn opam_file(size: &Size, at: usize, release: usize, name: &str, version: &str) 
     text
 }
 
-/// Numbers that only look random (SplitMix64).
+/// Numbers that only look random (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {

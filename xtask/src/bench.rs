@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 
+use conex_core::chain::Trust;
+use conex_tests::generate::{Size, generate};
+
 use crate::measure::{Usage, measure, median};
 use crate::scene::{self, Scene};
 
@@ -16,6 +19,10 @@ pub(crate) struct Arguments {
     /// Runs of each command; the median counts
     #[arg(long, default_value_t = 9)]
     runs: usize,
+
+    /// Leave out the repository of ten times the size
+    #[arg(long)]
+    no_large: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -64,6 +71,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (bytes, files) = scene.metadata()?;
     table.row("metadata of day zero, MB", as_f64(bytes) / 1e6, 5.0);
     table.row("metadata of day zero, files", as_f64(files as u64), 100.0);
+    if !arguments.no_large {
+        table.row(
+            "ten times the repository, times the time",
+            large(arguments.runs)?,
+            11.0,
+        );
+    }
     table.print();
     ensure!(table.missed == 0, "{} targets were missed", table.missed);
     Ok(())
@@ -88,6 +102,41 @@ fn pair(scene: &Scene, arguments: &[&str]) -> anyhow::Result<Pair> {
 fn floor(scene: &Scene) -> anyhow::Result<Usage> {
     let own = std::env::current_exe()?.display().to_string();
     measure(&[&own, "floor", &scene.tree().display().to_string()])
+}
+
+/// Verification of a generated repository of ten times opam-repository's size, against one of its
+/// size: the ratio of the medians.
+fn large(runs: usize) -> anyhow::Result<f64> {
+    let conex = scene::build()?;
+    let mut medians = Vec::new();
+    for size in [
+        Size {
+            packages: 4_600,
+            releases: 18_800,
+            seed: 1,
+        },
+        Size::TENFOLD,
+    ] {
+        let base = tempfile::tempdir()?;
+        let tree = base.path().join("tree");
+        let Trust::Root(digest) = generate(&tree, &size)? else {
+            anyhow::bail!("generated repositories are anchored in their root");
+        };
+        let scene = Scene::new(conex.clone(), base.path().join("home"), tree);
+        let anchor = format!("root:{digest}");
+        let walls: Vec<f64> = (0..runs.min(5))
+            .map(|_| {
+                let line = scene.line(&["verify", "--mode", "enforce", "--trust-anchors", &anchor]);
+                let line: Vec<&str> = line.iter().map(String::as_str).collect();
+                Ok(measure(&line)?.wall)
+            })
+            .collect::<anyhow::Result<_>>()?;
+        medians.push(median(walls));
+    }
+    match medians.as_slice() {
+        [one, ten] => Ok(ten / one),
+        _ => anyhow::bail!("two sizes are measured"),
+    }
 }
 
 #[expect(
