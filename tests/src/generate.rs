@@ -2,7 +2,7 @@
 //!
 //! What is generated looks to a verifier as opam-repository does: half of the packages have one or
 //! two releases, the largest about a hundred, a release is one file of 1.4 KB on average, and on
-//! day zero two of three janitors approved everything there is, in batches.
+//! day zero the janitors approved everything there is, in batches.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ impl Size {
 /// Most releases of one package.
 const MOST: usize = 100;
 
-/// Writes a repository below a directory, signed by two of three janitors; gives what a client is
+/// Writes a repository below a directory, signed by three janitors of whom two are a quorum; gives what a client is
 /// to be given. Everything is the same for the same size, on any machine.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub fn generate(directory: &SystemPath, size: &Size) -> io::Result<Trust> {
     Ok(community.anchor())
 }
 
-/// Lets two janitors approve all there is: one by batches, the other by naming the same.
+/// Lets the janitors approve all there is: the first by batches, the others by naming the same.
 fn sign(directory: &SystemPath, community: &Community) -> io::Result<()> {
     let store = DirectoryStore::open(directory).map_err(io::Error::other)?;
     let vouches: Vec<Vouch> = {
@@ -80,7 +80,7 @@ fn sign(directory: &SystemPath, community: &Community) -> io::Result<()> {
         report.run().findings.iter().filter_map(vouch_for).collect()
     };
     let mut stored = BTreeMap::new();
-    for who in ["alice", "bob"] {
+    for who in Community::JANITORS {
         let composed = Composition::new(
             community.origin(),
             &StandardCrypto,
@@ -119,9 +119,9 @@ fn releases_of(size: &Size) -> Vec<usize> {
     let wanted = size.releases.clamp(size.packages, most);
     let weights: Vec<u64> = (0..size.packages as u64)
         .map(|at| {
-            // One in k packages has k times the weight of the least.
+            // One in k packages has about k times the weight of the least.
             let draw = Dice::new(size.seed, at, 1).below(1_000) + 1;
-            1_000_000 / draw
+            1_000_000 / draw + 2_000
         })
         .collect();
     let counts = |scale: u64| -> Vec<usize> {
@@ -207,7 +207,10 @@ fn opam_file(size: &Size, at: usize, release: usize, name: &str, version: &str) 
     line(format_args!(
         "opam-version: \"2.0\"\nsynopsis: \"A library for {name}\"\n"
     ));
-    let sentences = of_package.below(5) * of_package.below(4);
+    let mut sentences = of_package.below(5) * of_package.below(4);
+    if of_package.below(50) == 0 {
+        sentences *= 20;
+    }
     if sentences > 0 {
         line(format_args!("description: \"\"\"\n"));
         for _ in 0..sentences {
