@@ -52,7 +52,7 @@ pub(super) fn add(cases: &mut Cases) {
         (
             "root-signature",
             read::<RootSignature>,
-            community.read("conex/root/1/alice.toml"),
+            community.read(&Community::root_signature(1, "alice")),
             SIGNATURE,
         ),
         ("page", read::<Page>, community.read(page), PAGE),

@@ -284,7 +284,7 @@ fn signatures(cases: &mut Cases, community: &Community) {
     );
     if let Some(case) = case.as_object_mut() {
         case.insert("origin".into(), json!(origin.as_str()));
-        case.insert("place".into(), json!("conex/root/2/bob.toml"));
+        case.insert("place".into(), json!(Community::root_signature(2, "bob")));
         case.insert("stored".into(), json!(signature.to_text()));
     }
     cases.insert("signatures/root".into(), case);

@@ -1,7 +1,7 @@
 //! What honest communities do; all of it stays verified.
 
 use conex_core::statement::FormerJanitor;
-use conex_tests::{fingerprint, former, id, opam_file};
+use conex_tests::{fingerprint, former, id, opam_file, secret};
 
 use super::{FRESH, MAIN, STRICT, Story, Way, by};
 
@@ -143,6 +143,38 @@ pub(super) const PLAIN: &[Story] = &[
             all.remove("foo/2.0");
         },
         MAIN,
+    ),
+    (
+        "honest-author-ahead",
+        true,
+        |all| {
+            let old = all.read("conex/authors/dave.toml");
+            let key = all.proven("dave", "dave#2");
+            all.edit_author("dave", |author| author.keys.push(key));
+            by(all, "dave");
+            all.write("conex/authors/dave.toml", old);
+        },
+        MAIN,
+    ),
+    (
+        "honest-janitor-rotates",
+        true,
+        |all| {
+            let pages = all.pages("alice");
+            all.propose_root(|root| {
+                if let Some(alice) = root.janitors.first_mut() {
+                    alice.keys = vec![secret("alice#2").public_key().clone()];
+                }
+                root.former.push(FormerJanitor {
+                    id: id("alice"),
+                    former: former("alice", &pages),
+                });
+            });
+            for who in ["alice", "alice#2", "bob"] {
+                all.sign_root(who);
+            }
+        },
+        STRICT,
     ),
     (
         "honest-root-ahead",

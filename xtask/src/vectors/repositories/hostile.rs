@@ -104,8 +104,8 @@ pub(super) const PLAIN: &[Story] = &[
         false,
         |all| {
             all.next_root(&["alice", "bob"], |_| ());
-            let old = all.read("conex/root/1/alice.toml");
-            all.write("conex/root/2/alice.toml", old);
+            let old = all.read(&Community::root_signature(1, "alice"));
+            all.write(&Community::root_signature(2, "alice"), old);
         },
         FRESH,
     ),
@@ -150,7 +150,7 @@ pub(super) const PLAIN: &[Story] = &[
     (
         "anchor-listed-only",
         false,
-        |all| all.remove("conex/root/1/alice.toml"),
+        |all| all.remove(&Community::root_signature(1, "alice")),
         Way {
             keys: Some((&["alice"], 1)),
             ..FRESH
@@ -302,6 +302,40 @@ pub(super) const PLAIN: &[Story] = &[
             all.approve("dave", "foo");
             all.vouch("dave", &[old]);
         },
+        FRESH,
+    ),
+    (
+        "equivocation-absent",
+        false,
+        |all| {
+            all.release("new", "1", "x\n");
+            all.approve("carol", "new");
+            let gone = all.gone("new", "0.1");
+            all.vouch("alice", &[gone]);
+            all.remove("new");
+        },
+        FRESH,
+    ),
+    (
+        "unsigned-repository-file",
+        false,
+        |all| all.write("repo", "x\n"),
+        STRICT,
+    ),
+    (
+        "name-case-of-a-claim",
+        false,
+        |all| {
+            all.claim("New", &["dave"]);
+            by(all, "New authorisation");
+            all.release("new", "1", "x\n");
+        },
+        FRESH,
+    ),
+    (
+        "name-case-at-the-top",
+        false,
+        |all| all.write("Conex/1/data", "x\n"),
         FRESH,
     ),
     (
@@ -478,6 +512,15 @@ pub(super) const PLAIN: &[Story] = &[
         |all| {
             all.team("dave", &["alice"]);
             by(all, "dave team");
+        },
+        FRESH,
+    ),
+    (
+        "id-of-team-and-janitor",
+        false,
+        |all| {
+            all.team("carol", &["dave"]);
+            by(all, "carol");
         },
         FRESH,
     ),
