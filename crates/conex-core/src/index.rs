@@ -69,7 +69,13 @@ impl<'m> Index<'m> {
         }
         let mut batches: Vec<(&[Vouch], Vec<Voter>)> = voters_of
             .into_iter()
-            .filter_map(|(digest, voters)| Some((metadata.batches.get(&digest)?.vouches(), voters)))
+            .filter_map(|(digest, mut voters)| {
+                // A person counts once, in however many pages: a batch costs what it holds, not
+                // that times the pages that name it.
+                voters.sort_unstable();
+                voters.dedup();
+                Some((metadata.batches.get(&digest)?.vouches(), voters))
+            })
             .collect();
         // Batches of one author do not overlap: in this order they are one sorted run.
         batches.sort_by(|a, b| a.0.first().cmp(&b.0.first()));

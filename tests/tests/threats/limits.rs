@@ -7,12 +7,16 @@ use std::path::Path as SystemPath;
 use std::process::Command;
 
 use conex_core::limits;
+use conex_core::metadata::place;
+use conex_core::page::{Batch, PageBody};
 use conex_core::path::Path;
 use conex_core::problem::Code;
+use conex_core::spelling::Stored as _;
 use conex_core::verify::Mode;
 use conex_core::vouch::Vouch;
+use conex_crypto::StandardCrypto;
 use conex_repo::DirectoryStore;
-use conex_tests::{Community, Verdict, opam_file, secret, verify};
+use conex_tests::{Community, Verdict, fingerprint, id, opam_file, secret, verify, version};
 
 #[test]
 fn path_escape() {
@@ -379,4 +383,39 @@ fn limit_denial() {
         .accepted()
         .notes(&[(Code::InertPage, &page)]);
     assert!(secret("stranger").public_key() != secret("dave").public_key());
+}
+
+#[test]
+fn endless_data_in_batches() {
+    // Many pages of one person that name the same many batches: without a say it costs no more
+    // than the batches themselves.
+    let mut community = Community::settled("plain");
+    let origin = community.origin().clone();
+    let vouch = community.present("foo releases", "0.1");
+    let mut references = Vec::new();
+    for at in 0..16 {
+        let first = 1 + at * limits::VOUCHES;
+        let versions = (first..first + limits::VOUCHES).map(|counter| Vouch {
+            version: version(&format!("0.{counter}")),
+            ..vouch.clone()
+        });
+        let batch = Batch::new(versions.collect()).unwrap();
+        references.push(batch.reference(&origin, &StandardCrypto));
+        let digest = batch.digest(&origin, &StandardCrypto);
+        community.write(place::batch(digest).as_str(), batch.to_text());
+    }
+    for at in 0..64 {
+        let own = Vouch {
+            version: version(&format!("1.{}", at + 1)),
+            ..vouch.clone()
+        };
+        let body = PageBody::new(
+            id("erin"),
+            fingerprint("erin"),
+            references.clone(),
+            vec![own],
+        );
+        community.publish("erin", body.unwrap());
+    }
+    community.verify().accepted().notes(&[]);
 }
