@@ -194,9 +194,9 @@ fn missing_people_and_former_janitors() {
     );
 }
 
-/// Design section 6: limits void only the person who exceeds them.
+/// A page over its limits cannot be checked, so it is nobody's: refused like any malformed file.
 #[test]
-fn limit_denial_by_one_page() {
+fn a_page_over_its_limits() {
     let mut community = Community::settled("plain");
     community.author("mallory");
     community.approve_by(&["alice", "bob"], "mallory");
@@ -211,10 +211,7 @@ fn limit_denial_by_one_page() {
         .map(|at| line.replace(" 0.1 ", &format!(" 0.{at} ")))
         .collect();
     community.write(&page, text.replace(line, &lines.join("\n")));
-    community
-        .verify()
-        .accepted()
-        .notes(&[(Code::PersonVoid, "conex/index/mallory")]);
+    community.verify().refused(&[(Code::TooLarge, &page)]);
 }
 
 /// Threats: flip any byte of any signed thing.
@@ -308,4 +305,92 @@ fn counters_end_without_a_fault() {
     }
     community.verify().accepted();
     assert_eq!(version(LAST).next(), None);
+}
+
+/// Threats, limit-denial: void is the one who published too much, not whoever is buried in junk.
+#[test]
+fn junk_voids_nobody() {
+    let honest = Community::hamlet("plain");
+    for (place, text) in [
+        ("conex/index/carol/junk.toml", "x".repeat(2 << 20)),
+        ("conex/index/alice/junk.toml", "x".repeat(2 << 20)),
+    ] {
+        let mut community = honest.clone();
+        community.write(place, text);
+        community.verify().refused(&[(Code::TooLarge, place)]);
+    }
+    let mut community = honest;
+    for at in 0..=limits::PAGES {
+        community.write(&format!("conex/index/carol/{at}.toml"), "junk");
+    }
+    assert!(community.verify().verified().is_none());
+}
+
+/// Design section 3: names are for ever; once claimed, always claimed.
+#[test]
+fn a_claim_is_not_deleted_on_a_main_line() {
+    let mut community = Community::hamlet("plain");
+    community.remove("conex/packages/foo.toml");
+    community.release("foo", "1.0", "not dave's\n");
+    community.approve("carol", "foo");
+    let verdict = community.verify_main();
+    assert!(verdict.verified().is_none(), "{}", verdict.told());
+}
+
+/// Design section 8: all problems.
+#[test]
+fn roots_behind_a_proposed_one() {
+    let mut community = Community::hamlet("plain");
+    community.next_root(&["alice"], |root| root.complete = true);
+    community.next_root(&["mallory"], |root| {
+        root.janitors = vec![janitor("mallory")];
+        root.quorum = root.upkeep;
+    });
+    let verdict = community.verify_main();
+    assert!(verdict.verified().is_none(), "{}", verdict.told());
+}
+
+/// Design section 5: a key belongs to whoever proves to hold it.
+#[test]
+fn a_key_is_disputed_by_its_holder_only() {
+    let mut community = Community::hamlet("plain");
+    community.author("erin");
+    community.edit_author("erin", |author| author.former = vec![former("dave", &[])]);
+    community.approve_by(&["alice", "bob"], "erin");
+    // It is refused; but dave's pages go on counting.
+    community
+        .verify()
+        .refused(&[(Code::SharedKey, "conex/authors/erin.toml")]);
+}
+
+/// Design section 8: a package with any approved statement is always held to them.
+#[test]
+fn a_new_epoch_is_no_removal() {
+    let mut community = Community::settled("plain");
+    community.edit_claim("foo", |claim| claim.epoch = 1);
+    community.approve_by(&["alice", "bob"], "foo authorisation");
+    community.remove("foo");
+    let verdict = community.verify_in(Mode::Enforce);
+    assert!(verdict.verified().is_none(), "{}", verdict.told());
+}
+
+/// Design section 3: accepted pages of a retired author go on counting, for the teams they are in.
+#[test]
+fn accepted_pages_of_a_retired_author() {
+    let mut community = Community::settled("plain");
+    community.release("lib", "2", "lib in version 2\n");
+    community.approve("erin", "lib");
+    community.verify().accepted();
+    let pages = community.pages("erin");
+    community.edit_author("erin", |author| {
+        author.keys.clear();
+        author.former = vec![former("erin", &pages)];
+        author.retired = true;
+    });
+    community.approve_by(&["alice", "bob"], "erin");
+    community.verify().accepted();
+    // Without being accepted they count for nothing.
+    community.edit_author("erin", |author| author.former = vec![former("erin", &[])]);
+    community.approve_by(&["alice", "bob"], "erin");
+    community.verify().refused_for(Code::NotApproved, "lib");
 }

@@ -19,7 +19,7 @@ use crate::{home, prompt};
 pub(crate) struct KeyArguments {
     /// The key to sign with: a name in the key directory, or the path of an OpenSSH private key.
     /// Without it, the one key of yours that this repository knows
-    #[arg(long, env = "CONEX_KEY", value_name = "KEY")]
+    #[arg(long, env = "CONEX_KEY", hide_env_values = true, value_name = "KEY")]
     pub(crate) key: Option<String>,
 
     /// Read the passphrase of the key from this file descriptor (for scripts)
@@ -42,6 +42,12 @@ pub(crate) struct Locked {
 impl Locked {
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
         let shown = path.display().to_string();
+        if path.extension().is_some_and(|extension| extension == "pub") {
+            return Err(
+                CommandError::usage(format_args!("{shown} is the public half of a key"))
+                    .hint("give the private key: the same name without .pub"),
+            );
+        }
         let found = fs::metadata(&path).map_err(|error| {
             CommandError::io(format_args!("{shown}: {error}"))
                 .hint("conex key list shows your keys; conex key new makes one")

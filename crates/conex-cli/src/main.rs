@@ -21,12 +21,7 @@ mod view;
 
 /// Trust in community data repositories: sign releases, approve changes, verify everything.
 #[derive(Debug, Parser)]
-#[command(
-    name = "conex",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "conex", version, max_term_width = 100)]
 struct Arguments {
     /// The repository to work on
     #[arg(

@@ -9,6 +9,7 @@ use conex_core::digest::Digest;
 use conex_core::layout::PackageUnit;
 use conex_core::name::PackageName;
 use conex_core::people::People;
+use conex_core::problem::Code;
 use conex_core::survey::{Survey, survey};
 use conex_core::verify::{Known, Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
@@ -70,9 +71,15 @@ impl Tree {
             .problems
             .first()
             .map_or_else(String::new, ToString::to_string);
+        let code = report.problems.first().map(|problem| problem.code);
         Err(
-            CommandError::refused(format_args!("there is no valid root here: {first}"))
-                .hint("start with conex init; if a root waits for signatures: conex root sign"),
+            CommandError::refused(format_args!("there is no valid root here: {first}")).hint(
+                match code {
+                    Some(Code::RootMissing) => "start with conex init",
+                    Some(code) => code.advice(),
+                    None => "conex verify says more",
+                },
+            ),
         )
     }
 

@@ -5,8 +5,8 @@
     reason = "a test may stop where it stands"
 )]
 
+use core::fmt::Write as _;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -119,10 +119,11 @@ impl Session {
             .unwrap();
         let place = self.directory.path().display().to_string();
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&place, "/somewhere");
-        let variables: String = environment
+        let variables: Vec<String> = environment
             .iter()
             .map(|(name, value)| format!("{name}={value} "))
             .collect();
+        let variables = variables.concat();
         write!(
             self.transcript,
             "$ {variables}conex {}\n{}{}",

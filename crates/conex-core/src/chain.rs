@@ -131,6 +131,7 @@ pub fn follow(
         };
         if !found.is_empty() {
             problems.extend(found);
+            problems.extend(unreachable(roots, &stored.root));
             break;
         }
         head = Some(stored);
@@ -298,6 +299,21 @@ fn link(previous: &Root, stored: &StoredRoot, crypto: &impl Crypto) -> Vec<Probl
     problems.sort();
     problems.dedup();
     problems
+}
+
+/// The roots behind one that is not valid, which nothing can make valid either.
+fn unreachable<'r>(
+    roots: &'r [StoredRoot],
+    invalid: &Root,
+) -> impl Iterator<Item = Problem> + use<'r> {
+    let number = invalid.number;
+    roots
+        .iter()
+        .filter(move |stored| stored.root.number > number)
+        .map(move |stored| {
+            let detail = format!("follows root {number}, which is not valid");
+            Problem::new(Code::RootChain, place::root(stored.root.number), detail)
+        })
 }
 
 /// The problem of a root that does not follow another one.

@@ -25,6 +25,9 @@ use crate::vouch::Subject;
 #[derive(Debug, Default)]
 pub(crate) struct Ownership<'m> {
     owned: BTreeMap<&'m PackageName, Owned<'m>>,
+    /// Packages with an approved authorisation that is absent: approved ahead, or deleted. Until
+    /// it is there, nobody but the quorum can say anything of them, in that epoch.
+    absent: BTreeMap<PackageName, u32>,
 }
 
 #[derive(Debug)]
@@ -177,7 +180,12 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 
     /// People, teams and authorisations that are approved but not there.
-    pub(crate) fn absent_people(&mut self, metadata: &Metadata, people: &People) {
+    pub(crate) fn absent_people(
+        &mut self,
+        metadata: &Metadata,
+        ownership: &mut Ownership<'_>,
+        people: &People,
+    ) {
         for subject in self.index.all().subjects() {
             let (present, place, rule) = match subject {
                 Subject::Author(id) => (
@@ -201,6 +209,11 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             if let Some(newest) = rule.approved(&votes).first().filter(|_| !present) {
                 let detail = format!("is absent, and approved {}", by(newest, people));
                 self.missing(subject, &place, &detail);
+                if let Subject::Authorisation(package) = subject {
+                    ownership
+                        .absent
+                        .insert(package.clone(), newest.version.epoch());
+                }
             }
         }
     }
@@ -283,7 +296,8 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         self.releases += package.releases.len();
         let owned = ownership.owned.get(&package.name);
         let said = self.index.named(package.name.as_str());
-        let (releases_rule, checksums_rule) = self.content_rules(owned);
+        let (releases_rule, checksums_rule) =
+            self.content_rules(owned, ownership.absent.get(&package.name).copied());
         let subject = Subject::Releases(package.name.clone());
         let votes = said.of(&subject);
 
@@ -300,7 +314,11 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             self.absent(package, subject, &votes, &releases_rule, people);
             return;
         }
-        if owned.is_none() && newest.is_none() && !speaks_of_checksums(&said, &checksums_rule) {
+        if owned.is_none()
+            && !ownership.absent.contains_key(&package.name)
+            && newest.is_none()
+            && !speaks_of_checksums(&said, &checksums_rule)
+        {
             self.unsigned.push((package.name.clone(), place.clone()));
             self.unsigned_findings(package, place, &said, &releases_rule, &checksums_rule);
             return;
@@ -344,6 +362,16 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         let place = Path::parse(package.name.as_str()).unwrap_or_default();
         let assessment = rule.assess(votes, &package.digests);
         match &assessment.standing {
+            // A raised epoch voids all that was said of the package, absence included.
+            Standing::Pending if rule.epoch != Epoch::Only(0) => {
+                let detail = "the package is absent, and in its epoch nothing is approved yet";
+                let missing = rule.missing(&assessment.vouched, people);
+                self.problems.push(
+                    Problem::new(Code::NotApproved, &place, detail)
+                        .about(&subject)
+                        .mended_by(missing),
+                );
+            }
             Standing::Approved(_) | Standing::Pending => return,
             Standing::Behind { newest, .. } | Standing::Differs { newest } => {
                 let detail = format!("the package is absent, and approved {}", by(newest, people));
@@ -403,13 +431,19 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 
     /// The rules for `releases` and `checksums` of a package.
-    fn content_rules(&self, owned: Option<&Owned<'_>>) -> (Rule, Rule) {
+    fn content_rules(&self, owned: Option<&Owned<'_>>, absent: Option<u32>) -> (Rule, Rule) {
         let root = self.root;
         let rule = |owners, janitors, epoch| Rule {
             owners,
             janitors,
             epoch: Epoch::Only(epoch),
         };
+        if let (None, Some(epoch)) = (owned, absent) {
+            return (
+                rule(None, root.quorum, epoch),
+                rule(None, root.quorum, epoch),
+            );
+        }
         match owned {
             None => (
                 rule(None, root.unclaimed, 0),

@@ -260,13 +260,6 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                 );
                 continue;
             };
-            let count = self.entries(&place).len();
-            if count > limits::PAGES {
-                let detail = format!("{count} pages, and {} are allowed", limits::PAGES);
-                self.void(&id, &place, &detail);
-                continue;
-            }
-            let before = self.problems.len();
             let found = self.files(&place, limits::PAGE_FILE, |name, page: &Page| {
                 if page.body().signer() != &id {
                     return Err(format!(
@@ -276,15 +269,6 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                 }
                 named(name, &page.digest(origin, digests).to_string())
             });
-            let mut news = self.problems.split_off(before);
-            if let Some(large) = news.iter().find(|problem| problem.code == Code::TooLarge) {
-                let detail = format!("{}: {}", large.place, large.detail);
-                news.retain(|problem| problem.code != Code::TooLarge);
-                self.problems.append(&mut news);
-                self.void(&id, &place, &detail);
-                continue;
-            }
-            self.problems.append(&mut news);
             pages.extend(found.into_iter().filter_map(|(place, page)| {
                 let digest = Digest::parse(place.file_name().strip_suffix(".toml")?).ok()?;
                 Some(StoredPage {
@@ -295,13 +279,6 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
             }));
         }
         pages
-    }
-
-    /// Limits void the person who exceeds them, never the repository.
-    fn void(&mut self, id: &Id, place: &Path, why: &str) {
-        let detail = format!("{why}; no page of {id} counts");
-        self.problems
-            .push(Problem::new(Code::PersonVoid, place, detail));
     }
 
     fn attributes(&mut self) -> bool {

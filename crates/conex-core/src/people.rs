@@ -154,9 +154,20 @@ impl People {
         crypto: &impl Crypto,
     ) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut listed: BTreeMap<Fingerprint, &Id> = BTreeMap::new();
+        // Only who proves to hold a key can dispute it; who just lists it, even as a former one of
+        // theirs, takes it from nobody.
+        let mut holders: BTreeMap<Fingerprint, BTreeSet<&Id>> = BTreeMap::new();
         for author in authors {
-            let place = place::author(&author.id);
+            for listed in &author.keys {
+                if listed.verify(&self.origin, &author.id, crypto).is_ok() {
+                    holders
+                        .entry(crypto.fingerprint(&listed.key))
+                        .or_default()
+                        .insert(&author.id);
+                }
+            }
+        }
+        for author in authors {
             let all = author
                 .keys
                 .iter()
@@ -164,28 +175,38 @@ impl People {
                 .chain(author.former.iter().map(|key| &key.key));
             for key in all {
                 let fingerprint = crypto.fingerprint(key);
-                let taken = self
+                let janitors = self
                     .keys
                     .get(&fingerprint)
                     .is_some_and(|key| self.id(key.person) != &author.id);
-                if taken
-                    || listed
-                        .insert(fingerprint, &author.id)
-                        .is_some_and(|other| other != &author.id)
-                {
+                let proven = holders.get(&fingerprint);
+                if proven.is_some_and(|holders| holders.len() > 1) {
                     self.disputed.insert(fingerprint);
-                    let detail = alloc::format!("the key {fingerprint} is somebody else's too");
-                    problems.push(Problem::new(Code::SharedKey, &place, detail));
+                }
+                if janitors
+                    || proven
+                        .is_some_and(|holders| holders.iter().any(|holder| **holder != author.id))
+                {
+                    let detail = alloc::format!("the key {fingerprint} is somebody else's");
+                    problems.push(Problem::new(
+                        Code::SharedKey,
+                        place::author(&author.id),
+                        detail,
+                    ));
                 }
             }
         }
+        // Keys that sign now go before former ones, so that these cannot take their place.
         for author in authors {
-            problems.extend(self.add_author(author, crypto));
+            problems.extend(self.add_current(author, crypto));
+        }
+        for author in authors {
+            problems.extend(self.add_former(author, crypto));
         }
         problems
     }
 
-    fn add_author(&mut self, author: &Author, crypto: &impl Crypto) -> Vec<Problem> {
+    fn add_current(&mut self, author: &Author, crypto: &impl Crypto) -> Vec<Problem> {
         let mut problems = Vec::new();
         let place = place::author(&author.id);
         let person = self.person(&author.id);
@@ -210,18 +231,30 @@ impl People {
                 self.add(person, &listed.key, Use::Current { janitor: false }, crypto);
             }
         }
+        problems
+    }
+
+    fn add_former(&mut self, author: &Author, crypto: &impl Crypto) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let person = self.person(&author.id);
         for former in &author.former {
-            if !self.disputed.contains(&crypto.fingerprint(&former.key)) {
-                let pages = former.pages.iter().copied().collect();
-                self.add(
-                    person,
-                    &former.key,
-                    Use::Former {
-                        janitor: false,
-                        pages,
-                    },
-                    crypto,
-                );
+            let pages = former.pages.iter().copied().collect();
+            if !self.add(
+                person,
+                &former.key,
+                Use::Former {
+                    janitor: false,
+                    pages,
+                },
+                crypto,
+            ) {
+                let fingerprint = crypto.fingerprint(&former.key);
+                let detail = alloc::format!("the key {fingerprint} is somebody else's");
+                problems.push(Problem::new(
+                    Code::SharedKey,
+                    place::author(&author.id),
+                    detail,
+                ));
             }
         }
         problems
@@ -242,23 +275,16 @@ impl People {
             }
             let mut members = Members::default();
             for member in &team.members {
-                match self.by_id.get(member) {
-                    Some(&person) if !self.retired.contains(member) => {
-                        members.0.insert(person);
-                    }
-                    found => {
-                        let why = if found.is_some() {
-                            "retired"
-                        } else {
-                            "not there"
-                        };
-                        let detail = alloc::format!("the member {member} is {why}");
-                        problems.push(Problem::new(
-                            Code::UnknownOwner,
-                            place::team(&team.id),
-                            detail,
-                        ));
-                    }
+                // Retired members sign nothing new; their accepted pages go on counting.
+                if let Some(&person) = self.by_id.get(member) {
+                    members.0.insert(person);
+                } else {
+                    let detail = alloc::format!("the member {member} is not there");
+                    problems.push(Problem::new(
+                        Code::UnknownOwner,
+                        place::team(&team.id),
+                        detail,
+                    ));
                 }
             }
             if team.retired {

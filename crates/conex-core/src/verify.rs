@@ -14,8 +14,9 @@ use crate::digest::Digest;
 use crate::index::Index;
 use crate::judge::{Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
-use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
-use crate::name::PackageName;
+use crate::limits;
+use crate::metadata::{Metadata, MetadataReader, StoredPage, StoredRoot, place};
+use crate::name::{Id, PackageName};
 use crate::path::Path;
 use crate::people::{Judged, Owners, People};
 use crate::problem::{Code, Problem};
@@ -288,8 +289,8 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             .extend(people.add_authors(&authors, self.crypto));
         let teams = judge.teams(&metadata, &people);
         judge.problems.extend(people.add_teams(&teams));
-        let authorisations = judge.authorisations(&metadata, &people);
-        judge.absent_people(&metadata, &people);
+        let mut authorisations = judge.authorisations(&metadata, &people);
+        judge.absent_people(&metadata, &mut authorisations, &people);
         problems.extend(core::mem::take(&mut judge.problems));
         report.findings = core::mem::take(&mut judge.findings);
 
@@ -310,6 +311,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                 *slot = result;
             }
         }
+        problems.extend(void_excess(pages, &mut judged));
         for (stored, judged) in pages.iter().zip(&judged) {
             match judged {
                 Judged::Counts(_) => report.counts.pages += 1,
@@ -461,6 +463,32 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         report
     }
+}
+
+/// Voids all pages of whoever signed more than is allowed. Only what a person signed counts against
+/// them: others cannot void anybody.
+fn void_excess(pages: &[StoredPage], judged: &mut [Judged]) -> Vec<Problem> {
+    let mut signed: BTreeMap<&Id, usize> = BTreeMap::new();
+    for (stored, judged) in pages.iter().zip(judged.iter()) {
+        if matches!(judged, Judged::Counts(_)) {
+            *signed.entry(stored.page.body().signer()).or_default() += 1;
+        }
+    }
+    signed.retain(|_, count| *count > limits::PAGES);
+    for (stored, judged) in pages.iter().zip(judged.iter_mut()) {
+        if signed.contains_key(stored.page.body().signer()) {
+            *judged = Judged::Inert("its signer is over the limit of pages");
+        }
+    }
+    let note = |(id, count): (&Id, usize)| {
+        let place = format!("conex/index/{id}");
+        let detail = format!(
+            "{count} pages, and {} are allowed; none of them counts",
+            limits::PAGES
+        );
+        Problem::new(Code::PersonVoid, place, detail)
+    };
+    signed.into_iter().map(note).collect()
 }
 
 /// A name that is claimed is taken in every case.

@@ -349,29 +349,40 @@ fn limit_denial() {
     let mut community = Community::settled("plain");
     community.author("mallory");
     community.approve_by(&["alice", "bob"], "mallory");
-    // Pages without end void the one who has them; even what they own can still be approved.
-    for at in 0..limits::PAGES {
-        community.write(&format!("conex/index/mallory/{at}.toml"), "");
-    }
-    assert_eq!(community.verify().problems.len(), limits::PAGES);
-    community.write("conex/index/mallory/last.toml", "");
-    community
-        .verify_in(Mode::Enforce)
-        .accepted()
-        .notes(&[(Code::PersonVoid, "conex/index/mallory")]);
+    // Pages without end void the one who signed them; even what they own can still be approved.
+    let flood = |community: &mut Community, who: &str, pages: usize| {
+        let one = community.present("bar releases", "9.1");
+        for at in 1..=pages {
+            let version = version(&format!("9.{at}"));
+            community.vouch(
+                who,
+                &[Vouch {
+                    version,
+                    ..one.clone()
+                }],
+            );
+        }
+    };
+    flood(&mut community, "mallory", limits::PAGES);
+    community.verify_in(Mode::Enforce).accepted();
+    flood(&mut community, "mallory", limits::PAGES + 1);
+    let over = (Code::PersonVoid, "conex/index/mallory");
+    let verdict = community.verify_in(Mode::Enforce);
+    verdict.accepted();
+    assert!(
+        verdict
+            .notes
+            .iter()
+            .any(|note| (note.code, &*note.place) == over)
+    );
     // Where the void one owned something, the owners' way is closed, and the quorum's is open.
     let mut community = Community::settled("plain");
-    for at in 0..=limits::PAGES {
-        community.write(&format!("conex/index/dave/{at}.toml"), "");
-    }
-    community
-        .verify()
-        .notes(&[(Code::PersonVoid, "conex/index/dave")])
-        .refused(&[
-            (Code::NotApproved, "foo"),
-            (Code::NotApproved, "foo/1.0/data"),
-            (Code::NotApproved, "foo/2.0/data"),
-        ]);
+    flood(&mut community, "dave", limits::PAGES);
+    community.verify().refused(&[
+        (Code::NotApproved, "foo"),
+        (Code::NotApproved, "foo/1.0/data"),
+        (Code::NotApproved, "foo/2.0/data"),
+    ]);
     community.approve_by(&["alice", "bob"], "foo");
     community.verify_in(Mode::Enforce).accepted();
     // Nobody of that id: inert, and no matter to anybody.

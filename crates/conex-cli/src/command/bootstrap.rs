@@ -8,8 +8,8 @@ use conex_core::vouch::Vouch;
 use crate::command::approve;
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;
-use crate::output;
 use crate::tree::Tree;
+use crate::{keys, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -24,6 +24,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
     let work = tree.examine()?;
+    keys::signer(&arguments.key, &work.people)?;
     let pending: Vec<_> = work
         .report
         .findings

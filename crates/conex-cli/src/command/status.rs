@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     name: Option<String>,
 
     /// A key of yours, to say what awaits you
-    #[arg(long, env = "CONEX_KEY", value_name = "KEY")]
+    #[arg(long, env = "CONEX_KEY", hide_env_values = true, value_name = "KEY")]
     key: Option<String>,
 }
 

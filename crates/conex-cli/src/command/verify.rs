@@ -22,7 +22,12 @@ pub(crate) struct Arguments {
     dir: Option<PathBuf>,
 
     /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
-    #[arg(long, value_name = "ANCHORS", env = "CONEX_TRUST_ANCHORS")]
+    #[arg(
+        long,
+        value_name = "ANCHORS",
+        env = "CONEX_TRUST_ANCHORS",
+        hide_env_values = true
+    )]
     trust_anchors: Option<String>,
 
     /// How many of the anchored keys have to have signed a root
