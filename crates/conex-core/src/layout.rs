@@ -1,4 +1,4 @@
-//! What a tree looks like: where packages, releases and their files stand (spec section 8).
+//! What a tree looks like: where packages, releases and their files stand (spec section 10).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -135,7 +135,7 @@ impl fmt::Debug for Path {
     }
 }
 
-/// A pattern of top-level files and directories that clients do not read (spec section 4).
+/// A pattern of top-level files and directories that clients do not read (spec section 2).
 ///
 /// Either a path, or a path followed by `/**` for everything below a directory. In the last
 /// component of a path one `*` stands for any characters.

@@ -1,4 +1,4 @@
-//! The layout of opam repositories, today's and yesterday's (spec section 9).
+//! The layout of opam repositories, today's and yesterday's (spec section 10).
 //!
 //! `packages/foo/foo.1.0/opam`, or in old states `packages/foo.1.0/opam`, beside it `url`, `descr`
 //! and `files/`. opam itself loads `NAME.VERSION/opam` at any depth, so every path below

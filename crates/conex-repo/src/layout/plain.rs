@@ -1,4 +1,4 @@
-//! The layout of repositories without a package manager of their own: `<package>/<release>/...`.
+//! The layout of repositories without a package manager of their own: `<package>/<release>/...` (spec section 10).
 
 use conex_core::layout::{Layout, PackageUnit, Place, ReleaseUnit};
 use conex_core::name::{PackageName, ReleaseName};

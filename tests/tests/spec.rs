@@ -1,0 +1,168 @@
+//! The examples of the specification are what the code writes, byte for byte.
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+
+use conex_core::crypto::Digests as _;
+use conex_core::digest::Context;
+use conex_core::encoding::{self, canonical};
+use conex_core::layout::Schemes as _;
+use conex_core::metadata::{ATTRIBUTES, place};
+use conex_core::page::{Batch, BatchRef, Page, PageBody};
+use conex_core::problem::Code;
+use conex_core::spelling::Stored as _;
+use conex_core::statement::{Account, Authorisation, FormerJanitor};
+use conex_core::vouch::{Kind, Vouch};
+use conex_crypto::StandardCrypto;
+use conex_repo::KnownSchemes;
+use conex_tests::{Community, fingerprint, former, id, janitor, opam_file, secret};
+
+const SPEC: &str = include_str!("../../docs/spec.md");
+
+/// The community of the examples: three janitors, an author, a team, a package, and a second root.
+fn community() -> Community {
+    let mut all = Community::found("opam", |root| root.complete = true);
+    all.write(ATTRIBUTES.0, ATTRIBUTES.1);
+    all.write("repo", "opam-version: \"2.0\"\n");
+    all.author("dave");
+    all.edit_author("dave", |author| {
+        author.accounts = vec![Account::parse("forge.example/dave").expect("this is an account")];
+    });
+    all.team("makers", &["alice", "dave"]);
+    all.claim("foo", &["makers"]);
+    all.release("foo", "1.0", &opam_file("4.08", "dune"));
+    // Two janitors name one batch; the author's page speaks for itself.
+    let people: Vec<Vouch> = [
+        "foo authorisation",
+        "dave author",
+        "makers team",
+        ". repository",
+    ]
+    .iter()
+    .map(|about| all.present(about, "0.1"))
+    .collect();
+    let batch = Batch::new(people).expect("four vouches make a batch");
+    let reference: BatchRef = batch.reference(all.origin(), &StandardCrypto);
+    all.write(place::batch(reference.digest()).as_str(), batch.to_text());
+    for who in ["alice", "bob"] {
+        let body = PageBody::new(id(who), fingerprint(who), vec![reference.clone()], vec![]);
+        all.publish(who, body.expect("one batch makes a page"));
+    }
+    all.approve("dave", "foo");
+    all.verify().accepted();
+    all.next_root(&["alice", "bob"], |root| {
+        root.janitors.retain(|member| member.id != id("carol"));
+        root.janitors.push(janitor("dora"));
+        root.revoked.push(fingerprint("carol"));
+        root.former.push(FormerJanitor {
+            id: id("carol"),
+            former: former("carol", &[]),
+        });
+        root.checkpoints
+            .keys
+            .push(secret("clock").public_key().clone());
+    });
+    all.verify().accepted();
+    all
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    text
+}
+
+#[test]
+fn every_stored_example_is_byte_exact() {
+    let all = community();
+    let mut examples: BTreeMap<&str, &str> = BTreeMap::new();
+    // A file is shown as its path in bold and, behind it, a block.
+    for part in SPEC.split("\n**`").skip(1) {
+        let (path, rest) = part.split_once("`**").unwrap();
+        let block = rest.split_once("```toml\n").unwrap().1;
+        examples.insert(path, block.split_once("```\n").unwrap().0);
+    }
+    for (path, text) in all.tree.files() {
+        if !path.starts_with("conex/") || path == ATTRIBUTES.0 {
+            continue;
+        }
+        let shown = [
+            "root/2",
+            "authors",
+            "teams",
+            "packages",
+            "batches",
+            "index/alice",
+            "index/dave",
+        ]
+        .iter()
+        .any(|start| path["conex/".len()..].starts_with(start))
+            && !path.starts_with("conex/root/2/bob");
+        let text = str::from_utf8(text).unwrap();
+        if shown {
+            assert_eq!(
+                examples.remove(path),
+                Some(text),
+                "{path} should be\n{text}"
+            );
+        }
+    }
+    assert!(examples.is_empty(), "not there: {:?}", examples.keys());
+}
+
+#[test]
+fn every_worked_digest_is_right() {
+    let all = community();
+    let origin = all.origin();
+    let claim = Authorisation::from_bytes(all.read("conex/packages/foo.toml").as_bytes()).unwrap();
+    let page = Page::from_bytes(all.read(&all.pages("dave")[0]).as_bytes()).unwrap();
+    let alice = secret("alice").public_key().clone();
+    let opam = all.read("packages/foo/foo.1.0/opam");
+    let mut form = Vec::new();
+    let projection = KnownSchemes.projection(&all.root().projections[0]).unwrap();
+    projection.project(opam.as_bytes(), &mut form).unwrap();
+    let digest = |kind: &str| all.present(kind, "0.1").digest.to_string();
+    let expected = [
+        hex(&canonical(origin, &claim)),
+        encoding::digest(&StandardCrypto, Context::Authorisation, origin, &claim).to_string(),
+        hex(&page.body().message(origin)),
+        hex(alice.blob()),
+        fingerprint("alice").to_string(),
+        format!("root:{}", all.root().digest(&StandardCrypto)),
+        StandardCrypto.sha256(opam.as_bytes()).to_string(),
+        opam.len().to_string(),
+        String::from_utf8(form.clone()).unwrap(),
+        StandardCrypto.sha256(&form).to_string(),
+        digest("foo/1.0 checksums"),
+        digest("foo releases"),
+    ];
+    let unwrapped: String = SPEC.split_whitespace().collect();
+    for text in expected {
+        let plain: String = text.split_whitespace().collect();
+        assert!(
+            unwrapped.contains(&plain),
+            "the specification lacks\n{text}"
+        );
+    }
+}
+
+#[test]
+fn every_code_kind_context_and_namespace_is_listed() {
+    for code in Code::ALL {
+        assert!(SPEC.contains(&format!("| `{code}` |")), "{code}");
+    }
+    for kind in Kind::ALL {
+        assert!(SPEC.contains(&format!("| `{kind}` |")), "{kind}");
+    }
+    for context in Context::ALL {
+        assert!(
+            SPEC.contains(&format!("`{}`", context.as_str())),
+            "{context:?}"
+        );
+    }
+    for namespace in ["conex-1-page", "conex-1-root", "conex-1-key"] {
+        assert!(SPEC.contains(&format!("`{namespace}`")), "{namespace}");
+    }
+}
