@@ -394,3 +394,16 @@ fn accepted_pages_of_a_retired_author() {
     community.approve_by(&["alice", "bob"], "erin");
     community.verify().refused_for(Code::NotApproved, "lib");
 }
+
+/// Design section 8: no two names equal without case, directories of a release among them.
+#[test]
+fn name_collision_of_directories() {
+    let mut community = Community::settled("plain");
+    community.write("foo/1.0/files/A/x", "x");
+    community.approve("dave", "foo");
+    community.verify().accepted();
+    community.write("foo/1.0/files/a/y", "y");
+    community
+        .verify()
+        .refused_for(Code::NameCollision, "foo/1.0/files/a/y");
+}

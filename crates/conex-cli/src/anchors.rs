@@ -45,7 +45,10 @@ pub(crate) fn parse(anchors: &str, quorum: Option<u16>) -> Result<Trust> {
         None => None,
     };
     match (root, origin, keys.as_slice()) {
-        (Some(root), _, []) => {
+        (Some(_), Some(_), _) => Err(usage(
+            "a root is of one origin; origin:NAME cannot stand beside it".into(),
+        )),
+        (Some(root), None, []) => {
             if quorum.is_some_and(|quorum| quorum > 1) {
                 return Err(
                     usage("the quorum is greater than the number of anchors, 1".into())
@@ -104,6 +107,7 @@ mod tests {
             (&format!("origin:x,{KEY}"), Some(2)),
             (&format!("origin:x,{KEY},{KEY}"), Some(2)),
             (&format!("{root},{KEY}"), Some(1)),
+            (&format!("{root},origin:x"), Some(1)),
         ] {
             assert!(parse(anchors, quorum).is_err(), "{anchors} {quorum:?}");
         }

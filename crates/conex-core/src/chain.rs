@@ -238,7 +238,7 @@ fn first_link(stored: &StoredRoot, crypto: &impl Crypto) -> Vec<Problem> {
     for (id, key) in keys {
         if let Err(error) = crypto.accept(key) {
             problems.push(Problem::new(
-                Code::BadKey,
+                Code::of_key(&error),
                 &place,
                 format!("a key of {id}: {error}"),
             ));
@@ -260,13 +260,6 @@ fn link(previous: &Root, stored: &StoredRoot, crypto: &impl Crypto) -> Vec<Probl
     let place = place::root(root.number);
     let mut problems = Vec::new();
     problems.extend(broken(previous, root, crypto));
-    if root.origin != previous.origin {
-        let detail = format!(
-            "is of {}, and the chain of {}",
-            root.origin, previous.origin
-        );
-        problems.push(Problem::new(Code::RootChain, &place, detail));
-    }
     for (field, before, after) in [
         ("complete", previous.complete, root.complete),
         (
@@ -317,13 +310,31 @@ fn unreachable<'r>(
 }
 
 /// The problem of a root that does not follow another one.
-fn broken(previous: &Root, root: &Root, crypto: &impl Crypto) -> Option<Problem> {
-    let detail = format!(
-        "does not follow root {}: it names another one as its predecessor",
-        previous.number
-    );
-    (root.previous != Some(previous.digest(crypto)))
-        .then(|| Problem::new(Code::RootChain, place::root(root.number), detail))
+fn broken(previous: &Root, root: &Root, crypto: &impl Crypto) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if root.previous != Some(previous.digest(crypto)) {
+        let detail = format!(
+            "does not follow root {}: it names another one as its predecessor",
+            previous.number
+        );
+        problems.push(Problem::new(
+            Code::RootChain,
+            place::root(root.number),
+            detail,
+        ));
+    }
+    if root.origin != previous.origin {
+        let detail = format!(
+            "is of {}, and the chain of {}",
+            root.origin, previous.origin
+        );
+        problems.push(Problem::new(
+            Code::RootChain,
+            place::root(root.number),
+            detail,
+        ));
+    }
+    problems
 }
 
 fn quorum_of(

@@ -2,6 +2,8 @@
 //!
 //! They are never stored, so they cannot disagree with the data and never conflict.
 
+use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -235,6 +237,7 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         let mut paths: Vec<&Path> = unit.files.iter().collect();
         paths.sort();
         problems.extend(collisions(paths.iter().map(|path| (path.as_str(), *path))));
+        problems.extend(directories_in_two_cases(&unit.directory, &paths));
         for path in paths {
             let Some(relative) = path.below(&unit.directory) else {
                 problems.push(Problem::new(
@@ -341,6 +344,29 @@ pub(crate) fn unreadable(place: &Path, error: &StoreError) -> Problem {
         StoreError::Missing | StoreError::Changed | StoreError::Io(_) => Code::Unreadable,
     };
     Problem::new(code, place, error)
+}
+
+/// A problem for each two directories below another that are equal when case is ignored.
+fn directories_in_two_cases(base: &Path, paths: &[&Path]) -> Vec<Problem> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        for (end, _) in path
+            .as_str()
+            .match_indices('/')
+            .filter(|(end, _)| *end > base.as_str().len())
+        {
+            let directory = path.as_str().get(..end).unwrap_or_default();
+            let other = *seen
+                .entry(directory.to_ascii_lowercase())
+                .or_insert(directory);
+            if other != directory {
+                let detail = format!("the directories {other} and {directory} differ in case only");
+                problems.push(Problem::new(Code::NameCollision, path, detail));
+            }
+        }
+    }
+    problems
 }
 
 /// A problem for each two names that are equal when case is ignored, or altogether.

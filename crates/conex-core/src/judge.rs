@@ -153,7 +153,9 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 authorisation,
                 owners: None,
             };
-            if approved {
+            if approved && authorisation.retired {
+                owned.owners = Some((Owners::default(), authorisation.threshold));
+            } else if approved {
                 let (owners, problems) = people.owners(authorisation);
                 if problems.is_empty() {
                     let members = owners.people.len()

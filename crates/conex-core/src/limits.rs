@@ -50,7 +50,7 @@ pub const MEMBERS: usize = 1_024;
 /// Most roots in a chain; a community that changes its root daily reaches it in a decade.
 pub const ROOTS: u32 = 4_096;
 
-/// Most entries of one directory: ten times what opam-repository has in its largest.
+/// Most entries of one directory: two hundred times what opam-repository has in its largest.
 pub const ENTRIES: usize = 1 << 20;
 
 /// Most files of one release.

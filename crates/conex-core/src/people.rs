@@ -220,7 +220,7 @@ impl People {
             }
             if let Err(error) = crypto.accept(&listed.key) {
                 problems.push(Problem::new(
-                    Code::BadKey,
+                    Code::of_key(&error),
                     &place,
                     alloc::format!("{fingerprint}: {error}"),
                 ));

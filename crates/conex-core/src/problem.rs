@@ -5,6 +5,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::crypto::BadKey;
 use crate::name::Id;
 use crate::vouch::Subject;
 
@@ -88,7 +89,7 @@ codes! {
     /// Nobody approved anything of it yet.
     Unsigned "unsigned" "have it approved: conex approve"
     /// Something of a retired package, team or author is in use.
-    Retired "retired" "remove what is retired: retirement is for ever"
+    Retired "retired" "remove what is retired, or change the owners: retirement is for ever"
     /// An authorisation or team names somebody who is not there.
     UnknownOwner "unknown-owner" "enrol the person, or change the owners"
     /// There is no package at all.
@@ -113,6 +114,14 @@ codes! {
 }
 
 impl Code {
+    /// The code for a key that cannot be used: a newer program may know its algorithm.
+    pub(crate) fn of_key(error: &BadKey) -> Self {
+        match error {
+            BadKey::Unsupported(_) => Self::Upgrade,
+            _ => Self::BadKey,
+        }
+    }
+
     /// Whether this is only a note, which refuses nothing.
     pub fn is_note(self) -> bool {
         matches!(

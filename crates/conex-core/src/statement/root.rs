@@ -151,7 +151,8 @@ pub struct RootFields {
     pub unclaimed: Threshold,
     /// What the tree looks like.
     pub layout: Scheme,
-    /// How source is told from upkeep: none (all is source), one, or two while migrating.
+    /// How source is told from upkeep: none (all is source), one, or two while migrating, the
+    /// newer one last.
     pub projections: Vec<Scheme>,
     /// Files outside the package tree that clients do not read.
     pub ignore: Vec<Pattern>,
@@ -202,7 +203,8 @@ impl Root {
             }
         }
         at_most("projections", &fields.projections, 2)?;
-        sort_unique("projections", &mut fields.projections)?;
+        // In the order in which the community migrates: tools vouch under the last.
+        sort_unique("projections", &mut fields.projections.clone())?;
         at_most("ignore", &fields.ignore, limits::MEMBERS)?;
         sort_unique("ignore", &mut fields.ignore)?;
         sort_unique("revoked", &mut fields.revoked)?;
