@@ -19,6 +19,10 @@ mod reports;
 mod tree;
 mod view;
 
+/// Many small values on many threads: verification is a tenth faster than with the usual allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Trust in community data repositories: sign releases, approve changes, verify everything.
 #[derive(Debug, Parser)]
 #[command(name = "conex", version, max_term_width = 100)]

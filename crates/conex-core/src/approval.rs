@@ -96,8 +96,19 @@ pub struct Assessment {
     pub standing: Standing,
     /// The version under which to vouch for the content; `None` when counters are exhausted.
     pub proposed: Option<Version>,
-    /// Who already vouches for the content in the proposed version, eligible or not, sorted.
+    /// Who already vouches for content that is not approved, in the proposed version, eligible or
+    /// not, sorted. Empty for approved content.
     pub vouched: Vec<Voter>,
+}
+
+impl Assessment {
+    /// Who stands behind the content in the proposed version.
+    pub fn supporters(&self) -> Vec<PersonIndex> {
+        match &self.standing {
+            Standing::Approved(approved) => approved.by.clone(),
+            _ => self.vouched.iter().map(|voter| voter.person).collect(),
+        }
+    }
 }
 
 /// How far above what is approved a counter may be for tools to follow it.
@@ -218,13 +229,14 @@ impl Rule {
             }
         };
         let proposed = self.propose(votes, digests, &standing);
-        let mut vouched: Vec<Voter> = votes
-            .iter()
-            .filter(|vote| Some(vote.version) == proposed && digests.contains(&vote.digest))
-            .map(|vote| vote.voter)
-            .collect();
-        vouched.sort_unstable();
-        vouched.dedup();
+        let mut vouched: Vec<Voter> = Vec::new();
+        if !matches!(standing, Standing::Approved(_)) {
+            let same =
+                |vote: &&Vote| Some(vote.version) == proposed && digests.contains(&vote.digest);
+            vouched.extend(votes.iter().filter(same).map(|vote| vote.voter));
+            vouched.sort_unstable();
+            vouched.dedup();
+        }
         Assessment {
             standing,
             proposed,

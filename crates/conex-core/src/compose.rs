@@ -1,6 +1,6 @@
 //! Putting vouches together: from what stands in a tree to a page to sign (spec section 6).
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::approval::Standing;
@@ -70,22 +70,20 @@ impl Composition {
         wanted.sort();
         wanted.dedup();
         let mut references: Vec<BatchRef> = Vec::new();
-        let mut said: Vec<usize> = Vec::new();
+        let mut said = alloc::vec![false; wanted.len()];
         for (digest, batch) in stored {
-            let find = |vouch: &Vouch| wanted.binary_search(vouch).ok();
-            let found: Option<Vec<usize>> = batch.vouches().iter().map(find).collect();
-            if let Some(found) = found {
+            if let Some(found) = positions(&wanted, batch.vouches()) {
                 references.push(batch.reference_as(*digest));
-                said.extend(found);
+                for at in found {
+                    if let Some(said) = said.get_mut(at) {
+                        *said = true;
+                    }
+                }
             }
         }
-        let said: BTreeSet<usize> = said.into_iter().collect();
         let mut batches = Vec::new();
-        let mut rest: Vec<Vouch> = wanted
-            .into_iter()
-            .enumerate()
-            .filter_map(|(at, vouch)| (!said.contains(&at)).then_some(vouch))
-            .collect();
+        let unsaid = wanted.into_iter().zip(said).filter(|(_, said)| !said);
+        let mut rest: Vec<Vouch> = unsaid.map(|(vouch, _)| vouch).collect();
         if rest.len() > inline {
             for chunk in by_name(&rest) {
                 let batch = Batch::new(chunk)?;
@@ -126,6 +124,22 @@ impl Composition {
         ));
         Ok((page, files))
     }
+}
+
+/// Where all of a batch stands among sorted vouches, if all of it does.
+fn positions(wanted: &[Vouch], batch: &[Vouch]) -> Option<Vec<usize>> {
+    let mut at = wanted.binary_search(batch.first()?).ok()?;
+    let mut found = Vec::with_capacity(batch.len());
+    for vouch in batch {
+        while wanted.get(at)? < vouch {
+            at += 1;
+        }
+        if wanted.get(at)? != vouch {
+            return None;
+        }
+        found.push(at);
+    }
+    Some(found)
 }
 
 /// Cuts sorted vouches into batches, between names where that is possible, so that the ranges of

@@ -80,6 +80,8 @@ pub struct RepositoryFiles {
 pub struct Release {
     /// Where it stands.
     pub directory: Path,
+    /// Its one file, or its directory if it has several: what a problem of it names.
+    pub place: Path,
     /// Its files.
     pub checksums: Checksums,
     /// The digest of its checksums.
@@ -279,6 +281,10 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
             files,
         };
         Ok(Release {
+            place: match unit.files.as_slice() {
+                [file] => file.clone(),
+                _ => unit.directory.clone(),
+            },
             directory: unit.directory.clone(),
             digest: encoding::digest(self.digests, Context::Checksums, self.origin, &checksums),
             sources: sources
@@ -371,24 +377,26 @@ fn directories_in_two_cases(base: &Path, paths: &[&Path]) -> Vec<Problem> {
 
 /// A problem for each two names that are equal when case is ignored, or altogether.
 pub(crate) fn collisions<'n>(names: impl Iterator<Item = (&'n str, &'n Path)>) -> Vec<Problem> {
-    let mut folded: Vec<(String, &str, &Path)> = names
-        .map(|(name, place)| (name.to_ascii_lowercase(), name, place))
-        .collect();
-    folded.sort();
-    folded
+    let mut names: Vec<(&str, &Path)> = names.collect();
+    if names.len() < 2 {
+        return Vec::new();
+    }
+    let folded = |name: &'n str| name.bytes().map(|byte| byte.to_ascii_lowercase());
+    names.sort_by(|a, b| folded(a.0).cmp(folded(b.0)).then_with(|| a.cmp(b)));
+    names
         .windows(2)
         .filter_map(|pair| match pair {
-            [a, b] if a.0 == b.0 => Some(if a.1 == b.1 {
+            [a, b] if a.0.eq_ignore_ascii_case(b.0) => Some(if a.0 == b.0 {
                 Problem::new(
                     Code::ShadowRelease,
-                    b.2,
-                    alloc::format!("{} stands also at {}", b.1, a.2),
+                    b.1,
+                    alloc::format!("{} stands also at {}", b.0, a.1),
                 )
             } else {
                 Problem::new(
                     Code::NameCollision,
-                    b.2,
-                    alloc::format!("{} and {} differ in case only", a.1, b.1),
+                    b.1,
+                    alloc::format!("{} and {} differ in case only", a.0, b.0),
                 )
             }),
             _ => None,

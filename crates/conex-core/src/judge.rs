@@ -82,10 +82,10 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 
     /// Adds what another judge found.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.problems.extend(other.problems);
-        self.findings.extend(other.findings);
-        self.unsigned.extend(other.unsigned);
+    pub(crate) fn merge(&mut self, mut other: Self) {
+        self.problems.append(&mut other.problems);
+        self.findings.append(&mut other.findings);
+        self.unsigned.append(&mut other.unsigned);
         self.releases += other.releases;
     }
 
@@ -336,7 +336,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         for release in &package.releases {
             let subject = checksums_of(package, release);
             let votes = said.of(&subject);
-            let place = place_of(release);
+            let place = release.place.clone();
             self.statement(
                 subject,
                 place,
@@ -425,7 +425,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         for release in &package.releases {
             push(
                 checksums_of(package, release),
-                place_of(release),
+                release.place.clone(),
                 &[release.digest],
                 checksums_rule,
             );
@@ -542,17 +542,6 @@ fn contradiction(version: Version) -> String {
 
 fn checksums_of(package: &Package, release: &Release) -> Subject {
     Subject::Checksums(package.name.clone(), release.checksums.release.clone())
-}
-
-/// The one file of a release, or its directory.
-fn place_of(release: &Release) -> Path {
-    match release.checksums.files.as_slice() {
-        [file] => release
-            .directory
-            .join(file.path.as_str())
-            .unwrap_or_else(|_| release.directory.clone()),
-        _ => release.directory.clone(),
-    }
 }
 
 /// `in version 0.3 by alice, bob`

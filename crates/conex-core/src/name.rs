@@ -63,6 +63,13 @@ fn parse(
 
 /// Whether some system opens a device when asked for a file of this name.
 pub(crate) fn is_device(component: &str) -> bool {
+    // The common case first: no device's name begins like this.
+    if !matches!(
+        component.as_bytes().first(),
+        Some(b'c' | b'p' | b'a' | b'n' | b'l' | b'C' | b'P' | b'A' | b'N' | b'L')
+    ) {
+        return false;
+    }
     let stem = component.split('.').next().unwrap_or(component);
     let stem = stem.trim_end_matches(' ');
     ["con", "prn", "aux", "nul"]

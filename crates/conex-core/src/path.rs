@@ -2,7 +2,6 @@
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -76,7 +75,11 @@ impl Path {
         if self.0.len() + 1 + component.len() > limits::PATH {
             return Err(PathError::TooLong);
         }
-        Ok(Self(format!("{}/{component}", self.0).into_boxed_str()))
+        let mut path = String::with_capacity(self.0.len() + 1 + component.len());
+        path.push_str(&self.0);
+        path.push('/');
+        path.push_str(component);
+        Ok(Self(path.into_boxed_str()))
     }
 
     /// The path as text; empty for the top.
@@ -111,11 +114,13 @@ fn parse_component(component: &str) -> Result<(), PathError> {
     if component.len() > limits::COMPONENT {
         return Err(PathError::TooLong);
     }
-    if let Some(found) = component
-        .chars()
-        .find(|&found| !matches!(found, ' '..='~') || matches!(found, '\\' | '"' | '/'))
-    {
-        return Err(PathError::Character(found));
+    let odd = |byte: &u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'\\' | b'"' | b'/');
+    if let Some(at) = component.bytes().position(|byte| odd(&byte)) {
+        // Whatever stands before the first odd byte is ASCII, so a character begins there.
+        let found = component.get(at..).and_then(|rest| rest.chars().next());
+        return Err(PathError::Character(
+            found.unwrap_or(char::REPLACEMENT_CHARACTER),
+        ));
     }
     if component.ends_with(['.', ' ']) || name::is_device(component) {
         return Err(PathError::NotPortable(component.to_owned()));

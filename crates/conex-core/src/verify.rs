@@ -397,6 +397,9 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
             judge
         });
+        judge
+            .findings
+            .reserve(judged.iter().map(|part| part.findings.len()).sum());
         for part in judged {
             judge.merge(part);
         }

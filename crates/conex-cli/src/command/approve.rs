@@ -163,13 +163,9 @@ pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
 
 /// Whether a person has not yet vouched for the present content.
 fn lacks(work: &Work, finding: &Finding, id: &Id) -> bool {
-    work.people.find(id).is_none_or(|person| {
-        !finding
-            .assessment
-            .vouched
-            .iter()
-            .any(|voter| voter.person == person)
-    })
+    work.people
+        .find(id)
+        .is_none_or(|person| !finding.assessment.supporters().contains(&person))
 }
 
 /// The findings whose present content a batch vouches for, approved or not.

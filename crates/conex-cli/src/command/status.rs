@@ -201,11 +201,10 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
         );
     }
     for finding in findings {
-        let by: Vec<&str> = finding
-            .assessment
-            .vouched
+        let supporters = finding.assessment.supporters();
+        let by: Vec<&str> = supporters
             .iter()
-            .map(|voter| work.people.id(voter.person).as_str())
+            .map(|person| work.people.id(*person).as_str())
             .collect();
         let version = finding
             .assessment
