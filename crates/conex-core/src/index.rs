@@ -156,6 +156,11 @@ impl<'m> Index<'m> {
         }
     }
 
+    /// The names that anything is said of, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'m str> {
+        self.names.iter().map(|(name, _)| *name)
+    }
+
     /// All there is.
     pub fn all(&self) -> Said<'_, 'm> {
         Said {
@@ -172,7 +177,7 @@ pub struct Said<'i, 'm> {
     sources: &'i [Vec<Voter>],
 }
 
-impl<'m> Said<'_, 'm> {
+impl<'i, 'm> Said<'i, 'm> {
     /// The votes on one subject.
     pub fn of(&self, subject: &Subject) -> Vec<Vote> {
         let start = self
@@ -198,7 +203,7 @@ impl<'m> Said<'_, 'm> {
     }
 
     /// The subjects spoken of, each once, sorted.
-    pub fn subjects(&self) -> impl Iterator<Item = &'m Subject> {
+    pub fn subjects(self) -> impl Iterator<Item = &'m Subject> + use<'i, 'm> {
         self.entries
             .chunk_by(|a, b| a.0.subject == b.0.subject)
             .filter_map(|group| group.first().map(|(vouch, _)| &vouch.subject))

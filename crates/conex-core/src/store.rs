@@ -82,13 +82,21 @@ impl<T: Store + ?Sized> Store for &T {
 }
 
 /// Runs independent jobs, in parallel where the platform can; results keep the order of the items.
-pub trait Workers {
+pub trait Workers: Sync {
     /// Applies `job` to each item.
     fn map<T, R, F>(&self, items: Vec<T>, job: F) -> Vec<R>
     where
         T: Send,
         R: Send,
         F: Fn(T) -> R + Sync;
+
+    /// Runs two jobs, at the same time where the platform can.
+    fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send;
 }
 
 /// Runs jobs one after another.
@@ -103,6 +111,16 @@ impl Workers for Sequential {
         F: Fn(T) -> R + Sync,
     {
         items.into_iter().map(job).collect()
+    }
+
+    fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        (a(), b())
     }
 }
 

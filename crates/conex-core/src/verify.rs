@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::approval::Assessment;
 use crate::chain::{self, Head, Trust};
-use crate::content::Reader;
+use crate::content::{Package, Reader, RepositoryFiles};
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
@@ -202,6 +202,13 @@ impl Known {
     }
 }
 
+/// All content of a tree, read and digested, not yet judged.
+struct Content {
+    repository: Result<(RepositoryFiles, Digest), Vec<Problem>>,
+    packages: Vec<(PackageUnit, Result<Package, Vec<Problem>>)>,
+    problems: Vec<Problem>,
+}
+
 impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     /// Verifies everything there is.
     pub fn run(&self) -> Report {
@@ -248,10 +255,46 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                 detail,
             ));
         }
-        report.metadata = reader.rest(&head.root().origin, self.crypto);
-        let problems = core::mem::take(&mut reader.problems);
+        let projections = known.projections();
+        let root = head.root();
+        let reader_of_content = Reader {
+            store: self.store,
+            digests: self.crypto,
+            origin: &root.origin,
+            layout: known.layout(),
+            projections: &projections,
+        };
+        // What is stored and what is there do not depend on each other.
+        let ((metadata, mut problems), content) = self.workers.join(
+            || (reader.rest(&root.origin, self.crypto), reader.problems),
+            || self.read(&reader_of_content, root),
+        );
         report.head = Some(head.clone());
-        self.judge_all(report, problems, &head, &known)
+        problems.extend(margins(root));
+        let mut report = self.judge_all(
+            report,
+            problems,
+            &head,
+            &metadata,
+            content,
+            &reader_of_content,
+        );
+        report.metadata = metadata;
+        report
+    }
+
+    /// Reads all content and computes its statements.
+    fn read(&self, reader: &Reader<'_, S, C>, root: &Root) -> Content {
+        let mut tree = survey(self.store, reader.layout, root);
+        let units = core::mem::take(&mut tree.packages);
+        Content {
+            repository: reader.repository(&tree.repository),
+            packages: self.workers.map(units, |unit| {
+                let package = reader.package(&unit);
+                (unit, package)
+            }),
+            problems: tree.problems,
+        }
     }
 
     fn judge_all(
@@ -259,38 +302,30 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         mut report: Report,
         mut problems: Vec<Problem>,
         head: &Head,
-        known: &Known,
+        metadata: &Metadata,
+        content: Content,
+        reader: &Reader<'_, S, C>,
     ) -> Report {
         let root = head.root();
-        problems.extend(margins(root));
-        let projections = known.projections();
-        let content = Reader {
-            store: self.store,
-            digests: self.crypto,
-            origin: &root.origin,
-            layout: known.layout(),
-            projections: &projections,
-        };
 
         // People: the janitors' pages decide who else there is.
-        let metadata = core::mem::take(&mut report.metadata);
         let mut people = People::of_root(head, self.crypto);
         let pages = &metadata.pages;
         let mut judged: Vec<Judged> = self.workers.map(pages.iter().collect(), |page| {
             people.judge(page, self.crypto)
         });
-        let (index, _) = Index::new(&metadata, &judged, |subject| {
+        let (index, _) = Index::new(metadata, &judged, |subject| {
             subject.kind().is_about_people()
         });
         let mut judge = Judge::new(root, &index, self.crypto, self.ahead);
-        let authors = judge.authors(&metadata, &people);
+        let authors = judge.authors(metadata, &people);
         judge
             .problems
             .extend(people.add_authors(&authors, self.crypto));
-        let teams = judge.teams(&metadata, &people);
+        let teams = judge.teams(metadata, &people);
         judge.problems.extend(people.add_teams(&teams));
-        let mut authorisations = judge.authorisations(&metadata, &people);
-        judge.absent_people(&metadata, &mut authorisations, &people);
+        let mut authorisations = judge.authorisations(metadata, &people);
+        judge.absent_people(metadata, &mut authorisations, &people);
         problems.extend(core::mem::take(&mut judge.problems));
         report.findings = core::mem::take(&mut judge.findings);
 
@@ -327,68 +362,67 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                 }
             }
         }
-        let (index, found) = Index::new(&metadata, &judged, |_| true);
+        let (index, found) = Index::new(metadata, &judged, |_| true);
         problems.extend(found);
-        problems.extend(Index::unused(&metadata, &judged));
-        self.judge_content(
+        problems.extend(Index::unused(metadata, &judged));
+        problems.extend(self.judge_content(
             &mut report,
-            &mut problems,
-            &content,
+            content,
+            reader,
             &index,
             &authorisations,
             &people,
-        );
+        ));
         report.people = Some(people);
         report.owners = authorisations.into_owners();
-        drop(index);
-        report.metadata = metadata;
         self.close(report, problems)
     }
 
     fn judge_content(
         &self,
         report: &mut Report,
-        problems: &mut Vec<Problem>,
-        content: &Reader<'_, S, C>,
+        content: Content,
+        reader: &Reader<'_, S, C>,
         index: &Index<'_>,
         authorisations: &Ownership<'_>,
         people: &People,
-    ) {
-        let Some(head) = &report.head else { return };
+    ) -> Vec<Problem> {
+        let Some(head) = &report.head else {
+            return Vec::new();
+        };
         let root = head.root();
-        let tree = survey(self.store, content.layout, root);
-        problems.extend(tree.problems);
-        report.counts.packages = tree.packages.len();
-        if tree.packages.is_empty() {
+        let mut problems = content.problems;
+        report.counts.packages = content.packages.len();
+        if content.packages.is_empty() {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
 
-        problems.extend(claims_in_other_case(&tree.packages, authorisations));
+        let units = || content.packages.iter().map(|(unit, _)| unit);
+        problems.extend(claims_in_other_case(units, authorisations));
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
-        match content.repository(&tree.repository) {
+        match content.repository {
             Ok((statement, digest)) => judge.repository(&statement, digest, people),
             Err(found) => problems.extend(found),
         }
-        let present: BTreeSet<&str> = tree
-            .packages
-            .iter()
-            .map(|unit| unit.name.as_str())
-            .collect();
+        let present: BTreeSet<&str> = units().map(|unit| unit.name.as_str()).collect();
         let absent: BTreeSet<&PackageName> = index
-            .all()
-            .subjects()
-            .filter_map(Subject::package)
-            .chain(authorisations.packages())
-            .filter(|name| !present.contains(name.as_str()))
+            .names()
+            .filter(|name| !present.contains(name))
+            .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
+            .chain(
+                authorisations
+                    .packages()
+                    .filter(|name| !present.contains(name.as_str())),
+            )
             .collect();
         for name in absent {
-            judge.package(&content.absent(name), &Path::top(), authorisations, people);
+            judge.package(&reader.absent(name), &Path::top(), authorisations, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
-        let judged = self.workers.map(tree.packages, |unit| {
+        let judged = self.workers.map(content.packages, |(unit, package)| {
             let mut judge = Judge::new(root, index, crypto, ahead);
-            match content.package(&unit) {
+            match package {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
                     judge.package(&package, &place, authorisations, people);
@@ -424,6 +458,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         report.unsigned = judge.unsigned.into_iter().map(|(name, _)| name).collect();
         report.unsigned.sort();
+        problems
     }
 
     fn close(&self, mut report: Report, mut problems: Vec<Problem>) -> Report {
@@ -495,12 +530,18 @@ fn void_excess(pages: &[StoredPage], judged: &mut [Judged]) -> Vec<Problem> {
 }
 
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case(packages: &[PackageUnit], authorisations: &Ownership<'_>) -> Vec<Problem> {
+fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
+    units: impl Fn() -> U,
+    authorisations: &Ownership<'_>,
+) -> Vec<Problem> {
     let claimed: BTreeMap<String, &PackageName> = authorisations
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))
         .collect();
-    let present: BTreeSet<&PackageName> = packages.iter().map(|unit| &unit.name).collect();
+    if claimed.is_empty() {
+        return Vec::new();
+    }
+    let present: BTreeSet<&PackageName> = units().map(|unit| &unit.name).collect();
     let other = |unit: &PackageUnit| {
         let name = claimed.get(&unit.name.as_str().to_ascii_lowercase())?;
         let detail = format!(
@@ -511,7 +552,7 @@ fn claims_in_other_case(packages: &[PackageUnit], authorisations: &Ownership<'_>
         (**name != unit.name && !present.contains(name))
             .then(|| Problem::new(Code::NameCollision, place, detail))
     };
-    packages.iter().filter_map(other).collect()
+    units().filter_map(other).collect()
 }
 
 /// Notes on settings that leave no room.

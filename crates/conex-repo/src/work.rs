@@ -17,4 +17,14 @@ impl Workers for Parallel {
     {
         items.into_par_iter().map(&job).collect()
     }
+
+    fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
+    where
+        A: FnOnce() -> RA + Send,
+        B: FnOnce() -> RB + Send,
+        RA: Send,
+        RB: Send,
+    {
+        rayon::join(a, b)
+    }
 }
