@@ -102,6 +102,14 @@ pub struct Assessment {
 }
 
 impl Assessment {
+    /// Whether somebody stands behind the content in the proposed version.
+    pub fn is_supported_by(&self, person: PersonIndex) -> bool {
+        match &self.standing {
+            Standing::Approved(approved) => approved.by.contains(&person),
+            _ => self.vouched.iter().any(|voter| voter.person == person),
+        }
+    }
+
     /// Who stands behind the content in the proposed version.
     pub fn supporters(&self) -> Vec<PersonIndex> {
         match &self.standing {

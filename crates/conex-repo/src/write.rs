@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path as SystemPath, PathBuf};
+use std::path::Path as SystemPath;
 
 use conex_core::path::Path;
 
@@ -61,16 +61,18 @@ impl Change {
             };
             staged.push((stage().map_err(|error| named(path, &error))?, target, path));
         }
-        let mut directories: Vec<PathBuf> = Vec::new();
-        for (file, target, path) in staged {
+        let mut staged = staged.into_iter().peekable();
+        while let Some((file, target, path)) = staged.next() {
             file.persist(&target)
                 .map_err(|error| named(path, &error.error))?;
-            directories.extend(target.parent().map(SystemPath::to_owned));
-        }
-        directories.sort();
-        directories.dedup();
-        for directory in directories {
-            fs::File::open(&directory)?.sync_all()?;
+            // What stands in one directory is on disk before what refers to it stands in the next.
+            // The last files may be lost with the machine's power, but never half of one.
+            let moves_on = staged
+                .peek()
+                .is_some_and(|(_, next, _)| next.parent() != target.parent());
+            if moves_on && let Some(directory) = target.parent() {
+                fs::File::open(directory)?.sync_all()?;
+            }
         }
         Ok(())
     }

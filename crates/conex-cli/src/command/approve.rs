@@ -9,6 +9,7 @@ use conex_core::compose::{Composition, INLINE, is_pending, vouch_for};
 use conex_core::digest::Digest;
 use conex_core::name::Id;
 use conex_core::page::Batch;
+use conex_core::people::PersonIndex;
 use conex_core::verify::Finding;
 use conex_core::vouch::{Kind, Subject, Vouch};
 use conex_crypto::StandardCrypto;
@@ -59,6 +60,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
     let work = tree.examine()?;
     let (_, id) = keys::signer(&arguments.key, &work.people)?;
+    let person = work.people.find(&id);
     let chosen: Vec<&Finding> = match &arguments.batch {
         Some(batch) => of_batch(work, batch)?,
         None => pending(work, &id)
@@ -68,7 +70,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     };
     let chosen: Vec<&Finding> = chosen
         .into_iter()
-        .filter(|finding| lacks(work, finding, &id))
+        .filter(|finding| lacks(finding, person))
         .collect();
     if chosen.is_empty() {
         return Err(
@@ -156,16 +158,14 @@ pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
         .findings
         .iter()
         .filter(|finding| {
-            is_pending(finding) && (is_janitor || owns(finding)) && lacks(work, finding, id)
+            is_pending(finding) && (is_janitor || owns(finding)) && lacks(finding, person)
         })
         .collect()
 }
 
 /// Whether a person has not yet vouched for the present content.
-fn lacks(work: &Work, finding: &Finding, id: &Id) -> bool {
-    work.people
-        .find(id)
-        .is_none_or(|person| !finding.assessment.supporters().contains(&person))
+fn lacks(finding: &Finding, person: Option<PersonIndex>) -> bool {
+    person.is_none_or(|person| !finding.assessment.is_supported_by(person))
 }
 
 /// The findings whose present content a batch vouches for, approved or not.
