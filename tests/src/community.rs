@@ -3,7 +3,7 @@
 use std::fs;
 
 use conex_core::chain::{AnchorKeys, Trust};
-use conex_core::compose::{Composition, INLINE, is_pending, vouch_for};
+use conex_core::compose::{Composition, INLINE, is_pending, is_unapproved, vouch_for};
 use conex_core::content::Releases;
 use conex_core::crypto::Digests as _;
 use conex_core::digest::{Context, Digest};
@@ -19,7 +19,7 @@ use conex_core::statement::{
     Janitor, Root, RootFields, RootNumber, Scheme, Team, TeamFields,
 };
 use conex_core::store::MemoryStore;
-use conex_core::verify::{Finding, Mode};
+use conex_core::verify::{Finding, Mode, Report};
 use conex_core::version::{Threshold, Version};
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::{SecretKey, StandardCrypto};
@@ -409,6 +409,24 @@ impl Community {
             .filter(|finding| is_pending(finding))
             .filter_map(vouch_for)
             .collect();
+        self.stand_behind(who, vouches, &report)
+    }
+
+    /// Lets somebody stand behind a package as it is, also where that is content of the past.
+    pub fn restore(&mut self, who: &str, package: &str) -> Option<String> {
+        let report = self.as_janitors_see_it();
+        let named = report
+            .findings
+            .iter()
+            .filter(|finding| finding.subject.name() == package);
+        let vouches: Vec<Vouch> = named
+            .filter(|finding| is_unapproved(finding))
+            .filter_map(vouch_for)
+            .collect();
+        self.stand_behind(who, vouches, &report)
+    }
+
+    fn stand_behind(&mut self, who: &str, vouches: Vec<Vouch>, report: &Report) -> Option<String> {
         if vouches.is_empty() {
             return None;
         }

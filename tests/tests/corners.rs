@@ -407,3 +407,16 @@ fn name_collision_of_directories() {
         .verify()
         .refused_for(Code::NameCollision, "foo/1.0/files/a/y");
 }
+
+/// Design section 6: content of the past comes back in a greater version, if somebody asks for it.
+#[test]
+fn content_of_the_past_comes_back_in_a_greater_version() {
+    let mut community = Community::settled("plain");
+    community.release("foo", "3.0", "x");
+    community.approve("dave", "foo");
+    community.verify().accepted();
+    community.remove("foo/3.0");
+    community.verify().refused(&[(Code::Behind, "foo")]);
+    community.restore("dave", "foo");
+    community.verify().accepted();
+}

@@ -29,6 +29,13 @@ pub fn is_pending(finding: &Finding) -> bool {
     }
 }
 
+/// Whether a vouch for the present content would change anything: what is pending, and what is
+/// behind, where it brings older content back in a greater version. The latter has to be asked for
+/// by name: usually an update is what is wanted.
+pub fn is_unapproved(finding: &Finding) -> bool {
+    !matches!(finding.assessment.standing, Standing::Approved(_))
+}
+
 /// The vouch for a finding's present content; `None` when its counters are exhausted.
 pub fn vouch_for(finding: &Finding) -> Option<Vouch> {
     Some(Vouch {

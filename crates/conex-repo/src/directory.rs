@@ -41,11 +41,9 @@ impl DirectoryStore {
         )
         .map_err(|errno| store_error(errno, "directory"))?;
         let probe = rustix::fs::openat2(&top, c".", directory_flags(), Mode::empty(), resolve());
-        Ok(Self {
-            top,
-            root,
-            beneath: probe.is_ok(),
-        })
+        let beneath = probe.is_ok();
+        tracing::debug!(root = %root.display(), beneath, "opened a directory");
+        Ok(Self { top, root, beneath })
     }
 
     /// Where the tree is, as it was given.

@@ -43,6 +43,7 @@ impl Change {
     /// # Errors
     /// The system's, with the path in the text. Nothing is changed then, unless a rename itself
     /// failed; directories that were made stay, empty.
+    #[tracing::instrument(level = "debug", skip_all, fields(root = %root.display(), files = self.files.len()), err)]
     pub fn commit(self, root: &SystemPath) -> io::Result<()> {
         let mut staged = Vec::with_capacity(self.files.len());
         for (path, bytes) in &self.files {

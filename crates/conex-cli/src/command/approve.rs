@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::Path;
 
 use conex_core::approval::Standing;
-use conex_core::compose::{Composition, INLINE, is_pending, vouch_for};
+use conex_core::compose::{Composition, INLINE, is_pending, is_unapproved, vouch_for};
 use conex_core::digest::Digest;
-use conex_core::name::Id;
+use conex_core::name::{Id, PackageName};
 use conex_core::page::Batch;
 use conex_core::people::PersonIndex;
 use conex_core::verify::Finding;
@@ -21,7 +21,8 @@ use crate::tree::{Tree, Work};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters
+    /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters. What
+    /// is named is approved even where it is a removal, or brings back older content
     #[arg(value_name = "PATTERN")]
     patterns: Vec<String>,
 
@@ -63,7 +64,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let person = work.people.find(&id);
     let chosen: Vec<&Finding> = match &arguments.batch {
         Some(batch) => of_batch(work, batch)?,
-        None => pending(work, &id)
+        None => candidates(work, &id)
             .into_iter()
             .filter(|finding| matches(arguments, finding))
             .collect(),
@@ -141,6 +142,14 @@ pub(crate) fn publish(
 
 /// What waits for a person: everything pending for a janitor, what they own for others.
 pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
+    candidates(work, id)
+        .into_iter()
+        .filter(|finding| is_pending(finding))
+        .collect()
+}
+
+/// What a person could approve: what is pending, and what is behind.
+fn candidates<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
     let person = work.people.find(id);
     let is_janitor = person.is_some_and(|person| work.people.janitors().contains(&person));
     let owns = |finding: &Finding| {
@@ -158,7 +167,7 @@ pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
         .findings
         .iter()
         .filter(|finding| {
-            is_pending(finding) && (is_janitor || owns(finding)) && lacks(finding, person)
+            is_unapproved(finding) && (is_janitor || owns(finding)) && lacks(finding, person)
         })
         .collect()
 }
@@ -212,7 +221,7 @@ fn matches(arguments: &Arguments, finding: &Finding) -> bool {
         glob(pattern, name) || glob(pattern, subject.name())
     };
     let named = arguments.patterns.iter().any(named);
-    kind && (named || (arguments.patterns.is_empty() && finding.present))
+    kind && (named || (arguments.patterns.is_empty() && finding.present && is_pending(finding)))
 }
 
 /// `*` stands for any characters, any number of times.
@@ -271,9 +280,9 @@ fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
             .iter()
             .filter(|finding| finding.subject.kind() == Kind::Checksums)
             .count();
-        let mut packages: Vec<&str> = content
+        let mut packages: Vec<&PackageName> = content
             .iter()
-            .map(|finding| finding.subject.name())
+            .filter_map(|finding| finding.subject.package())
             .collect();
         packages.dedup();
         line(
@@ -298,7 +307,16 @@ fn state(finding: &Finding) -> String {
         Standing::Differs { newest } => format!("{version}, changed since {}", newest.version),
         Standing::Equivocal { .. } => format!("{version}, settles a contradiction"),
         Standing::Approved(_) => format!("{version}, approved already"),
-        Standing::Pending | Standing::Behind { .. } => format!("{version}, new"),
+        Standing::Behind {
+            version: old,
+            newest,
+        } => {
+            format!(
+                "{version}, OLDER: brings {old} back in place of {}",
+                newest.version
+            )
+        }
+        Standing::Pending => format!("{version}, new"),
     }
 }
 
