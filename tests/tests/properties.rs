@@ -268,7 +268,7 @@ fn merged(a: &Community, b: &Community) -> Community {
     merged
 }
 
-/// As many cases as CI has time for; CONEX_CASES=20 makes it twenty times as many.
+/// As many cases as CI has time for; `CONEX_CASES=20` makes it twenty times as many.
 fn config(cases: u32) -> ProptestConfig {
     let times = std::env::var("CONEX_CASES")
         .ok()
