@@ -2,6 +2,32 @@
 //!
 //! Stores give bytes, layouts say what they mean, projections tell source from upkeep; verification
 //! itself is in `conex-core`. Everything that touches a file system is in this crate.
+//!
+//! Verifying a directory, here one without anything in it:
+//!
+//! ```
+//! use conex_core::chain::Trust;
+//! use conex_core::digest::Digest;
+//! use conex_core::problem::Code;
+//! use conex_core::verify::{Mode, Verification};
+//! use conex_crypto::StandardCrypto;
+//! use conex_repo::{DirectoryStore, KnownSchemes, Parallel};
+//!
+//! let directory = tempfile::tempdir()?;
+//! let report = Verification {
+//!     store: &DirectoryStore::open(directory.path())?,
+//!     schemes: &KnownSchemes,
+//!     crypto: &StandardCrypto,
+//!     workers: &Parallel,
+//!     trust: &Trust::Root(Digest::parse(&"ab".repeat(32))?),
+//!     mode: Mode::Enforce,
+//!     ahead: false,
+//! }
+//! .run();
+//! assert!(report.verified().is_none());
+//! assert_eq!(report.problems[0].code, Code::RootMissing);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod directory;
