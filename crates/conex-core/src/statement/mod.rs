@@ -176,7 +176,7 @@ macro_rules! checked {
 }
 use checked;
 
-/// `skip_serializing_if`-free helper for `#[serde(default)]` booleans: TOML stores only `true`.
+/// A flag as stored: `true`, or left out altogether.
 fn parse_flag(text: &str, field: &str, flag: Option<bool>) -> Result<bool, ParseError> {
     match flag {
         Some(false) => Err(ParseError::at(
