@@ -156,34 +156,49 @@ pub(crate) fn find(key: &str) -> Result<PathBuf> {
 
 /// The key to sign with in a repository, and whose it is there.
 pub(crate) fn signer(arguments: &KeyArguments, people: &People) -> Result<(Locked, Id)> {
+    choose(arguments, "this repository", |locked| {
+        people.holder(locked.fingerprint()).cloned()
+    })
+}
+
+/// The key that was asked for, or else the one of yours that has a holder; `holder` says whose a
+/// key is, `place` where.
+pub(crate) fn choose(
+    arguments: &KeyArguments,
+    place: &str,
+    holder: impl Fn(&Locked) -> Option<Id>,
+) -> Result<(Locked, Id)> {
     if let Some(key) = &arguments.key {
         let locked = Locked::open(find(key)?)?;
-        let id = people.holder(locked.fingerprint()).cloned().ok_or_else(|| {
-            CommandError::refused(format_args!("{} is nobody's key in this repository", locked.fingerprint()))
-                .hint("conex status shows who is known; keys come with the root, or an approved author")
+        let id = holder(&locked).ok_or_else(|| {
+            CommandError::refused(format_args!(
+                "{} is nobody's key in {place}",
+                locked.fingerprint()
+            ))
+            .hint("conex status shows who is known; keys come with the root, or an approved author")
         })?;
         return Ok((locked, id));
     }
-    let mut known = Vec::new();
-    for (_, path) in list()? {
-        if let Ok(locked) = Locked::open(path)
-            && let Some(id) = people.holder(locked.fingerprint()).cloned()
-        {
-            known.push((locked, id));
-        }
-    }
+    let mut known: Vec<(Locked, Id)> = list()?
+        .into_iter()
+        .filter_map(|(_, path)| {
+            let locked = Locked::open(path).ok()?;
+            let id = holder(&locked)?;
+            Some((locked, id))
+        })
+        .collect();
     if known.len() > 1 {
         let names: Vec<String> = known
             .iter()
             .map(|(locked, id)| format!("{} ({id})", locked.path.display()))
             .collect();
-        return Err(
-            CommandError::usage("more than one of your keys is known here")
-                .hint(format_args!("choose one with --key: {}", names.join(", "))),
-        );
+        return Err(CommandError::usage(format_args!(
+            "more than one of your keys is known in {place}"
+        ))
+        .hint(format_args!("choose one with --key: {}", names.join(", "))));
     }
     known.pop().ok_or_else(|| {
-        CommandError::usage("none of your keys is known in this repository")
+        CommandError::usage(format_args!("none of your keys is known in {place}"))
             .hint("give one with --key; conex key list shows yours, conex status who is known here")
     })
 }

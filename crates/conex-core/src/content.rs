@@ -19,7 +19,7 @@ use crate::path::Path;
 use crate::problem::{Code, Problem};
 use crate::projection::{Projection, Unreadable};
 use crate::statement::Scheme;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// A file with its size in bytes and its SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -318,7 +318,7 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
     fn file(&self, place: &Path, path: Path, buffer: &mut Vec<u8>) -> Result<File, Problem> {
         self.store
             .read(place, limits::DATA_FILE, buffer)
-            .map_err(|error| unreadable(place, &error))?;
+            .map_err(|error| Problem::unreadable(place, &error))?;
         Ok(File {
             path,
             size: buffer.len() as u64,
@@ -340,16 +340,6 @@ impl Buffers {
             source: Vec::with_capacity(8 << 10),
         }
     }
-}
-
-/// The problem of a store that could not give a file or directory.
-pub(crate) fn unreadable(place: &Path, error: &StoreError) -> Problem {
-    let code = match error {
-        StoreError::Special(_) => Code::SpecialFile,
-        StoreError::TooLarge(_) | StoreError::TooMany => Code::TooLarge,
-        StoreError::Missing | StoreError::Changed | StoreError::Io(_) => Code::Unreadable,
-    };
-    Problem::new(code, place, error)
 }
 
 /// A problem for each two directories below another that are equal when case is ignored.

@@ -8,7 +8,6 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use crate::content::unreadable;
 use crate::crypto::Digests;
 use crate::digest::Digest;
 use crate::limits;
@@ -220,7 +219,7 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
     fn root(&mut self, place: &Path, number: RootNumber) -> Option<Root> {
         let mut buffer = Vec::new();
         if let Err(error) = self.store.read(place, limits::ROOT_FILE, &mut buffer) {
-            self.problems.push(unreadable(place, &error));
+            self.problems.push(Problem::unreadable(place, &error));
             return None;
         }
         match Root::from_bytes(&buffer) {
@@ -294,7 +293,7 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                 &place,
                 format!("has to consist of the line {:?}", content.trim_end()),
             )),
-            Err(error) => self.problems.push(unreadable(&place, &error)),
+            Err(error) => self.problems.push(Problem::unreadable(&place, &error)),
         }
         true
     }
@@ -349,7 +348,7 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                 let mut buffer = Vec::new();
                 store
                     .read(&place, limit, &mut buffer)
-                    .map_err(|error| unreadable(&place, &error))?;
+                    .map_err(|error| Problem::unreadable(&place, &error))?;
                 let value = T::from_bytes(&buffer).map_err(|error| {
                     let code = if error.over_limit {
                         Code::TooLarge
@@ -378,7 +377,7 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
             Ok(entries) => entries,
             Err(StoreError::Missing) => Vec::new(),
             Err(error) => {
-                self.problems.push(unreadable(directory, &error));
+                self.problems.push(Problem::unreadable(directory, &error));
                 Vec::new()
             }
         }

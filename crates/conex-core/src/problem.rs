@@ -7,6 +7,8 @@ use core::fmt;
 
 use crate::crypto::BadKey;
 use crate::name::Id;
+use crate::path::Path;
+use crate::store::StoreError;
 use crate::vouch::Subject;
 
 macro_rules! codes {
@@ -212,6 +214,16 @@ impl Problem {
             detail: detail.to_string().into(),
             missing: None,
         }
+    }
+
+    /// The problem of a store that could not give a file or directory.
+    pub fn unreadable(place: &Path, error: &StoreError) -> Self {
+        let code = match error {
+            StoreError::Special(_) => Code::SpecialFile,
+            StoreError::TooLarge(_) | StoreError::TooMany => Code::TooLarge,
+            StoreError::Missing | StoreError::Changed | StoreError::Io(_) => Code::Unreadable,
+        };
+        Self::new(code, place, error)
     }
 
     /// The same problem, of a statement.

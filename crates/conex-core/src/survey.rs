@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::content::{collisions, unreadable};
+use crate::content::collisions;
 use crate::layout::{Layout, PackageUnit, Place};
 use crate::limits;
 use crate::metadata;
@@ -29,7 +29,9 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
     let entries = match store.list(&Path::top()) {
         Ok(entries) => entries,
         Err(error) => {
-            survey.problems.push(unreadable(&Path::top(), &error));
+            survey
+                .problems
+                .push(Problem::unreadable(&Path::top(), &error));
             return survey;
         }
     };
@@ -140,6 +142,6 @@ fn match_patterns<S: Store + ?Sized>(
                 }
             }
         }
-        Err(error) => problems.push(unreadable(place, &error)),
+        Err(error) => problems.push(Problem::unreadable(place, &error)),
     }
 }

@@ -243,36 +243,7 @@ fn janitor_key(
             .find(|janitor| janitor.keys.contains(locked.public()))
             .map(|janitor| janitor.id.clone())
     };
-    if let Some(key) = &arguments.key {
-        let locked = Locked::open(keys::find(key)?)?;
-        let id = holder(&locked).ok_or_else(|| {
-            CommandError::refused(format_args!(
-                "{} is no key of a janitor of this root",
-                locked.fingerprint()
-            ))
-            .hint("root files list the janitors with their keys")
-        })?;
-        return Ok((locked, id));
-    }
-    let mut found: Vec<(Locked, Id)> = keys::list()?
-        .into_iter()
-        .filter_map(|(_, path)| {
-            let locked = Locked::open(path).ok()?;
-            let id = holder(&locked)?;
-            Some((locked, id))
-        })
-        .collect();
-    if found.len() > 1 {
-        let names: Vec<&str> = found.iter().map(|(_, id)| id.as_str()).collect();
-        return Err(
-            CommandError::usage("more than one of your keys is a janitor's")
-                .hint(format_args!("choose one with --key: {}", names.join(", "))),
-        );
-    }
-    found.pop().ok_or_else(|| {
-        CommandError::usage("none of your keys is a janitor's of this root")
-            .hint("give one with --key, or --no-sign")
-    })
+    keys::choose(arguments, "this root", holder)
 }
 
 /// Roots may be examined before anything else is valid.

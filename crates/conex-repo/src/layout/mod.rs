@@ -6,7 +6,7 @@ use conex_core::path::Path;
 use conex_core::problem::{Code, Problem};
 use conex_core::projection::Projection;
 use conex_core::statement::Scheme;
-use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use conex_core::store::{Entry, EntryKind, Store};
 
 mod opam;
 mod plain;
@@ -42,7 +42,7 @@ fn entries(store: &dyn Store, directory: &Path, problems: &mut Vec<Problem>) -> 
     let listed = match store.list(directory) {
         Ok(listed) => listed,
         Err(error) => {
-            problems.push(unlisted(directory, &error));
+            problems.push(Problem::unreadable(directory, &error));
             return Vec::new();
         }
     };
@@ -62,15 +62,6 @@ fn entries(store: &dyn Store, directory: &Path, problems: &mut Vec<Problem>) -> 
         }
     }
     found
-}
-
-fn unlisted(directory: &Path, error: &StoreError) -> Problem {
-    let code = match error {
-        StoreError::Special(_) => Code::SpecialFile,
-        StoreError::TooMany => Code::TooLarge,
-        _ => Code::Unreadable,
-    };
-    Problem::new(code, directory, error)
 }
 
 /// All files below a directory, each passed by `account` first.
