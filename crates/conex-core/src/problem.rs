@@ -83,9 +83,9 @@ codes! {
     /// The content is not what was approved.
     ContentDiffers "content-differs" "restore the approved content, or have the change approved"
     /// The content was approved, but something newer was approved since.
-    Behind "behind" "update from another mirror: this one serves old content; a janitor: conex status"
+    Behind "behind" "update from another mirror, this one serves old content; who means to bring it back: conex approve NAME"
     /// Approved content is absent.
-    Missing "missing" "restore it from an honest copy, or have its removal approved"
+    Missing "missing" "restore it from an honest copy, or have its removal approved: conex approve NAME"
     /// One version was approved with two contents.
     Equivocation "equivocation" "have the present content approved in a greater version: conex approve"
     /// Nobody approved anything of it yet.
@@ -110,7 +110,7 @@ codes! {
     /// Note: a file that the projection cannot read and that counts as source, whole.
     WholeSource "whole-source" "nothing has to be done; every change of it needs an owner or the quorum"
     /// Note: an approval that runs ahead of the content.
-    Ahead "ahead" "merge what was approved, or take it back: conex retract"
+    Ahead "ahead" "merge what was approved, or take it back by approving the present content: conex approve NAME"
     /// Note: settings that leave no room for the loss of one key.
     Margin "margin" "add janitors, or lower the quorum"
 }
