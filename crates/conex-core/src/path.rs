@@ -92,6 +92,17 @@ impl Path {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// The directory it stands in; nothing for the top.
+    pub fn parent(&self) -> Option<Self> {
+        if self.0.is_empty() {
+            return None;
+        }
+        Some(match self.0.rsplit_once('/') {
+            Some((parent, _)) => Self(parent.into()),
+            None => Self::top(),
+        })
+    }
+
     /// The components from the top.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/').filter(|component| !component.is_empty())
