@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::borrow::Borrow;
 use core::fmt;
 
 use serde::Serialize;
@@ -137,6 +138,13 @@ fn parse_component(component: &str) -> Result<(), PathError> {
         return Err(PathError::NotPortable(component.to_owned()));
     }
     Ok(())
+}
+
+/// Paths are ordered and hashed as their text is.
+impl Borrow<str> for Path {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Path {

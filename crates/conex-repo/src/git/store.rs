@@ -187,6 +187,17 @@ impl Store for GitStore {
         }
         Ok(())
     }
+
+    fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
+        let Some(parent) = path.parent() else {
+            return Ok(Some(EntryKind::Directory));
+        };
+        match self.node(&parent, path.file_name()) {
+            Ok((kind, _)) => Ok(Some(kind)),
+            Err(StoreError::Missing | StoreError::Special(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl fmt::Debug for GitStore {
