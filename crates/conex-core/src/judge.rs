@@ -1,12 +1,12 @@
 //! Judging statements one by one, against what people vouched for (spec section 8).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
-use crate::content::{Package, Release, RepositoryFiles};
+use crate::approval::{ApprovedVersion, Assessment, Epoch, Rule, Standing, Vote};
+use crate::content::{Package, Release};
 use crate::crypto::Digests;
 use crate::digest::{Context, Digest};
 use crate::encoding;
@@ -231,7 +231,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             .push(Problem::new(code, place, detail).about(subject));
     }
 
-    fn quorum(&self, epoch: Epoch) -> Rule {
+    pub(crate) fn quorum(&self, epoch: Epoch) -> Rule {
         Rule {
             owners: None,
             janitors: self.root.quorum,
@@ -253,37 +253,28 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 
     /// The repository files.
-    pub(crate) fn repository(
-        &mut self,
-        statement: &RepositoryFiles,
-        digest: Digest,
-        people: &People,
-    ) {
+    /// `place` is that of the first one, if there is one at all.
+    pub(crate) fn repository(&mut self, place: Option<&Path>, digest: Digest, people: &People) {
         let votes = self
             .index
             .named(Subject::Repository.name())
             .of(&Subject::Repository);
         let rule = self.quorum(Epoch::Only(0));
-        if statement.files.is_empty() && rule.approved(&votes).is_empty() {
-            return;
-        }
-        let place = statement
-            .files
-            .first()
-            .map(|file| file.path.clone())
-            .unwrap_or_default();
         if rule.approved(&votes).is_empty() {
-            self.unsigned_files = Some(place.clone());
-            let assessment = rule.assess(&votes, &[digest]);
-            self.findings.push(Finding {
-                subject: Subject::Repository,
-                place,
-                digest,
-                present: true,
-                assessment,
-            });
+            if let Some(place) = place {
+                self.unsigned_files = Some(place.clone());
+                let assessment = rule.assess(&votes, &[digest]);
+                self.find(
+                    Subject::Repository,
+                    place.clone(),
+                    &[digest],
+                    true,
+                    assessment,
+                );
+            }
             return;
         }
+        let place = place.cloned().unwrap_or_default();
         self.statement(Subject::Repository, place, &[digest], &votes, &rule, people);
     }
 
@@ -385,15 +376,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                     .push(Problem::new(Code::Equivocation, &place, detail).about(&subject));
             }
         }
-        if let Some(&digest) = package.digests.last() {
-            self.findings.push(Finding {
-                subject,
-                place,
-                digest,
-                present: false,
-                assessment,
-            });
-        }
+        self.find(subject, place, &package.digests, false, assessment);
     }
 
     fn unsigned_findings(
@@ -406,15 +389,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     ) {
         let mut push = |subject: Subject, place: Path, digests: &[Digest], rule: &Rule| {
             let assessment = rule.assess(&said.of(&subject), digests);
-            if let Some(&digest) = digests.last() {
-                self.findings.push(Finding {
-                    subject,
-                    place,
-                    digest,
-                    present: true,
-                    assessment,
-                });
-            }
+            self.find(subject, place, digests, true, assessment);
         };
         push(
             Subject::Releases(package.name.clone()),
@@ -478,20 +453,11 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         rule: &Rule,
         people: &People,
     ) -> bool {
-        let Some(&digest) = digests.last() else {
-            return false;
-        };
         let assessment = rule.assess(votes, digests);
         let last = |newest: &ApprovedVersion| by(newest, people);
         let (code, detail) = match &assessment.standing {
             Standing::Approved(_) => {
-                self.findings.push(Finding {
-                    subject,
-                    place,
-                    digest,
-                    present: true,
-                    assessment,
-                });
+                self.find(subject, place, digests, true, assessment);
                 return true;
             }
             Standing::Behind { version, newest } => (
@@ -518,15 +484,86 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 .about(&subject)
                 .mended_by(missing),
         );
+        self.find(subject, place, digests, true, assessment);
+        code == Code::Ahead
+    }
+
+    /// Keeps what was found of content that has these digests, the one to vouch for last.
+    fn find(
+        &mut self,
+        subject: Subject,
+        place: Path,
+        digests: &[Digest],
+        present: bool,
+        assessment: Assessment,
+    ) {
+        let Some((&digest, older)) = digests.split_last() else {
+            return;
+        };
         self.findings.push(Finding {
             subject,
             place,
             digest,
-            present: true,
+            older: older.last().copied(),
+            present,
             assessment,
         });
-        code == Code::Ahead
     }
+
+    /// A problem for everything that nobody vouched for, where that is one.
+    pub(crate) fn unsigned_problems(&self) -> impl Iterator<Item = Problem> {
+        let problem = |place: &Path, subject: &Subject, detail: &str| {
+            Problem::new(Code::Unsigned, place, detail).about(subject)
+        };
+        let files = self.unsigned_files.iter().map(move |place| {
+            let detail = "nobody vouched for the repository files yet";
+            problem(place, &Subject::Repository, detail)
+        });
+        let packages = self.unsigned.iter().map(move |(name, place)| {
+            let subject = Subject::Releases(name.clone());
+            problem(place, &subject, "nobody vouched for this package yet")
+        });
+        files.chain(packages)
+    }
+
+    /// The rule that a statement is judged by.
+    pub(crate) fn rule(&self, subject: &Subject, ownership: &Ownership<'_>) -> Rule {
+        let content = |package: &PackageName| {
+            let absent = ownership.absent.get(package).copied();
+            self.content_rules(ownership.owned.get(package), absent)
+        };
+        match subject {
+            Subject::Repository | Subject::Author(_) | Subject::Team(_) => {
+                self.quorum(Epoch::Only(0))
+            }
+            Subject::Authorisation(package) => {
+                let owned = ownership.owned.get(package);
+                self.quorum(Epoch::Sets(
+                    owned.map_or(0, |owned| owned.authorisation.epoch),
+                ))
+            }
+            Subject::Releases(package) => content(package).0,
+            Subject::Checksums(package, _) => content(package).1,
+        }
+    }
+}
+
+/// The packages that something is said of, and that are not there.
+pub(crate) fn absent<'m>(
+    index: &Index<'m>,
+    ownership: &Ownership<'m>,
+    present: &BTreeSet<&str>,
+) -> BTreeSet<&'m PackageName> {
+    index
+        .names()
+        .filter(|name| !present.contains(name))
+        .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
+        .chain(
+            ownership
+                .packages()
+                .filter(|name| !present.contains(name.as_str())),
+        )
+        .collect()
 }
 
 /// Whether any checksums of a package are approved, of whatever release.

@@ -12,15 +12,15 @@ use crate::content::{Package, Reader, RepositoryFiles};
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
-use crate::judge::{Judge, Ownership};
+use crate::judge::{self, Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
-use crate::limits;
-use crate::metadata::{Metadata, MetadataReader, StoredPage, StoredRoot, place};
-use crate::name::{Id, PackageName};
+use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
+use crate::name::PackageName;
 use crate::path::Path;
-use crate::people::{Judged, Owners, People};
+use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
+use crate::settle::State;
 use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
 use crate::survey::survey;
@@ -72,6 +72,8 @@ pub struct Finding {
     pub place: Path,
     /// The digest of the content, to vouch for.
     pub digest: Digest,
+    /// Its digest under the older projection, where the root lists two.
+    pub older: Option<Digest>,
     /// Whether there is any; an absent package has the content of having no releases.
     pub present: bool,
     /// What the votes say.
@@ -111,6 +113,8 @@ impl Verified {
 pub struct Report {
     /// How strict it was.
     pub mode: Mode,
+    /// Whether approvals were allowed to run ahead.
+    pub ahead: bool,
     /// The newest valid root, if trust starts anywhere.
     pub head: Option<Head>,
     /// What is wrong, in a stable order.
@@ -225,6 +229,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         let mut report = Report {
             mode: self.mode,
+            ahead: self.ahead,
             head: None,
             problems: Vec::new(),
             notes: Vec::new(),
@@ -306,75 +311,28 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         content: Content,
         reader: &Reader<'_, S, C>,
     ) -> Report {
-        let root = head.root();
-
-        // People: the janitors' pages decide who else there is.
-        let mut people = People::of_root(head, self.crypto);
-        let pages = &metadata.pages;
-        let mut judged: Vec<Judged> = self.workers.map(pages.iter().collect(), |page| {
-            people.judge(page, self.crypto)
-        });
-        let (index, _) = Index::new(metadata, &judged, |subject| {
-            subject.kind().is_about_people()
-        });
-        let mut judge = Judge::new(root, &index, self.crypto, self.ahead);
-        let authors = judge.authors(metadata, &people);
-        judge
-            .problems
-            .extend(people.add_authors(&authors, self.crypto));
-        let teams = judge.teams(metadata, &people);
-        judge.problems.extend(people.add_teams(&teams));
-        let mut authorisations = judge.authorisations(metadata, &people);
-        judge.absent_people(metadata, &mut authorisations, &people);
-        problems.extend(core::mem::take(&mut judge.problems));
-        report.findings = core::mem::take(&mut judge.findings);
-
-        // Content: everybody's pages.
-        let again: Vec<usize> = (0..judged.len())
-            .filter(|&at| matches!(judged.get(at), Some(Judged::Inert(_))))
-            .collect();
-        let rejudged = self.workers.map(again, |at| {
-            (
-                at,
-                pages
-                    .get(at)
-                    .map_or(Judged::Bad, |page| people.judge(page, self.crypto)),
-            )
-        });
-        for (at, result) in rejudged {
-            if let Some(slot) = judged.get_mut(at) {
-                *slot = result;
-            }
-        }
-        problems.extend(void_excess(pages, &mut judged));
-        for (stored, judged) in pages.iter().zip(&judged) {
-            match judged {
-                Judged::Counts(_) => report.counts.pages += 1,
-                Judged::Inert(why) => {
-                    problems.push(Problem::new(Code::InertPage, &stored.place, why));
-                }
-                Judged::Bad => {
-                    let detail = format!(
-                        "the signature is not one of {} with that key",
-                        stored.page.body().signer()
-                    );
-                    problems.push(Problem::new(Code::BadSignature, &stored.place, detail));
-                }
-            }
-        }
-        let (index, found) = Index::new(metadata, &judged, |_| true);
-        problems.extend(found);
-        problems.extend(Index::unused(metadata, &judged));
+        let state = State {
+            root: head.root(),
+            metadata,
+            assumed: &[],
+            crypto: self.crypto,
+            workers: self.workers,
+            ahead: self.ahead,
+        };
+        let settled = state.settle();
+        problems.extend(settled.problems);
+        report.findings = settled.findings;
+        report.counts.pages = settled.pages;
         problems.extend(self.judge_content(
             &mut report,
             content,
             reader,
-            &index,
-            &authorisations,
-            &people,
+            &settled.index,
+            &settled.ownership,
+            &settled.people,
         ));
-        report.people = Some(people);
-        report.owners = authorisations.into_owners();
+        report.people = Some(settled.people);
+        report.owners = settled.ownership.into_owners();
         self.close(report, problems)
     }
 
@@ -402,20 +360,14 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
         match content.repository {
-            Ok((statement, digest)) => judge.repository(&statement, digest, people),
+            Ok((statement, digest)) => {
+                let place = statement.files.first().map(|file| &file.path);
+                judge.repository(place, digest, people);
+            }
             Err(found) => problems.extend(found),
         }
         let present: BTreeSet<&str> = units().map(|unit| unit.name.as_str()).collect();
-        let absent: BTreeSet<&PackageName> = index
-            .names()
-            .filter(|name| !present.contains(name))
-            .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
-            .chain(
-                authorisations
-                    .packages()
-                    .filter(|name| !present.contains(name.as_str())),
-            )
-            .collect();
+        let absent = judge::absent(index, authorisations, &present);
         for name in absent {
             judge.package(&reader.absent(name), &Path::top(), authorisations, people);
         }
@@ -442,19 +394,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
-            problems.extend(judge.unsigned_files.iter().map(|place| {
-                Problem::new(
-                    Code::Unsigned,
-                    place,
-                    "nobody vouched for the repository files yet",
-                )
-                .about(&Subject::Repository)
-            }));
-            problems.extend(judge.unsigned.iter().map(|(name, place)| {
-                let subject = Subject::Releases(name.clone());
-                Problem::new(Code::Unsigned, place, "nobody vouched for this package yet")
-                    .about(&subject)
-            }));
+            problems.extend(judge.unsigned_problems());
         }
         report.unsigned = judge.unsigned.into_iter().map(|(name, _)| name).collect();
         report.unsigned.sort();
@@ -503,32 +443,6 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     }
 }
 
-/// Voids all pages of whoever signed more than is allowed. Only what a person signed counts against
-/// them: others cannot void anybody.
-fn void_excess(pages: &[StoredPage], judged: &mut [Judged]) -> Vec<Problem> {
-    let mut signed: BTreeMap<&Id, usize> = BTreeMap::new();
-    for (stored, judged) in pages.iter().zip(judged.iter()) {
-        if matches!(judged, Judged::Counts(_)) {
-            *signed.entry(stored.page.body().signer()).or_default() += 1;
-        }
-    }
-    signed.retain(|_, count| *count > limits::PAGES);
-    for (stored, judged) in pages.iter().zip(judged.iter_mut()) {
-        if signed.contains_key(stored.page.body().signer()) {
-            *judged = Judged::Inert("its signer is over the limit of pages");
-        }
-    }
-    let note = |(id, count): (&Id, usize)| {
-        let place = format!("conex/index/{id}");
-        let detail = format!(
-            "{count} pages, and {} are allowed; none of them counts",
-            limits::PAGES
-        );
-        Problem::new(Code::PersonVoid, place, detail)
-    };
-    signed.into_iter().map(note).collect()
-}
-
 /// A name that is claimed is taken in every case.
 fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
     units: impl Fn() -> U,
@@ -556,7 +470,7 @@ fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
 }
 
 /// Notes on settings that leave no room.
-fn margins(root: &Root) -> Vec<Problem> {
+pub(crate) fn margins(root: &Root) -> Vec<Problem> {
     let (quorum, janitors) = (root.quorum.people(), root.janitors.len());
     let mut notes = Vec::new();
     let mut note =
