@@ -103,6 +103,18 @@ pub struct Package {
     pub digests: Vec<Digest>,
 }
 
+impl Package {
+    /// The digest of its `releases` under the newest projection of the root, which is the one to
+    /// vouch for, and under the older one where there are two.
+    pub(crate) fn newest_and_older(&self) -> (Digest, Option<Digest>) {
+        let (newest, older) = self
+            .digests
+            .split_last()
+            .expect("there is a digest for each projection, or one without any");
+        (*newest, older.last().copied())
+    }
+}
+
 /// Reads data and computes statements; what a package means is the layout's, what a digest is the
 /// algorithms'.
 #[derive(Clone, Copy)]

@@ -11,16 +11,15 @@ use crate::chain::{self, Head, Trust};
 use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
-use crate::index::Index;
-use crate::judge::{Judge, Ownership};
+use crate::judge::{self, Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
-use crate::limits;
-use crate::metadata::{Metadata, MetadataReader, StoredPage, StoredRoot, place};
-use crate::name::{Id, PackageName};
+use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
+use crate::name::PackageName;
 use crate::path::Path;
-use crate::people::{Judged, Owners, People};
+use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
+use crate::settle::{Settled, State};
 use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
 use crate::survey::{Survey, survey};
@@ -72,10 +71,31 @@ pub struct Finding {
     pub place: Path,
     /// The digest of the content, to vouch for.
     pub digest: Digest,
+    /// Its digest under the older projection, where the root lists two.
+    pub older: Option<Digest>,
     /// Whether there is any; an absent package has the content of having no releases.
     pub present: bool,
     /// What the votes say.
     pub assessment: Assessment,
+}
+
+impl Finding {
+    /// Of content that is there; `digests` are the one to vouch for, and the older projection's.
+    pub(crate) fn new(
+        subject: Subject,
+        place: Path,
+        digests: (Digest, Option<Digest>),
+        assessment: Assessment,
+    ) -> Self {
+        Self {
+            subject,
+            place,
+            digest: digests.0,
+            older: digests.1,
+            present: true,
+            assessment,
+        }
+    }
 }
 
 /// How much was looked at.
@@ -111,6 +131,8 @@ impl Verified {
 pub struct Report {
     /// How strict it was.
     pub mode: Mode,
+    /// Whether approvals were allowed to run ahead.
+    pub ahead: bool,
     /// The newest valid root, if trust starts anywhere.
     pub head: Option<Head>,
     /// What is wrong, in a stable order.
@@ -202,18 +224,6 @@ impl Known {
     }
 }
 
-/// Who is who, who owns what, and what everybody says.
-struct Community<'m> {
-    people: People,
-    authorisations: Ownership<'m>,
-    index: Index<'m>,
-    /// What was found of people and ownership.
-    findings: Vec<Finding>,
-    problems: Vec<Problem>,
-    /// How many pages count.
-    pages: usize,
-}
-
 impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     /// Verifies everything there is.
     pub fn run(&self) -> Report {
@@ -230,6 +240,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         let mut report = Report {
             mode: self.mode,
+            ahead: self.ahead,
             head: None,
             problems: Vec::new(),
             notes: Vec::new(),
@@ -273,95 +284,27 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         let mut problems = reader.problems;
         problems.extend(margins(root));
         // Who is who and what is there do not depend on each other.
-        let (community, tree) = self.workers.join(
-            || self.community(&head, &metadata),
+        let state = State {
+            root,
+            metadata: &metadata,
+            assumed: &[],
+            crypto: self.crypto,
+            workers: self.workers,
+            ahead: self.ahead,
+        };
+        let (settled, tree) = self.workers.join(
+            || state.settle(),
             || survey(self.store, known.layout(), root),
         );
-        problems.extend(self.judge_content(
-            &mut report,
-            tree,
-            &reader_of_content,
-            root,
-            &community,
-        ));
-        report.findings.extend(community.findings);
-        report.counts.pages = community.pages;
-        report.people = Some(community.people);
-        report.owners = community.authorisations.into_owners();
-        problems.extend(community.problems);
+        problems.extend(self.judge_content(&mut report, tree, &reader_of_content, root, &settled));
+        report.findings.extend(settled.findings);
+        report.counts.pages = settled.pages;
+        report.people = Some(settled.people);
+        report.owners = settled.ownership.into_owners();
+        problems.extend(settled.problems);
         report.metadata = metadata;
         report.head = Some(head);
         self.close(report, problems)
-    }
-
-    /// Judges people and ownership, and collects what everybody says.
-    fn community<'m>(&self, head: &Head, metadata: &'m Metadata) -> Community<'m> {
-        let root = head.root();
-        // The janitors' pages decide who else there is.
-        let mut people = People::of_root(head, self.crypto);
-        let pages = &metadata.pages;
-        let mut judged: Vec<Judged> = self.workers.map(pages.iter().collect(), |page| {
-            people.judge(page, self.crypto)
-        });
-        let (index, _) = Index::new(metadata, &judged, |subject| {
-            subject.kind().is_about_people()
-        });
-        let mut judge = Judge::new(root, &index, self.crypto, self.ahead);
-        let authors = judge.authors(metadata, &people);
-        judge
-            .problems
-            .extend(people.add_authors(&authors, self.crypto));
-        let teams = judge.teams(metadata, &people);
-        judge.problems.extend(people.add_teams(&teams));
-        let mut authorisations = judge.authorisations(metadata, &people);
-        judge.absent_people(metadata, &mut authorisations, &people);
-        let (mut problems, findings) = (judge.problems, judge.findings);
-
-        // Now that everybody is known, everybody's pages.
-        let again: Vec<usize> = (0..judged.len())
-            .filter(|&at| matches!(judged.get(at), Some(Judged::Inert(_))))
-            .collect();
-        let rejudged = self.workers.map(again, |at| {
-            (
-                at,
-                pages
-                    .get(at)
-                    .map_or(Judged::Bad, |page| people.judge(page, self.crypto)),
-            )
-        });
-        for (at, result) in rejudged {
-            if let Some(slot) = judged.get_mut(at) {
-                *slot = result;
-            }
-        }
-        problems.extend(void_excess(pages, &mut judged));
-        let mut counting = 0;
-        for (stored, judged) in pages.iter().zip(&judged) {
-            match judged {
-                Judged::Counts(_) => counting += 1,
-                Judged::Inert(why) => {
-                    problems.push(Problem::new(Code::InertPage, &stored.place, why));
-                }
-                Judged::Bad => {
-                    let detail = format!(
-                        "the signature is not one of {} with that key",
-                        stored.page.body().signer()
-                    );
-                    problems.push(Problem::new(Code::BadSignature, &stored.place, detail));
-                }
-            }
-        }
-        let (index, found) = Index::new(metadata, &judged, |_| true);
-        problems.extend(found);
-        problems.extend(Index::unused(metadata, &judged));
-        Community {
-            people,
-            authorisations,
-            index,
-            findings,
-            problems,
-            pages: counting,
-        }
     }
 
     /// Reads all content and judges it, package by package: what was read of one is dropped before
@@ -372,29 +315,33 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         tree: Survey,
         reader: &Reader<'_, S, C>,
         root: &Root,
-        community: &Community<'_>,
+        settled: &Settled<'_>,
     ) -> Vec<Problem> {
-        let Community {
+        let Settled {
             people,
-            authorisations,
+            ownership,
             index,
             ..
-        } = community;
+        } = settled;
         let units = tree.packages;
         let mut problems = tree.problems;
         report.counts.packages = units.len();
         if units.is_empty() {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
-        problems.extend(claims_in_other_case(&units, authorisations));
+        problems.extend(claims_in_other_case(&units, ownership));
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
         match reader.repository(&tree.repository) {
-            Ok((statement, digest)) => judge.repository(&statement, digest, people),
+            Ok((statement, digest)) => {
+                let place = statement.files.first().map(|file| &file.path);
+                judge.repository(place, digest, people);
+            }
             Err(found) => problems.extend(found),
         }
-        for name in absent(&units, index, authorisations) {
-            judge.package(&reader.absent(name), &Path::top(), authorisations, people);
+        let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+        for name in judge::absent(index, ownership, &present) {
+            judge.package(&reader.absent(name), &Path::top(), ownership, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
         let judged = self.workers.map(units, |unit| {
@@ -402,7 +349,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             match reader.package(&unit) {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
-                    judge.package(&package, &place, authorisations, people);
+                    judge.package(&package, &place, ownership, people);
                 }
                 Err(found) => judge.problems = found,
             }
@@ -415,23 +362,11 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             judge.merge(part);
         }
         problems.append(&mut judge.problems);
-        report.findings = judge.findings;
+        report.findings.append(&mut judge.findings);
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
-            problems.extend(judge.unsigned_files.iter().map(|place| {
-                Problem::new(
-                    Code::Unsigned,
-                    place,
-                    "nobody vouched for the repository files yet",
-                )
-                .about(&Subject::Repository)
-            }));
-            problems.extend(judge.unsigned.iter().map(|(name, place)| {
-                let subject = Subject::Releases(name.clone());
-                Problem::new(Code::Unsigned, place, "nobody vouched for this package yet")
-                    .about(&subject)
-            }));
+            problems.extend(judge.unsigned_problems());
         }
         report.unsigned = judge.unsigned.into_iter().map(|(name, _)| name).collect();
         report.unsigned.sort();
@@ -480,54 +415,9 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     }
 }
 
-/// Voids all pages of whoever signed more than is allowed. Only what a person signed counts against
-/// them: others cannot void anybody.
-fn void_excess(pages: &[StoredPage], judged: &mut [Judged]) -> Vec<Problem> {
-    let mut signed: BTreeMap<&Id, usize> = BTreeMap::new();
-    for (stored, judged) in pages.iter().zip(judged.iter()) {
-        if matches!(judged, Judged::Counts(_)) {
-            *signed.entry(stored.page.body().signer()).or_default() += 1;
-        }
-    }
-    signed.retain(|_, count| *count > limits::PAGES);
-    for (stored, judged) in pages.iter().zip(judged.iter_mut()) {
-        if signed.contains_key(stored.page.body().signer()) {
-            *judged = Judged::Inert("its signer is over the limit of pages");
-        }
-    }
-    let note = |(id, count): (&Id, usize)| {
-        let place = format!("conex/index/{id}");
-        let detail = format!(
-            "{count} pages, and {} are allowed; none of them counts",
-            limits::PAGES
-        );
-        Problem::new(Code::PersonVoid, place, detail)
-    };
-    signed.into_iter().map(note).collect()
-}
-
-/// The packages that somebody speaks of, or that are claimed, and that are not there.
-fn absent<'a>(
-    units: &[PackageUnit],
-    index: &'a Index<'_>,
-    authorisations: &'a Ownership<'_>,
-) -> BTreeSet<&'a PackageName> {
-    let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
-    index
-        .names()
-        .filter(|name| !present.contains(name))
-        .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
-        .chain(
-            authorisations
-                .packages()
-                .filter(|name| !present.contains(name.as_str())),
-        )
-        .collect()
-}
-
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case(units: &[PackageUnit], authorisations: &Ownership<'_>) -> Vec<Problem> {
-    let claimed: BTreeMap<String, &PackageName> = authorisations
+fn claims_in_other_case(units: &[PackageUnit], ownership: &Ownership<'_>) -> Vec<Problem> {
+    let claimed: BTreeMap<String, &PackageName> = ownership
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))
         .collect();
@@ -549,7 +439,7 @@ fn claims_in_other_case(units: &[PackageUnit], authorisations: &Ownership<'_>) -
 }
 
 /// Notes on settings that leave no room.
-fn margins(root: &Root) -> Vec<Problem> {
+pub(crate) fn margins(root: &Root) -> Vec<Problem> {
     let (quorum, janitors) = (root.quorum.people(), root.janitors.len());
     let mut notes = Vec::new();
     let mut note =

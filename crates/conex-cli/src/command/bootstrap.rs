@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use conex_core::compose::{Proposal, is_pending};
+use conex_core::compose::{Draft, is_pending};
 
 use crate::command::approve;
 use crate::error::{CommandError, Result};
@@ -36,7 +36,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         return Err(CommandError::refused("everything is signed already")
             .hint("conex status says how things stand"));
     }
-    let proposals: Vec<Proposal<'_>> = pending.into_iter().filter_map(Proposal::of).collect();
+    let drafts: Vec<Draft<'_>> = pending.into_iter().filter_map(Draft::of).collect();
     let mut out = output::stdout();
     output::line(
         &mut out,
@@ -45,14 +45,14 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             work.head.root().origin,
             work.report.counts.packages,
             work.report.counts.releases,
-            proposals.len()
+            drafts.len()
         ),
     );
     if arguments.dry_run {
         return Ok(());
     }
     // Always a batch, however small: it is made for others to sign.
-    approve::publish(&tree, work, proposals, 0, &arguments.key)?;
+    approve::publish(&tree, work, drafts, 0, &arguments.key)?;
     output::line(
         &mut out,
         "the other janitors approve the same with: conex approve --all",
