@@ -26,7 +26,8 @@ pub use keylist::{KeyListError, public_keys};
 
 use scheme::Scheme;
 
-/// The algorithms of format 1: SHA-256, BLAKE3, and SSHSIG with Ed25519 (spec section 5).
+/// The algorithms of format 1: SHA-256, BLAKE3, and SSHSIG with Ed25519, ECDSA, RSA and security keys
+/// (spec section 5).
 ///
 /// Holds nothing, so it costs nothing to make or copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
