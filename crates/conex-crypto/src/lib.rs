@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod agent;
 mod digests;
 pub mod keyfile;
 mod keylist;
@@ -21,6 +22,7 @@ use conex_core::crypto::{BadKey, BadSignature, Digests, Namespace, Signatures};
 use conex_core::digest::{Context, Digest, FileDigest};
 use conex_core::key::{PublicKey, Signature};
 
+pub use agent::AgentKey;
 pub use keyfile::{KeyFile, KeyFileError, SecretKey};
 pub use keylist::{KeyListError, public_keys};
 
