@@ -14,7 +14,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use conex_crypto::SecretKey;
 

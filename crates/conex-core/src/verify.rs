@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::approval::Assessment;
 use crate::chain::{self, Head, Trust};
-use crate::content::{Package, Reader, RepositoryFiles};
+use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
@@ -23,7 +23,7 @@ use crate::problem::{Code, Problem};
 use crate::projection::Projection;
 use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
-use crate::survey::survey;
+use crate::survey::{Survey, survey};
 use crate::version::Threshold;
 use crate::vouch::Subject;
 
@@ -202,11 +202,16 @@ impl Known {
     }
 }
 
-/// All content of a tree, read and digested, not yet judged.
-struct Content {
-    repository: Result<(RepositoryFiles, Digest), Vec<Problem>>,
-    packages: Vec<(PackageUnit, Result<Package, Vec<Problem>>)>,
+/// Who is who, who owns what, and what everybody says.
+struct Community<'m> {
+    people: People,
+    authorisations: Ownership<'m>,
+    index: Index<'m>,
+    /// What was found of people and ownership.
+    findings: Vec<Finding>,
     problems: Vec<Problem>,
+    /// How many pages count.
+    pages: usize,
 }
 
 impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
@@ -264,51 +269,35 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             layout: known.layout(),
             projections: &projections,
         };
-        // What is stored and what is there do not depend on each other.
-        let ((metadata, mut problems), content) = self.workers.join(
-            || (reader.rest(&root.origin, self.crypto), reader.problems),
-            || self.read(&reader_of_content, root),
-        );
-        report.head = Some(head.clone());
+        let metadata = reader.rest(&root.origin, self.crypto);
+        let mut problems = reader.problems;
         problems.extend(margins(root));
-        let mut report = self.judge_all(
-            report,
-            problems,
-            &head,
-            &metadata,
-            content,
-            &reader_of_content,
+        // Who is who and what is there do not depend on each other.
+        let (community, tree) = self.workers.join(
+            || self.community(&head, &metadata),
+            || survey(self.store, known.layout(), root),
         );
+        problems.extend(self.judge_content(
+            &mut report,
+            tree,
+            &reader_of_content,
+            root,
+            &community,
+        ));
+        report.findings.extend(community.findings);
+        report.counts.pages = community.pages;
+        report.people = Some(community.people);
+        report.owners = community.authorisations.into_owners();
+        problems.extend(community.problems);
         report.metadata = metadata;
-        report
+        report.head = Some(head);
+        self.close(report, problems)
     }
 
-    /// Reads all content and computes its statements.
-    fn read(&self, reader: &Reader<'_, S, C>, root: &Root) -> Content {
-        let mut tree = survey(self.store, reader.layout, root);
-        let units = core::mem::take(&mut tree.packages);
-        Content {
-            repository: reader.repository(&tree.repository),
-            packages: self.workers.map(units, |unit| {
-                let package = reader.package(&unit);
-                (unit, package)
-            }),
-            problems: tree.problems,
-        }
-    }
-
-    fn judge_all(
-        &self,
-        mut report: Report,
-        mut problems: Vec<Problem>,
-        head: &Head,
-        metadata: &Metadata,
-        content: Content,
-        reader: &Reader<'_, S, C>,
-    ) -> Report {
+    /// Judges people and ownership, and collects what everybody says.
+    fn community<'m>(&self, head: &Head, metadata: &'m Metadata) -> Community<'m> {
         let root = head.root();
-
-        // People: the janitors' pages decide who else there is.
+        // The janitors' pages decide who else there is.
         let mut people = People::of_root(head, self.crypto);
         let pages = &metadata.pages;
         let mut judged: Vec<Judged> = self.workers.map(pages.iter().collect(), |page| {
@@ -326,10 +315,9 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         judge.problems.extend(people.add_teams(&teams));
         let mut authorisations = judge.authorisations(metadata, &people);
         judge.absent_people(metadata, &mut authorisations, &people);
-        problems.extend(core::mem::take(&mut judge.problems));
-        report.findings = core::mem::take(&mut judge.findings);
+        let (mut problems, findings) = (judge.problems, judge.findings);
 
-        // Content: everybody's pages.
+        // Now that everybody is known, everybody's pages.
         let again: Vec<usize> = (0..judged.len())
             .filter(|&at| matches!(judged.get(at), Some(Judged::Inert(_))))
             .collect();
@@ -347,9 +335,10 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
         }
         problems.extend(void_excess(pages, &mut judged));
+        let mut counting = 0;
         for (stored, judged) in pages.iter().zip(&judged) {
             match judged {
-                Judged::Counts(_) => report.counts.pages += 1,
+                Judged::Counts(_) => counting += 1,
                 Judged::Inert(why) => {
                     problems.push(Problem::new(Code::InertPage, &stored.place, why));
                 }
@@ -365,64 +354,52 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         let (index, found) = Index::new(metadata, &judged, |_| true);
         problems.extend(found);
         problems.extend(Index::unused(metadata, &judged));
-        problems.extend(self.judge_content(
-            &mut report,
-            content,
-            reader,
-            &index,
-            &authorisations,
-            &people,
-        ));
-        report.people = Some(people);
-        report.owners = authorisations.into_owners();
-        self.close(report, problems)
+        Community {
+            people,
+            authorisations,
+            index,
+            findings,
+            problems,
+            pages: counting,
+        }
     }
 
+    /// Reads all content and judges it, package by package: what was read of one is dropped before
+    /// the next, so that memory and caches hold little at a time.
     fn judge_content(
         &self,
         report: &mut Report,
-        content: Content,
+        tree: Survey,
         reader: &Reader<'_, S, C>,
-        index: &Index<'_>,
-        authorisations: &Ownership<'_>,
-        people: &People,
+        root: &Root,
+        community: &Community<'_>,
     ) -> Vec<Problem> {
-        let Some(head) = &report.head else {
-            return Vec::new();
-        };
-        let root = head.root();
-        let mut problems = content.problems;
-        report.counts.packages = content.packages.len();
-        if content.packages.is_empty() {
+        let Community {
+            people,
+            authorisations,
+            index,
+            ..
+        } = community;
+        let units = tree.packages;
+        let mut problems = tree.problems;
+        report.counts.packages = units.len();
+        if units.is_empty() {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
-
-        let units = || content.packages.iter().map(|(unit, _)| unit);
-        problems.extend(claims_in_other_case(units, authorisations));
+        problems.extend(claims_in_other_case(&units, authorisations));
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
-        match content.repository {
+        match reader.repository(&tree.repository) {
             Ok((statement, digest)) => judge.repository(&statement, digest, people),
             Err(found) => problems.extend(found),
         }
-        let present: BTreeSet<&str> = units().map(|unit| unit.name.as_str()).collect();
-        let absent: BTreeSet<&PackageName> = index
-            .names()
-            .filter(|name| !present.contains(name))
-            .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
-            .chain(
-                authorisations
-                    .packages()
-                    .filter(|name| !present.contains(name.as_str())),
-            )
-            .collect();
-        for name in absent {
+        for name in absent(&units, index, authorisations) {
             judge.package(&reader.absent(name), &Path::top(), authorisations, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
-        let judged = self.workers.map(content.packages, |(unit, package)| {
+        let judged = self.workers.map(units, |unit| {
             let mut judge = Judge::new(root, index, crypto, ahead);
-            match package {
+            match reader.package(&unit) {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
                     judge.package(&package, &place, authorisations, people);
@@ -438,7 +415,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             judge.merge(part);
         }
         problems.append(&mut judge.problems);
-        report.findings.append(&mut judge.findings);
+        report.findings = judge.findings;
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
@@ -529,11 +506,27 @@ fn void_excess(pages: &[StoredPage], judged: &mut [Judged]) -> Vec<Problem> {
     signed.into_iter().map(note).collect()
 }
 
+/// The packages that somebody speaks of, or that are claimed, and that are not there.
+fn absent<'a>(
+    units: &[PackageUnit],
+    index: &'a Index<'_>,
+    authorisations: &'a Ownership<'_>,
+) -> BTreeSet<&'a PackageName> {
+    let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+    index
+        .names()
+        .filter(|name| !present.contains(name))
+        .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
+        .chain(
+            authorisations
+                .packages()
+                .filter(|name| !present.contains(name.as_str())),
+        )
+        .collect()
+}
+
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
-    units: impl Fn() -> U,
-    authorisations: &Ownership<'_>,
-) -> Vec<Problem> {
+fn claims_in_other_case(units: &[PackageUnit], authorisations: &Ownership<'_>) -> Vec<Problem> {
     let claimed: BTreeMap<String, &PackageName> = authorisations
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))
@@ -541,7 +534,7 @@ fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
     if claimed.is_empty() {
         return Vec::new();
     }
-    let present: BTreeSet<&PackageName> = units().map(|unit| &unit.name).collect();
+    let present: BTreeSet<&PackageName> = units.iter().map(|unit| &unit.name).collect();
     let other = |unit: &PackageUnit| {
         let name = claimed.get(&unit.name.as_str().to_ascii_lowercase())?;
         let detail = format!(
@@ -552,7 +545,7 @@ fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
         (**name != unit.name && !present.contains(name))
             .then(|| Problem::new(Code::NameCollision, place, detail))
     };
-    units().filter_map(other).collect()
+    units.iter().filter_map(other).collect()
 }
 
 /// Notes on settings that leave no room.
