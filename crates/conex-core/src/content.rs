@@ -226,7 +226,8 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         }
     }
 
-    fn releases_digest(
+    /// The digest of a package's releases under one projection.
+    pub fn releases_digest(
         &self,
         name: &PackageName,
         releases: &[Release],

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use conex_core::compose::{Draft, is_pending};
 
-use crate::command::approve;
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;
+use crate::signing::{Member, Publication};
 use crate::tree::Tree;
-use crate::{keys, output};
+use crate::{lock, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -22,8 +22,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
-    keys::signer(&arguments.key, &work.people)?;
+    let member = Member::known(&arguments.key, &work.people)?;
     let pending: Vec<_> = work
         .report
         .findings
@@ -52,7 +53,11 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     // Always a batch, however small: it is made for others to sign.
-    approve::publish(&tree, work, drafts, 0, &arguments.key)?;
+    Publication {
+        inline: 0,
+        ..Publication::of(drafts, &member.id)
+    }
+    .sign(&tree, work, &member, &arguments.key)?;
     output::line(
         &mut out,
         "the other janitors approve the same with: conex approve --all",
