@@ -11,11 +11,14 @@ use clap::{Parser, Subcommand};
 mod anchors;
 mod command;
 mod error;
+mod foresee;
+mod git;
 mod home;
 mod keys;
 mod output;
 mod prompt;
 mod reports;
+mod restate;
 mod tree;
 mod view;
 
@@ -52,9 +55,17 @@ enum Command {
     Bootstrap(command::bootstrap::Arguments),
     /// Approve what is pending: look at it, answer one prompt, sign one page
     Approve(command::approve::Arguments),
-    /// Propose and sign roots: who the janitors are, and their rules
+    /// Janitors come and go: propose, sign and look at roots
     #[command(subcommand)]
     Root(command::root::Command),
+    /// Give an author another key
+    Rotate(command::rotate::Arguments),
+    /// Retire an author, a team or a package, for ever
+    Retire(command::retire::Arguments),
+    /// Show a team, or change its members
+    Team(command::team::Arguments),
+    /// Put one page in place of many
+    Compact(command::compact::Arguments),
     /// Print a statement, page or batch as it is signed
     Show(command::show::Arguments),
     /// Say how things stand: what is approved, what is missing, what awaits you
@@ -80,6 +91,10 @@ fn main() -> ExitCode {
         Command::Bootstrap(arguments) => command::bootstrap::run(repo, arguments),
         Command::Approve(arguments) => command::approve::run(repo, arguments),
         Command::Root(command) => command::root::run(repo, command),
+        Command::Rotate(arguments) => command::rotate::run(repo, arguments),
+        Command::Retire(arguments) => command::retire::run(repo, arguments),
+        Command::Team(arguments) => command::team::run(repo, arguments),
+        Command::Compact(arguments) => command::compact::run(repo, arguments),
         Command::Show(arguments) => command::show::run(repo, arguments),
         Command::Status(arguments) => command::status::run(repo, arguments),
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),

@@ -212,6 +212,14 @@ impl<'r, C: Crypto> Outlook<'r, C> {
         })
     }
 
+    /// The vouches for the statements that a proposal brings, each in the version that tools
+    /// choose; a statement whose counters are exhausted has none.
+    pub fn approvals(&self, proposal: &Proposal) -> Vec<Vouch> {
+        let root = proposal.root.as_ref().unwrap_or(self.head.root());
+        let (metadata, crypto) = (&self.report.metadata, self.crypto);
+        approvals(root, metadata, proposal, crypto, self.report.ahead)
+    }
+
     /// How a statement would stand differently, if it would.
     fn compare(&self, before: &Finding, future: &World) -> Option<Change> {
         let subject = &before.subject;
@@ -415,8 +423,8 @@ fn changed<'m>(metadata: &'m Metadata, proposal: &Proposal) -> Cow<'m, Metadata>
     changed
 }
 
-/// The vouches by which the proposed statements are approved, each in the version that tools would
-/// choose, and those that come with the proposal.
+/// All votes that are taken as given: those by which the proposed statements are approved, and those
+/// that come with the proposal.
 fn assumed(
     root: &Root,
     metadata: &Metadata,
@@ -424,14 +432,27 @@ fn assumed(
     crypto: &impl Crypto,
     ahead: bool,
 ) -> Vec<Assumed> {
-    let mut assumed: Vec<Assumed> = proposal
-        .vouches
-        .iter()
-        .map(|(by, vouches)| Assumed {
-            by: alloc::vec![by.clone()],
-            vouches: vouches.clone(),
-        })
-        .collect();
+    let given = proposal.vouches.iter().map(|(by, vouches)| Assumed {
+        by: alloc::vec![by.clone()],
+        vouches: vouches.clone(),
+    });
+    let janitors = root.janitors.iter().map(|janitor| janitor.id.clone());
+    let approvals = Assumed {
+        by: janitors.collect(),
+        vouches: approvals(root, metadata, proposal, crypto, ahead),
+    };
+    given.chain([approvals]).collect()
+}
+
+/// The vouches by which the proposed statements are approved, each in the version that tools would
+/// choose; none where counters are exhausted.
+fn approvals(
+    root: &Root,
+    metadata: &Metadata,
+    proposal: &Proposal,
+    crypto: &impl Crypto,
+    ahead: bool,
+) -> Vec<Vouch> {
     let origin = &root.origin;
     let authors = proposal.authors.iter().map(|author| {
         let digest = encoding::digest(crypto, Context::Author, origin, author);
@@ -449,7 +470,7 @@ fn assumed(
     let proposed: Vec<(Subject, Digest, Epoch)> =
         authors.chain(teams).chain(authorisations).collect();
     if proposed.is_empty() {
-        return assumed;
+        return Vec::new();
     }
     let people = People::of_root(root, crypto);
     let state = State {
@@ -474,15 +495,7 @@ fn assumed(
             digest,
         })
     });
-    assumed.push(Assumed {
-        by: root
-            .janitors
-            .iter()
-            .map(|janitor| janitor.id.clone())
-            .collect(),
-        vouches: vouches.collect(),
-    });
-    assumed
+    vouches.collect()
 }
 
 /// The packages of a report, as far as judging looks at them, each with its place.

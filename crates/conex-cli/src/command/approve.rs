@@ -225,7 +225,7 @@ fn matches(arguments: &Arguments, finding: &Finding) -> bool {
 }
 
 /// `*` stands for any characters, any number of times.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {
