@@ -5,7 +5,7 @@ use std::io::Write;
 
 use conex_core::compose::{Composition, Files, INLINE};
 use conex_core::digest::Digest;
-use conex_core::forecast::{Change, Forecast, Outlook, Proposal};
+use conex_core::forecast::{Amendment, Change, Forecast, Outlook};
 use conex_core::key::{Fingerprint, PublicKey};
 use conex_core::name::Id;
 use conex_core::problem::Code;
@@ -156,7 +156,7 @@ impl Foreseen {
 pub(crate) fn foresee(
     out: &mut impl Write,
     work: &Work,
-    proposal: &Proposal,
+    proposal: &Amendment,
     signer: Option<&Id>,
     adoption: &Adoption,
 ) -> Result<Foreseen> {
@@ -210,7 +210,7 @@ pub(crate) fn foresee(
         .collect();
     let mut lacking = lost;
     if let Some(signer) = signer.filter(|_| !vouches.is_empty()) {
-        let adopted = Proposal {
+        let adopted = Amendment {
             vouches: vec![(signer.clone(), vouches.clone())],
             ..proposal.clone()
         };
@@ -237,7 +237,7 @@ pub(crate) fn foresee(
 fn lost(
     outlook: &Outlook<'_, StandardCrypto>,
     forecast: &Forecast,
-    proposal: &Proposal,
+    proposal: &Amendment,
     janitors: &[&Id],
     adoption: &Adoption,
 ) -> Vec<Change> {
@@ -333,12 +333,7 @@ fn show(out: &mut impl Write, changes: &[&Change]) {
 pub(crate) struct Ready(Option<Composition>);
 
 /// Arranges vouches into a page under a key; no page where there are none.
-pub(crate) fn compose(
-    work: &Work,
-    id: &Id,
-    key: Fingerprint,
-    vouches: Vec<Vouch>,
-) -> Result<Ready> {
+pub(crate) fn compose(work: &Work, id: &Id, key: Fingerprint, vouches: &[Vouch]) -> Result<Ready> {
     if vouches.is_empty() {
         return Ok(Ready(None));
     }

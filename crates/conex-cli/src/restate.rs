@@ -1,7 +1,7 @@
 //! Changing what is stored of people and ownership: shown, foretold, vouched for and written in one
 //! step.
 
-use conex_core::forecast::Proposal;
+use conex_core::forecast::Amendment;
 use conex_core::path::Path;
 use conex_core::spelling::Stored;
 use conex_core::vouch::Subject;
@@ -28,7 +28,7 @@ pub(crate) fn finish<T: Stored>(
     tree: &Tree,
     work: &Work,
     restated: Restated<'_, T>,
-    proposal: &Proposal,
+    proposal: &Amendment,
     step: &Step,
 ) -> Result<()> {
     let Restated {
@@ -75,7 +75,7 @@ pub(crate) fn finish<T: Stored>(
             prompt::confirm(&format!("Write {subject} for the janitors to approve?"))?;
         }
     } else {
-        let page = foresee::compose(work, &id, locked.fingerprint(), vouches)?;
+        let page = foresee::compose(work, &id, locked.fingerprint(), &vouches)?;
         let secret = locked.confirm(&step.key, &format!("Vouch for {subject} as {id}?"))?;
         files.extend(page.sign(work, locked.public(), &secret)?);
     }

@@ -5,14 +5,14 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::approval::{ApprovedVersion, Assessment, Epoch, Rule, Standing, Vote};
+use crate::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
 use crate::content::{Package, Release};
 use crate::crypto::Digests;
 use crate::digest::{Context, Digest};
 use crate::encoding;
 use crate::index::{Index, Said};
 use crate::metadata::{Metadata, place};
-use crate::name::PackageName;
+use crate::name::{PackageName, ReleaseName};
 use crate::path::Path;
 use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
@@ -249,7 +249,16 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         people: &People,
     ) -> bool {
         let votes = self.index.named(subject.name()).of(&subject);
-        self.statement(subject, place, &[digest], &votes, rule, people)
+        let assessment = rule.assess(&votes, &[digest]);
+        let finding = Finding {
+            subject,
+            place,
+            digest,
+            older: None,
+            present: true,
+            assessment,
+        };
+        self.conclude(finding, rule, people)
     }
 
     /// The repository files.
@@ -260,22 +269,25 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             .named(Subject::Repository.name())
             .of(&Subject::Repository);
         let rule = self.quorum(Epoch::Only(0));
-        if rule.approved(&votes).is_empty() {
-            if let Some(place) = place {
-                self.unsigned_files = Some(place.clone());
-                let assessment = rule.assess(&votes, &[digest]);
-                self.find(
-                    Subject::Repository,
-                    place.clone(),
-                    &[digest],
-                    true,
-                    assessment,
-                );
-            }
+        let assessment = rule.assess(&votes, &[digest]);
+        let is_unsigned = assessment.standing == Standing::Pending;
+        if place.is_none() && is_unsigned {
             return;
         }
-        let place = place.cloned().unwrap_or_default();
-        self.statement(Subject::Repository, place, &[digest], &votes, &rule, people);
+        let finding = Finding {
+            subject: Subject::Repository,
+            place: place.cloned().unwrap_or_default(),
+            digest,
+            older: None,
+            present: true,
+            assessment,
+        };
+        if is_unsigned {
+            self.unsigned_files = Some(finding.place.clone());
+            self.findings.push(finding);
+        } else {
+            self.conclude(finding, &rule, people);
+        }
     }
 
     /// A package, present or (without releases) absent.
@@ -302,40 +314,51 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             }
             return;
         }
-        let newest = releases_rule.approved(&votes).into_iter().next();
         if package.releases.is_empty() {
             self.absent(package, subject, &votes, &releases_rule, people);
             return;
         }
+        let Some((&digest, older)) = package.digests.split_last() else {
+            return;
+        };
+        let mut findings = Vec::with_capacity(1 + package.releases.len());
+        findings.push(Finding {
+            subject,
+            place: place.clone(),
+            digest,
+            older: older.last().copied(),
+            present: true,
+            assessment: releases_rule.assess(&votes, &package.digests),
+        });
+        findings.extend(package.releases.iter().map(|release| {
+            let subject = checksums_of(package, release);
+            Finding {
+                assessment: checksums_rule.assess(&said.of(&subject), &[release.digest]),
+                subject,
+                place: release.place.clone(),
+                digest: release.digest,
+                older: None,
+                present: true,
+            }
+        }));
+        let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
         if owned.is_none()
             && !ownership.absent.contains_key(&package.name)
-            && newest.is_none()
-            && !speaks_of_checksums(&said, &checksums_rule)
+            && findings.iter().all(is_pending)
+            && !speaks_of_removed(&said, package, &checksums_rule)
         {
             self.unsigned.push((package.name.clone(), place.clone()));
-            self.unsigned_findings(package, place, &said, &releases_rule, &checksums_rule);
+            self.findings.append(&mut findings);
             return;
         }
-        self.statement(
-            subject,
-            place.clone(),
-            &package.digests,
-            &votes,
-            &releases_rule,
-            people,
-        );
+        for finding in findings {
+            let rule = match &finding.subject {
+                Subject::Releases(_) => &releases_rule,
+                _ => &checksums_rule,
+            };
+            self.conclude(finding, rule, people);
+        }
         for release in &package.releases {
-            let subject = checksums_of(package, release);
-            let votes = said.of(&subject);
-            let place = release.place.clone();
-            self.statement(
-                subject,
-                place,
-                &[release.digest],
-                &votes,
-                &checksums_rule,
-                people,
-            );
             self.problems
                 .extend(release.whole.iter().map(|(path, why)| {
                     Problem::new(Code::WholeSource, path, &why.reason).at_line(Some(why.line))
@@ -376,34 +399,15 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                     .push(Problem::new(Code::Equivocation, &place, detail).about(&subject));
             }
         }
-        self.find(subject, place, &package.digests, false, assessment);
-    }
-
-    fn unsigned_findings(
-        &mut self,
-        package: &Package,
-        place: &Path,
-        said: &Said<'_, '_>,
-        releases_rule: &Rule,
-        checksums_rule: &Rule,
-    ) {
-        let mut push = |subject: Subject, place: Path, digests: &[Digest], rule: &Rule| {
-            let assessment = rule.assess(&said.of(&subject), digests);
-            self.find(subject, place, digests, true, assessment);
-        };
-        push(
-            Subject::Releases(package.name.clone()),
-            place.clone(),
-            &package.digests,
-            releases_rule,
-        );
-        for release in &package.releases {
-            push(
-                checksums_of(package, release),
-                release.place.clone(),
-                &[release.digest],
-                checksums_rule,
-            );
+        if let Some(&digest) = package.digests.last() {
+            self.findings.push(Finding {
+                subject,
+                place,
+                digest,
+                older: None,
+                present: false,
+                assessment,
+            });
         }
     }
 
@@ -442,22 +446,13 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
     }
 
-    /// Judges any statement by its votes; true if its content is the greatest approved version, or
-    /// where approvals may run ahead, any approved one.
-    fn statement(
-        &mut self,
-        subject: Subject,
-        place: Path,
-        digests: &[Digest],
-        votes: &[Vote],
-        rule: &Rule,
-        people: &People,
-    ) -> bool {
-        let assessment = rule.assess(votes, digests);
+    /// Draws the conclusion from an assessment; true if the content is the greatest approved
+    /// version, or where approvals may run ahead, any approved one.
+    fn conclude(&mut self, finding: Finding, rule: &Rule, people: &People) -> bool {
         let last = |newest: &ApprovedVersion| by(newest, people);
-        let (code, detail) = match &assessment.standing {
+        let (code, detail) = match &finding.assessment.standing {
             Standing::Approved(_) => {
-                self.find(subject, place, digests, true, assessment);
+                self.findings.push(finding);
                 return true;
             }
             Standing::Behind { version, newest } => (
@@ -478,36 +473,14 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             Standing::Equivocal { version } => (Code::Equivocation, contradiction(*version)),
             Standing::Pending => (Code::NotApproved, "nothing of it is approved yet".into()),
         };
-        let missing = rule.missing(&assessment.vouched, people);
+        let missing = rule.missing(&finding.assessment.vouched, people);
         self.problems.push(
-            Problem::new(code, &place, detail)
-                .about(&subject)
+            Problem::new(code, &finding.place, detail)
+                .about(&finding.subject)
                 .mended_by(missing),
         );
-        self.find(subject, place, digests, true, assessment);
+        self.findings.push(finding);
         code == Code::Ahead
-    }
-
-    /// Keeps what was found of content that has these digests, the one to vouch for last.
-    fn find(
-        &mut self,
-        subject: Subject,
-        place: Path,
-        digests: &[Digest],
-        present: bool,
-        assessment: Assessment,
-    ) {
-        let Some((&digest, older)) = digests.split_last() else {
-            return;
-        };
-        self.findings.push(Finding {
-            subject,
-            place,
-            digest,
-            older: older.last().copied(),
-            present,
-            assessment,
-        });
     }
 
     /// A problem for everything that nobody vouched for, where that is one.
@@ -548,7 +521,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 }
 
-/// The packages that something is said of, and that are not there.
+/// The packages that something is said of, or that are claimed, and that are not there.
 pub(crate) fn absent<'m>(
     index: &Index<'m>,
     ownership: &Ownership<'m>,
@@ -566,10 +539,16 @@ pub(crate) fn absent<'m>(
         .collect()
 }
 
-/// Whether any checksums of a package are approved, of whatever release.
-fn speaks_of_checksums(said: &Said<'_, '_>, rule: &Rule) -> bool {
+/// Whether any checksums are approved of releases that are not there.
+fn speaks_of_removed(said: &Said<'_, '_>, package: &Package, rule: &Rule) -> bool {
+    let is_there = |release: &ReleaseName| {
+        package
+            .releases
+            .binary_search_by(|there| there.checksums.release.cmp(release))
+            .is_ok()
+    };
     said.subjects()
-        .filter(|subject| matches!(subject, Subject::Checksums(..)))
+        .filter(|subject| matches!(subject, Subject::Checksums(_, release) if !is_there(release)))
         .any(|subject| !rule.approved(&said.of(subject)).is_empty())
 }
 

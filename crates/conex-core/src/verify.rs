@@ -8,10 +8,9 @@ use alloc::vec::Vec;
 
 use crate::approval::Assessment;
 use crate::chain::{self, Head, Trust};
-use crate::content::{Package, Reader, RepositoryFiles};
+use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
-use crate::index::Index;
 use crate::judge::{self, Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
 use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
@@ -20,10 +19,10 @@ use crate::path::Path;
 use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
-use crate::settle::State;
+use crate::settle::{Settled, State};
 use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
-use crate::survey::survey;
+use crate::survey::{Survey, survey};
 use crate::version::Threshold;
 use crate::vouch::Subject;
 
@@ -206,13 +205,6 @@ impl Known {
     }
 }
 
-/// All content of a tree, read and digested, not yet judged.
-struct Content {
-    repository: Result<(RepositoryFiles, Digest), Vec<Problem>>,
-    packages: Vec<(PackageUnit, Result<Package, Vec<Problem>>)>,
-    problems: Vec<Problem>,
-}
-
 impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     /// Verifies everything there is.
     pub fn run(&self) -> Report {
@@ -269,115 +261,76 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             layout: known.layout(),
             projections: &projections,
         };
-        // What is stored and what is there do not depend on each other.
-        let ((metadata, mut problems), content) = self.workers.join(
-            || (reader.rest(&root.origin, self.crypto), reader.problems),
-            || self.read(&reader_of_content, root),
-        );
-        report.head = Some(head.clone());
+        let metadata = reader.rest(&root.origin, self.crypto);
+        let mut problems = reader.problems;
         problems.extend(margins(root));
-        let mut report = self.judge_all(
-            report,
-            problems,
-            &head,
-            &metadata,
-            content,
-            &reader_of_content,
-        );
-        report.metadata = metadata;
-        report
-    }
-
-    /// Reads all content and computes its statements.
-    fn read(&self, reader: &Reader<'_, S, C>, root: &Root) -> Content {
-        let mut tree = survey(self.store, reader.layout, root);
-        let units = core::mem::take(&mut tree.packages);
-        Content {
-            repository: reader.repository(&tree.repository),
-            packages: self.workers.map(units, |unit| {
-                let package = reader.package(&unit);
-                (unit, package)
-            }),
-            problems: tree.problems,
-        }
-    }
-
-    fn judge_all(
-        &self,
-        mut report: Report,
-        mut problems: Vec<Problem>,
-        head: &Head,
-        metadata: &Metadata,
-        content: Content,
-        reader: &Reader<'_, S, C>,
-    ) -> Report {
         let state = State {
-            root: head.root(),
-            metadata,
+            root,
+            metadata: &metadata,
             assumed: &[],
             crypto: self.crypto,
             workers: self.workers,
             ahead: self.ahead,
         };
-        let settled = state.settle();
-        problems.extend(settled.problems);
-        report.findings = settled.findings;
+        // Who is who and what is there do not depend on each other.
+        let (settled, tree) = self.workers.join(
+            || state.settle(),
+            || survey(self.store, known.layout(), root),
+        );
+        problems.extend(self.judge_content(&mut report, tree, &reader_of_content, root, &settled));
+        report.findings.extend(settled.findings);
         report.counts.pages = settled.pages;
-        problems.extend(self.judge_content(
-            &mut report,
-            content,
-            reader,
-            &settled.index,
-            &settled.ownership,
-            &settled.people,
-        ));
         report.people = Some(settled.people);
         report.owners = settled.ownership.into_owners();
+        problems.extend(settled.problems);
+        report.metadata = metadata;
+        report.head = Some(head);
         self.close(report, problems)
     }
 
+    /// Reads all content and judges it, package by package: what was read of one is dropped before
+    /// the next, so that memory and caches hold little at a time.
     fn judge_content(
         &self,
         report: &mut Report,
-        content: Content,
+        tree: Survey,
         reader: &Reader<'_, S, C>,
-        index: &Index<'_>,
-        authorisations: &Ownership<'_>,
-        people: &People,
+        root: &Root,
+        settled: &Settled<'_>,
     ) -> Vec<Problem> {
-        let Some(head) = &report.head else {
-            return Vec::new();
-        };
-        let root = head.root();
-        let mut problems = content.problems;
-        report.counts.packages = content.packages.len();
-        if content.packages.is_empty() {
+        let Settled {
+            people,
+            ownership,
+            index,
+            ..
+        } = settled;
+        let units = tree.packages;
+        let mut problems = tree.problems;
+        report.counts.packages = units.len();
+        if units.is_empty() {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
-
-        let units = || content.packages.iter().map(|(unit, _)| unit);
-        problems.extend(claims_in_other_case(units, authorisations));
+        problems.extend(claims_in_other_case(&units, ownership));
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
-        match content.repository {
+        match reader.repository(&tree.repository) {
             Ok((statement, digest)) => {
                 let place = statement.files.first().map(|file| &file.path);
                 judge.repository(place, digest, people);
             }
             Err(found) => problems.extend(found),
         }
-        let present: BTreeSet<&str> = units().map(|unit| unit.name.as_str()).collect();
-        let absent = judge::absent(index, authorisations, &present);
-        for name in absent {
-            judge.package(&reader.absent(name), &Path::top(), authorisations, people);
+        let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+        for name in judge::absent(index, ownership, &present) {
+            judge.package(&reader.absent(name), &Path::top(), ownership, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
-        let judged = self.workers.map(content.packages, |(unit, package)| {
+        let judged = self.workers.map(units, |unit| {
             let mut judge = Judge::new(root, index, crypto, ahead);
-            match package {
+            match reader.package(&unit) {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
-                    judge.package(&package, &place, authorisations, people);
+                    judge.package(&package, &place, ownership, people);
                 }
                 Err(found) => judge.problems = found,
             }
@@ -390,7 +343,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             judge.merge(part);
         }
         problems.append(&mut judge.problems);
-        report.findings.append(&mut judge.findings);
+        report.findings = core::mem::take(&mut judge.findings);
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
@@ -444,10 +397,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
 }
 
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
-    units: impl Fn() -> U,
-    authorisations: &Ownership<'_>,
-) -> Vec<Problem> {
+fn claims_in_other_case(units: &[PackageUnit], authorisations: &Ownership<'_>) -> Vec<Problem> {
     let claimed: BTreeMap<String, &PackageName> = authorisations
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))
@@ -455,7 +405,7 @@ fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
     if claimed.is_empty() {
         return Vec::new();
     }
-    let present: BTreeSet<&PackageName> = units().map(|unit| &unit.name).collect();
+    let present: BTreeSet<&PackageName> = units.iter().map(|unit| &unit.name).collect();
     let other = |unit: &PackageUnit| {
         let name = claimed.get(&unit.name.as_str().to_ascii_lowercase())?;
         let detail = format!(
@@ -466,7 +416,7 @@ fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
         (**name != unit.name && !present.contains(name))
             .then(|| Problem::new(Code::NameCollision, place, detail))
     };
-    units().filter_map(other).collect()
+    units.iter().filter_map(other).collect()
 }
 
 /// Notes on settings that leave no room.

@@ -7,7 +7,7 @@ use conex_core::approval::Standing;
 use conex_core::compose::{Composition, INLINE};
 use conex_core::crypto::Digests as _;
 use conex_core::digest::Digest;
-use conex_core::forecast::{Effect, Outlook, Proposal};
+use conex_core::forecast::{Amendment, Effect, Outlook};
 use conex_core::key::Fingerprint;
 use conex_core::metadata::{StoredPage, place};
 use conex_core::name::{Id, PackageName};
@@ -179,10 +179,10 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     let everything = vouches.iter().chain(&covered).map(|vouch| (*vouch).clone());
     nothing_changes(
         work,
-        &Proposal {
+        &Amendment {
             deleted,
             vouches: vec![(id.clone(), everything.collect())],
-            ..Proposal::default()
+            ..Amendment::default()
         },
         is_void,
     )?;
@@ -249,7 +249,7 @@ fn compose(
             &StandardCrypto,
             id.clone(),
             key,
-            vouches.iter().map(|vouch| (*vouch).clone()).collect(),
+            vouches.iter().copied(),
             &work.report.metadata.batches,
             INLINE,
         )
@@ -273,7 +273,7 @@ fn is_void(work: &Work, id: &Id) -> bool {
 
 /// Refuses what any statement would stand differently by, but for what is gained where somebody's
 /// pages count again.
-fn nothing_changes(work: &Work, proposal: &Proposal, gains: bool) -> Result<()> {
+fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()> {
     let outlook = Outlook::new(&work.report, &StandardCrypto).ok_or_else(|| {
         CommandError::refused("there is no valid root here").hint("start with conex init")
     })?;
@@ -338,9 +338,9 @@ fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) 
     }
     nothing_changes(
         work,
-        &Proposal {
+        &Amendment {
             deleted: deleted.iter().map(|stored| stored.digest).collect(),
-            ..Proposal::default()
+            ..Amendment::default()
         },
         false,
     )?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use conex_core::crypto::Digests as _;
-use conex_core::forecast::Proposal;
+use conex_core::forecast::Amendment;
 use conex_core::metadata::place;
 use conex_core::name::{Id, PackageName};
 use conex_core::statement::{
@@ -107,9 +107,9 @@ fn retire_author(tree: &Tree, work: &Work, present: &Author, step: &Step) -> Res
     }
     let author = Author::new(fields).map_err(CommandError::usage)?;
     let (_, signer) = keys::signer(&step.key, &work.people)?;
-    let proposal = Proposal {
+    let proposal = Amendment {
         authors: vec![author.clone()],
-        ..Proposal::default()
+        ..Amendment::default()
     };
     let restated = Restated {
         subject: Subject::Author(author.id.clone()),
@@ -128,9 +128,9 @@ fn retire_team(tree: &Tree, work: &Work, present: &Team, step: &Step) -> Result<
     let mut fields = TeamFields::from(present.clone());
     fields.retired = true;
     let team = Team::new(fields).map_err(CommandError::usage)?;
-    let proposal = Proposal {
+    let proposal = Amendment {
         teams: vec![team.clone()],
-        ..Proposal::default()
+        ..Amendment::default()
     };
     let restated = Restated {
         subject: Subject::Team(team.id.clone()),
@@ -159,9 +159,9 @@ fn retire_package(tree: &Tree, work: &Work, present: &Authorisation, step: &Step
     let mut fields = AuthorisationFields::from(present.clone());
     fields.retired = true;
     let authorisation = Authorisation::new(fields).map_err(CommandError::usage)?;
-    let proposal = Proposal {
+    let proposal = Amendment {
         authorisations: vec![authorisation.clone()],
-        ..Proposal::default()
+        ..Amendment::default()
     };
     let restated = Restated {
         subject: Subject::Authorisation(name.clone()),

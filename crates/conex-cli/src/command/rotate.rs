@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use conex_core::crypto::Digests as _;
-use conex_core::forecast::{Outlook, Proposal};
+use conex_core::forecast::{Amendment, Outlook};
 use conex_core::metadata::place;
 use conex_core::name::Id;
 use conex_core::spelling::Stored as _;
@@ -48,7 +48,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 
     // What the old keys signed, and what of it goes on counting.
     let mut fields = AuthorFields::from(present.clone());
-    let mut dropped = Proposal::default();
+    let mut dropped = Amendment::default();
     let (gone, kept): (Vec<AuthorKey>, Vec<AuthorKey>) = fields
         .keys
         .into_iter()
@@ -93,7 +93,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     if arguments.step.dry_run {
         return Ok(());
     }
-    let page = foresee::compose(work, id, new.fingerprint(), foreseen.vouches)?;
+    let page = foresee::compose(work, id, new.fingerprint(), &foreseen.vouches)?;
     let secret = new.confirm(
         &arguments.step.key,
         &format!("Prove that this key is {id}'s?"),
@@ -104,9 +104,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         .push(AuthorKey::prove(origin, id, &secret).map_err(CommandError::refused)?);
     let author = Author::new(fields).map_err(CommandError::usage)?;
     if let Some(outlook) = Outlook::new(&work.report, &StandardCrypto) {
-        let proposal = Proposal {
+        let proposal = Amendment {
             authors: vec![author.clone()],
-            ..Proposal::default()
+            ..Amendment::default()
         };
         foresee::refuse_problems(&mut out, &outlook.forecast(&proposal))?;
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use conex_core::forecast::Proposal;
+use conex_core::forecast::Amendment;
 use conex_core::metadata::place;
 use conex_core::name::Id;
 use conex_core::statement::{StatementError, Team, TeamFields};
@@ -86,9 +86,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         )),
         error => CommandError::usage(error).hint("members are authors and janitors"),
     })?;
-    let proposal = Proposal {
+    let proposal = Amendment {
         teams: vec![team.clone()],
-        ..Proposal::default()
+        ..Amendment::default()
     };
     let restated = Restated {
         subject: Subject::Team(team.id.clone()),

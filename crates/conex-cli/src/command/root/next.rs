@@ -4,7 +4,7 @@ use core::str::FromStr;
 
 use conex_core::chain::{Trust, follow};
 use conex_core::crypto::Digests as _;
-use conex_core::forecast::Proposal;
+use conex_core::forecast::Amendment;
 use conex_core::key::{Fingerprint, PublicKey};
 use conex_core::metadata::{StoredRoot, place};
 use conex_core::name::Id;
@@ -439,9 +439,9 @@ pub(super) fn finish(
     let stays = root
         .janitor(&id)
         .is_some_and(|janitor| janitor.keys.contains(locked.public()));
-    let proposal = Proposal {
+    let proposal = Amendment {
         root: Some(root.clone()),
-        ..Proposal::default()
+        ..Amendment::default()
     };
     let signer = stays.then_some(&id);
     let foreseen = foresee::foresee(&mut out, work, &proposal, signer, &step.adoption)?;
@@ -452,7 +452,7 @@ pub(super) fn finish(
     if !foreseen.vouches.is_empty() {
         question.push_str(" and vouch for what is adopted");
     }
-    let page = foresee::compose(work, &id, locked.fingerprint(), foreseen.vouches.clone())?;
+    let page = foresee::compose(work, &id, locked.fingerprint(), &foreseen.vouches)?;
     let secret = locked.confirm(&step.key, &format!("{question}?"))?;
     let signature = root
         .sign(id, &StandardCrypto, &secret)
