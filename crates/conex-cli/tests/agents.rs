@@ -6,6 +6,7 @@
     reason = "a test may stop where it stands"
 )]
 
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -14,7 +15,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use core::time::Duration;
 use std::time::Instant;
 
 use conex_crypto::SecretKey;
