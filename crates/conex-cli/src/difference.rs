@@ -6,10 +6,13 @@ use conex_core::approval::Standing;
 use conex_core::content::{Package, Release};
 use conex_core::digest::Digest;
 use conex_core::name::{PackageName, ReleaseName};
-use conex_core::verify::Finding;
+use conex_core::vouch::{Subject, Vouch};
+use conex_crypto::StandardCrypto;
 use conex_repo::GitRepository;
 
 use crate::error::{CommandError, Result};
+use crate::foresee;
+use crate::signing::Member;
 use crate::tree::{Tree, Work};
 
 /// What became of a release.
@@ -59,20 +62,21 @@ impl Difference {
         tree: &Tree,
         work: &Work,
         package: &PackageName,
-        releases: Option<&Finding>,
+        member: &Member,
         named: &[ReleaseName],
         base: Option<&str>,
     ) -> Result<Self> {
         let now = tree
             .package(&work.head, package)?
             .map_or_else(Vec::new, |it| it.releases);
-        let Some(approved) = releases.and_then(approved) else {
+        let approved = approved(work, package, member);
+        if approved.is_empty() {
             return Ok(Self {
                 before: Vec::new(),
                 now,
             });
-        };
-        if let Some(before) = in_revisions(tree, work, package, approved, base)? {
+        }
+        if let Some(before) = in_revisions(tree, work, package, &approved, base)? {
             return Ok(Self { before, now });
         }
         let without: Vec<Release> = now
@@ -80,13 +84,13 @@ impl Difference {
             .filter(|release| !named.contains(&release.checksums.release))
             .cloned()
             .collect();
-        if tree.releases_digest(&work.head, package, &without)? == approved {
+        if approved.contains(&tree.releases_digest(&work.head, package, &without)?) {
             return Ok(Self {
                 before: without,
                 now,
             });
         }
-        if tree.releases_digest(&work.head, package, &now)? == approved {
+        if approved.contains(&tree.releases_digest(&work.head, package, &now)?) {
             return Ok(Self {
                 before: now.clone(),
                 now,
@@ -155,24 +159,67 @@ impl Difference {
 }
 
 /// The digest of the `releases` that were last approved.
-fn approved(finding: &Finding) -> Option<Digest> {
-    match &finding.assessment.standing {
-        Standing::Approved(approved) => Some(approved.digest),
-        Standing::Behind { newest, .. } | Standing::Differs { newest } => Some(newest.digest),
-        Standing::Equivocal { .. } | Standing::Pending => None,
+///
+/// While a claim waits for its approval, nothing of the package is approved under its rules. Then
+/// it is the newest that a janitor or the signer vouched for: who signs sees what differs from it.
+fn approved(work: &Work, package: &PackageName, member: &Member) -> Vec<Digest> {
+    let subject = Subject::Releases(package.clone());
+    let finding = work
+        .report
+        .findings
+        .iter()
+        .find(|finding| finding.subject == subject);
+    match finding.map(|finding| &finding.assessment.standing) {
+        Some(Standing::Approved(approved)) => return vec![approved.digest],
+        Some(Standing::Behind { newest, .. } | Standing::Differs { newest }) => {
+            return vec![newest.digest];
+        }
+        Some(Standing::Equivocal { .. }) => return Vec::new(),
+        Some(Standing::Pending) | None => {}
     }
+    let inert = foresee::inert(&work.report);
+    let metadata = &work.report.metadata;
+    let origin = &work.head.root().origin;
+    let mut vouches: Vec<&Vouch> = Vec::new();
+    for stored in &metadata.pages {
+        let body = stored.page.body();
+        let is_janitor = work
+            .people
+            .find(body.signer())
+            .is_some_and(|person| work.people.janitors().contains(&person));
+        let is_own = || {
+            *body.signer() == member.id
+                && stored
+                    .page
+                    .verify(origin, member.locked.public(), &StandardCrypto)
+                    .is_ok()
+        };
+        if !(is_janitor && !inert.contains(stored.place.as_str()) || is_own()) {
+            continue;
+        }
+        let batches = body
+            .batches()
+            .iter()
+            .filter_map(|batch| metadata.batches.get(&batch.digest()))
+            .flat_map(|batch| batch.vouches());
+        let said = body.vouches().iter().chain(batches);
+        vouches.extend(said.filter(|vouch| vouch.subject == subject));
+    }
+    let newest = vouches.iter().map(|vouch| vouch.version).max();
+    vouches.retain(|vouch| Some(vouch.version) == newest);
+    vouches.into_iter().map(|vouch| vouch.digest).collect()
 }
 
 fn in_revisions(
     tree: &Tree,
     work: &Work,
     package: &PackageName,
-    approved: Digest,
+    approved: &[Digest],
     base: Option<&str>,
 ) -> Result<Option<Vec<Release>>> {
     let fits = |found: Option<Package>| {
         found
-            .filter(|it| it.digests.contains(&approved))
+            .filter(|it| it.digests.iter().any(|digest| approved.contains(digest)))
             .map(|it| it.releases)
     };
     if let Some(base) = base {
