@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use conex_core::approval::Standing;
-use conex_core::compose::Proposal;
+use conex_core::compose::Draft;
 use conex_core::digest::Digest;
 use conex_core::forecast::{Amendment, Effect, Forecast, Outlook, narrow};
 use conex_core::metadata::place;
@@ -412,7 +412,7 @@ proptest! {
                 .iter()
                 .enumerate()
                 .filter(|(at, _)| some & (1 << (at % 8)) != 0)
-                .filter_map(|(_, finding)| Proposal::of(finding).map(Proposal::vouch))
+                .filter_map(|(_, finding)| Some(Draft::of(finding)?.vouch()))
                 .collect();
             if !vouches.is_empty() {
                 community.vouch(PEOPLE[who], &vouches);

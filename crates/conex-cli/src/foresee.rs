@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use conex_core::compose::{Composition, Files, INLINE};
+use conex_core::crypto::Signer;
 use conex_core::digest::Digest;
 use conex_core::forecast::{Amendment, Change, Forecast, Outlook};
 use conex_core::key::{Fingerprint, PublicKey};
@@ -11,7 +12,7 @@ use conex_core::name::Id;
 use conex_core::problem::Code;
 use conex_core::verify::Report;
 use conex_core::vouch::{Subject, Vouch};
-use conex_crypto::{SecretKey, StandardCrypto};
+use conex_crypto::StandardCrypto;
 
 use crate::command::approve::glob;
 use crate::error::{CommandError, Result};
@@ -352,7 +353,7 @@ pub(crate) fn compose(work: &Work, id: &Id, key: Fingerprint, vouches: &[Vouch])
 
 impl Ready {
     /// Signs the page; the files to store, none where there is no page.
-    pub(crate) fn sign(self, work: &Work, key: &PublicKey, secret: &SecretKey) -> Result<Files> {
+    pub(crate) fn sign(self, work: &Work, key: &PublicKey, secret: &impl Signer) -> Result<Files> {
         let Some(composition) = self.0 else {
             return Ok(Files::new());
         };

@@ -250,38 +250,22 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     ) -> bool {
         let votes = self.index.named(subject.name()).of(&subject);
         let assessment = rule.assess(&votes, &[digest]);
-        let finding = Finding {
-            subject,
-            place,
-            digest,
-            older: None,
-            present: true,
-            assessment,
-        };
+        let finding = Finding::new(subject, place, (digest, None), assessment);
         self.conclude(finding, rule, people)
     }
 
-    /// The repository files.
-    /// `place` is that of the first one, if there is one at all.
+    /// The repository files. `place` is that of the first one, if there is one at all.
     pub(crate) fn repository(&mut self, place: Option<&Path>, digest: Digest, people: &People) {
-        let votes = self
-            .index
-            .named(Subject::Repository.name())
-            .of(&Subject::Repository);
+        let subject = Subject::Repository;
+        let votes = self.index.named(subject.name()).of(&subject);
         let rule = self.quorum(Epoch::Only(0));
         let assessment = rule.assess(&votes, &[digest]);
         let is_unsigned = assessment.standing == Standing::Pending;
         if place.is_none() && is_unsigned {
             return;
         }
-        let finding = Finding {
-            subject: Subject::Repository,
-            place: place.cloned().unwrap_or_default(),
-            digest,
-            older: None,
-            present: true,
-            assessment,
-        };
+        let place = place.cloned().unwrap_or_default();
+        let finding = Finding::new(subject, place, (digest, None), assessment);
         if is_unsigned {
             self.unsigned_files = Some(finding.place.clone());
             self.findings.push(finding);
@@ -318,28 +302,19 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             self.absent(package, subject, &votes, &releases_rule, people);
             return;
         }
-        let Some((&digest, older)) = package.digests.split_last() else {
-            return;
-        };
         let mut findings = Vec::with_capacity(1 + package.releases.len());
-        findings.push(Finding {
-            subject,
-            place: place.clone(),
-            digest,
-            older: older.last().copied(),
-            present: true,
-            assessment: releases_rule.assess(&votes, &package.digests),
-        });
+        let assessment = releases_rule.assess(&votes, &package.digests);
+        let digests = package.newest_and_older();
+        findings.push(Finding::new(subject, place.clone(), digests, assessment));
         findings.extend(package.releases.iter().map(|release| {
             let subject = checksums_of(package, release);
-            Finding {
-                assessment: checksums_rule.assess(&said.of(&subject), &[release.digest]),
+            let assessment = checksums_rule.assess(&said.of(&subject), &[release.digest]);
+            Finding::new(
                 subject,
-                place: release.place.clone(),
-                digest: release.digest,
-                older: None,
-                present: true,
-            }
+                release.place.clone(),
+                (release.digest, None),
+                assessment,
+            )
         }));
         let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
         if owned.is_none()
@@ -399,16 +374,11 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                     .push(Problem::new(Code::Equivocation, &place, detail).about(&subject));
             }
         }
-        if let Some(&digest) = package.digests.last() {
-            self.findings.push(Finding {
-                subject,
-                place,
-                digest,
-                older: None,
-                present: false,
-                assessment,
-            });
-        }
+        let digests = package.newest_and_older();
+        self.findings.push(Finding {
+            present: false,
+            ..Finding::new(subject, place, digests, assessment)
+        });
     }
 
     /// The rules for `releases` and `checksums` of a package.
@@ -521,7 +491,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 }
 
-/// The packages that something is said of, or that are claimed, and that are not there.
+/// The packages that something is said of, and that are not there.
 pub(crate) fn absent<'m>(
     index: &Index<'m>,
     ownership: &Ownership<'m>,

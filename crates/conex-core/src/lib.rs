@@ -23,6 +23,7 @@ pub mod layout;
 pub mod limits;
 pub mod metadata;
 pub mod name;
+pub mod outstanding;
 pub mod page;
 pub mod path;
 pub mod people;

@@ -79,6 +79,25 @@ pub struct Finding {
     pub assessment: Assessment,
 }
 
+impl Finding {
+    /// Of content that is there; `digests` are the one to vouch for, and the older projection's.
+    pub(crate) fn new(
+        subject: Subject,
+        place: Path,
+        digests: (Digest, Option<Digest>),
+        assessment: Assessment,
+    ) -> Self {
+        Self {
+            subject,
+            place,
+            digest: digests.0,
+            older: digests.1,
+            present: true,
+            assessment,
+        }
+    }
+}
+
 /// How much was looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -264,6 +283,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         let metadata = reader.rest(&root.origin, self.crypto);
         let mut problems = reader.problems;
         problems.extend(margins(root));
+        // Who is who and what is there do not depend on each other.
         let state = State {
             root,
             metadata: &metadata,
@@ -272,7 +292,6 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             workers: self.workers,
             ahead: self.ahead,
         };
-        // Who is who and what is there do not depend on each other.
         let (settled, tree) = self.workers.join(
             || state.settle(),
             || survey(self.store, known.layout(), root),
@@ -343,7 +362,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             judge.merge(part);
         }
         problems.append(&mut judge.problems);
-        report.findings = core::mem::take(&mut judge.findings);
+        report.findings.append(&mut judge.findings);
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
@@ -397,8 +416,8 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
 }
 
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case(units: &[PackageUnit], authorisations: &Ownership<'_>) -> Vec<Problem> {
-    let claimed: BTreeMap<String, &PackageName> = authorisations
+fn claims_in_other_case(units: &[PackageUnit], ownership: &Ownership<'_>) -> Vec<Problem> {
+    let claimed: BTreeMap<String, &PackageName> = ownership
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))
         .collect();

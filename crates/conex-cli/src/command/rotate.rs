@@ -14,6 +14,7 @@ use conex_crypto::StandardCrypto;
 use crate::error::{CommandError, Result};
 use crate::foresee::{self, Accepted, Step};
 use crate::keys::{self, Locked};
+use crate::lock;
 use crate::output::{self, line};
 use crate::tree::{Tree, Work};
 
@@ -41,6 +42,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let (present, old) = who(work, arguments)?;
     let id = &present.id;
@@ -156,7 +158,7 @@ fn who<'w>(work: &'w Work, arguments: &Arguments) -> Result<(&'w Author, Option<
 
 /// The new key, which is nobody's yet.
 fn new_key(work: &Work, author: &Author, arguments: &Arguments) -> Result<Locked> {
-    let new = Locked::open(keys::find(&arguments.new)?)?;
+    let new = keys::find(&arguments.new)?;
     let fingerprint = new.fingerprint();
     let former = author
         .former
