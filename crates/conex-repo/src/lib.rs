@@ -35,10 +35,12 @@ pub mod directory;
 pub mod git;
 pub mod layout;
 pub mod opam;
+pub mod patch;
 pub mod work;
 pub mod write;
 
 pub use directory::DirectoryStore;
 pub use git::{GitRepository, GitStore};
 pub use layout::KnownSchemes;
+pub use patch::Patch;
 pub use work::Parallel;
