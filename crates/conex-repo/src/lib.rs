@@ -30,6 +30,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod changes;
 pub mod directory;
 pub mod git;
@@ -39,6 +40,7 @@ pub mod patch;
 pub mod work;
 pub mod write;
 
+pub use archive::ArchiveStore;
 pub use directory::DirectoryStore;
 pub use git::{GitRepository, GitStore};
 pub use layout::KnownSchemes;
