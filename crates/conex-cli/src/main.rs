@@ -8,14 +8,19 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod agent;
 mod anchors;
 mod command;
+mod difference;
 mod error;
+mod forge;
 mod home;
 mod keys;
+mod lock;
 mod output;
 mod prompt;
 mod reports;
+mod signing;
 mod tree;
 mod view;
 
@@ -52,6 +57,14 @@ enum Command {
     Bootstrap(command::bootstrap::Arguments),
     /// Approve what is pending: look at it, answer one prompt, sign one page
     Approve(command::approve::Arguments),
+    /// Become an author: prove that a key is yours
+    Enroll(command::enroll::Arguments),
+    /// Say who owns packages: you, a team, or the janitors again
+    Claim(command::claim::Arguments),
+    /// Publish releases that you added, changed or removed: one prompt, one new file
+    Publish(command::publish::Arguments),
+    /// Take back approvals of what was never merged
+    Retract(command::retract::Arguments),
     /// Propose and sign roots: who the janitors are, and their rules
     #[command(subcommand)]
     Root(command::root::Command),
@@ -79,6 +92,10 @@ fn main() -> ExitCode {
         Command::Key(command) => command::key::run(command),
         Command::Bootstrap(arguments) => command::bootstrap::run(repo, arguments),
         Command::Approve(arguments) => command::approve::run(repo, arguments),
+        Command::Enroll(arguments) => command::enroll::run(repo, arguments),
+        Command::Claim(arguments) => command::claim::run(repo, arguments),
+        Command::Publish(arguments) => command::publish::run(repo, arguments),
+        Command::Retract(arguments) => command::retract::run(repo, arguments),
         Command::Root(command) => command::root::run(repo, command),
         Command::Show(arguments) => command::show::run(repo, arguments),
         Command::Status(arguments) => command::status::run(repo, arguments),

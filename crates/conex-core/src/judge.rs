@@ -1,18 +1,18 @@
 //! Judging statements one by one, against what people vouched for (spec section 8).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
-use crate::content::{Package, Release, RepositoryFiles};
+use crate::content::{Package, Release};
 use crate::crypto::Digests;
 use crate::digest::{Context, Digest};
 use crate::encoding;
 use crate::index::{Index, Said};
 use crate::metadata::{Metadata, place};
-use crate::name::PackageName;
+use crate::name::{PackageName, ReleaseName};
 use crate::path::Path;
 use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
@@ -231,7 +231,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             .push(Problem::new(code, place, detail).about(subject));
     }
 
-    fn quorum(&self, epoch: Epoch) -> Rule {
+    pub(crate) fn quorum(&self, epoch: Epoch) -> Rule {
         Rule {
             owners: None,
             janitors: self.root.quorum,
@@ -249,42 +249,29 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         people: &People,
     ) -> bool {
         let votes = self.index.named(subject.name()).of(&subject);
-        self.statement(subject, place, &[digest], &votes, rule, people)
+        let assessment = rule.assess(&votes, &[digest]);
+        let finding = Finding::new(subject, place, (digest, None), assessment);
+        self.conclude(finding, rule, people)
     }
 
-    /// The repository files.
-    pub(crate) fn repository(
-        &mut self,
-        statement: &RepositoryFiles,
-        digest: Digest,
-        people: &People,
-    ) {
-        let votes = self
-            .index
-            .named(Subject::Repository.name())
-            .of(&Subject::Repository);
+    /// The repository files. `place` is that of the first one, if there is one at all.
+    pub(crate) fn repository(&mut self, place: Option<&Path>, digest: Digest, people: &People) {
+        let subject = Subject::Repository;
+        let votes = self.index.named(subject.name()).of(&subject);
         let rule = self.quorum(Epoch::Only(0));
-        if statement.files.is_empty() && rule.approved(&votes).is_empty() {
+        let assessment = rule.assess(&votes, &[digest]);
+        let is_unsigned = assessment.standing == Standing::Pending;
+        if place.is_none() && is_unsigned {
             return;
         }
-        let place = statement
-            .files
-            .first()
-            .map(|file| file.path.clone())
-            .unwrap_or_default();
-        if rule.approved(&votes).is_empty() {
-            self.unsigned_files = Some(place.clone());
-            let assessment = rule.assess(&votes, &[digest]);
-            self.findings.push(Finding {
-                subject: Subject::Repository,
-                place,
-                digest,
-                present: true,
-                assessment,
-            });
-            return;
+        let place = place.cloned().unwrap_or_default();
+        let finding = Finding::new(subject, place, (digest, None), assessment);
+        if is_unsigned {
+            self.unsigned_files = Some(finding.place.clone());
+            self.findings.push(finding);
+        } else {
+            self.conclude(finding, &rule, people);
         }
-        self.statement(Subject::Repository, place, &[digest], &votes, &rule, people);
     }
 
     /// A package, present or (without releases) absent.
@@ -311,40 +298,42 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             }
             return;
         }
-        let newest = releases_rule.approved(&votes).into_iter().next();
         if package.releases.is_empty() {
             self.absent(package, subject, &votes, &releases_rule, people);
             return;
         }
+        let mut findings = Vec::with_capacity(1 + package.releases.len());
+        let assessment = releases_rule.assess(&votes, &package.digests);
+        let digests = package.newest_and_older();
+        findings.push(Finding::new(subject, place.clone(), digests, assessment));
+        findings.extend(package.releases.iter().map(|release| {
+            let subject = checksums_of(package, release);
+            let assessment = checksums_rule.assess(&said.of(&subject), &[release.digest]);
+            Finding::new(
+                subject,
+                release.place.clone(),
+                (release.digest, None),
+                assessment,
+            )
+        }));
+        let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
         if owned.is_none()
             && !ownership.absent.contains_key(&package.name)
-            && newest.is_none()
-            && !speaks_of_checksums(&said, &checksums_rule)
+            && findings.iter().all(is_pending)
+            && !speaks_of_removed(&said, package, &checksums_rule)
         {
             self.unsigned.push((package.name.clone(), place.clone()));
-            self.unsigned_findings(package, place, &said, &releases_rule, &checksums_rule);
+            self.findings.append(&mut findings);
             return;
         }
-        self.statement(
-            subject,
-            place.clone(),
-            &package.digests,
-            &votes,
-            &releases_rule,
-            people,
-        );
+        for finding in findings {
+            let rule = match &finding.subject {
+                Subject::Releases(_) => &releases_rule,
+                _ => &checksums_rule,
+            };
+            self.conclude(finding, rule, people);
+        }
         for release in &package.releases {
-            let subject = checksums_of(package, release);
-            let votes = said.of(&subject);
-            let place = release.place.clone();
-            self.statement(
-                subject,
-                place,
-                &[release.digest],
-                &votes,
-                &checksums_rule,
-                people,
-            );
             self.problems
                 .extend(release.whole.iter().map(|(path, why)| {
                     Problem::new(Code::WholeSource, path, &why.reason).at_line(Some(why.line))
@@ -385,51 +374,11 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                     .push(Problem::new(Code::Equivocation, &place, detail).about(&subject));
             }
         }
-        if let Some(&digest) = package.digests.last() {
-            self.findings.push(Finding {
-                subject,
-                place,
-                digest,
-                present: false,
-                assessment,
-            });
-        }
-    }
-
-    fn unsigned_findings(
-        &mut self,
-        package: &Package,
-        place: &Path,
-        said: &Said<'_, '_>,
-        releases_rule: &Rule,
-        checksums_rule: &Rule,
-    ) {
-        let mut push = |subject: Subject, place: Path, digests: &[Digest], rule: &Rule| {
-            let assessment = rule.assess(&said.of(&subject), digests);
-            if let Some(&digest) = digests.last() {
-                self.findings.push(Finding {
-                    subject,
-                    place,
-                    digest,
-                    present: true,
-                    assessment,
-                });
-            }
-        };
-        push(
-            Subject::Releases(package.name.clone()),
-            place.clone(),
-            &package.digests,
-            releases_rule,
-        );
-        for release in &package.releases {
-            push(
-                checksums_of(package, release),
-                release.place.clone(),
-                &[release.digest],
-                checksums_rule,
-            );
-        }
+        let digests = package.newest_and_older();
+        self.findings.push(Finding {
+            present: false,
+            ..Finding::new(subject, place, digests, assessment)
+        });
     }
 
     /// The rules for `releases` and `checksums` of a package.
@@ -467,31 +416,13 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
     }
 
-    /// Judges any statement by its votes; true if its content is the greatest approved version, or
-    /// where approvals may run ahead, any approved one.
-    fn statement(
-        &mut self,
-        subject: Subject,
-        place: Path,
-        digests: &[Digest],
-        votes: &[Vote],
-        rule: &Rule,
-        people: &People,
-    ) -> bool {
-        let Some(&digest) = digests.last() else {
-            return false;
-        };
-        let assessment = rule.assess(votes, digests);
+    /// Draws the conclusion from an assessment; true if the content is the greatest approved
+    /// version, or where approvals may run ahead, any approved one.
+    fn conclude(&mut self, finding: Finding, rule: &Rule, people: &People) -> bool {
         let last = |newest: &ApprovedVersion| by(newest, people);
-        let (code, detail) = match &assessment.standing {
+        let (code, detail) = match &finding.assessment.standing {
             Standing::Approved(_) => {
-                self.findings.push(Finding {
-                    subject,
-                    place,
-                    digest,
-                    present: true,
-                    assessment,
-                });
+                self.findings.push(finding);
                 return true;
             }
             Standing::Behind { version, newest } => (
@@ -512,27 +443,82 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             Standing::Equivocal { version } => (Code::Equivocation, contradiction(*version)),
             Standing::Pending => (Code::NotApproved, "nothing of it is approved yet".into()),
         };
-        let missing = rule.missing(&assessment.vouched, people);
+        let missing = rule.missing(&finding.assessment.vouched, people);
         self.problems.push(
-            Problem::new(code, &place, detail)
-                .about(&subject)
+            Problem::new(code, &finding.place, detail)
+                .about(&finding.subject)
                 .mended_by(missing),
         );
-        self.findings.push(Finding {
-            subject,
-            place,
-            digest,
-            present: true,
-            assessment,
-        });
+        self.findings.push(finding);
         code == Code::Ahead
+    }
+
+    /// A problem for everything that nobody vouched for, where that is one.
+    pub(crate) fn unsigned_problems(&self) -> impl Iterator<Item = Problem> {
+        let problem = |place: &Path, subject: &Subject, detail: &str| {
+            Problem::new(Code::Unsigned, place, detail).about(subject)
+        };
+        let files = self.unsigned_files.iter().map(move |place| {
+            let detail = "nobody vouched for the repository files yet";
+            problem(place, &Subject::Repository, detail)
+        });
+        let packages = self.unsigned.iter().map(move |(name, place)| {
+            let subject = Subject::Releases(name.clone());
+            problem(place, &subject, "nobody vouched for this package yet")
+        });
+        files.chain(packages)
+    }
+
+    /// The rule that a statement is judged by.
+    pub(crate) fn rule(&self, subject: &Subject, ownership: &Ownership<'_>) -> Rule {
+        let content = |package: &PackageName| {
+            let absent = ownership.absent.get(package).copied();
+            self.content_rules(ownership.owned.get(package), absent)
+        };
+        match subject {
+            Subject::Repository | Subject::Author(_) | Subject::Team(_) => {
+                self.quorum(Epoch::Only(0))
+            }
+            Subject::Authorisation(package) => {
+                let owned = ownership.owned.get(package);
+                self.quorum(Epoch::Sets(
+                    owned.map_or(0, |owned| owned.authorisation.epoch),
+                ))
+            }
+            Subject::Releases(package) => content(package).0,
+            Subject::Checksums(package, _) => content(package).1,
+        }
     }
 }
 
-/// Whether any checksums of a package are approved, of whatever release.
-fn speaks_of_checksums(said: &Said<'_, '_>, rule: &Rule) -> bool {
+/// The packages that something is said of, and that are not there.
+pub(crate) fn absent<'m>(
+    index: &Index<'m>,
+    ownership: &Ownership<'m>,
+    present: &BTreeSet<&str>,
+) -> BTreeSet<&'m PackageName> {
+    index
+        .names()
+        .filter(|name| !present.contains(name))
+        .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
+        .chain(
+            ownership
+                .packages()
+                .filter(|name| !present.contains(name.as_str())),
+        )
+        .collect()
+}
+
+/// Whether any checksums are approved of releases that are not there.
+fn speaks_of_removed(said: &Said<'_, '_>, package: &Package, rule: &Rule) -> bool {
+    let is_there = |release: &ReleaseName| {
+        package
+            .releases
+            .binary_search_by(|there| there.checksums.release.cmp(release))
+            .is_ok()
+    };
     said.subjects()
-        .filter(|subject| matches!(subject, Subject::Checksums(..)))
+        .filter(|subject| matches!(subject, Subject::Checksums(_, release) if !is_there(release)))
         .any(|subject| !rule.approved(&said.of(subject)).is_empty())
 }
 

@@ -8,22 +8,21 @@ use alloc::vec::Vec;
 
 use crate::approval::Assessment;
 use crate::chain::{self, Head, Trust};
-use crate::content::{Package, Reader, RepositoryFiles};
+use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
-use crate::index::Index;
-use crate::judge::{Judge, Ownership};
+use crate::judge::{self, Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
-use crate::limits;
-use crate::metadata::{Metadata, MetadataReader, StoredPage, StoredRoot, place};
-use crate::name::{Id, PackageName};
+use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
+use crate::name::PackageName;
 use crate::path::Path;
-use crate::people::{Judged, Owners, People};
+use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
+use crate::settle::{Settled, State};
 use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
-use crate::survey::survey;
+use crate::survey::{Survey, survey};
 use crate::version::Threshold;
 use crate::vouch::Subject;
 
@@ -72,10 +71,31 @@ pub struct Finding {
     pub place: Path,
     /// The digest of the content, to vouch for.
     pub digest: Digest,
+    /// Its digest under the older projection, where the root lists two.
+    pub older: Option<Digest>,
     /// Whether there is any; an absent package has the content of having no releases.
     pub present: bool,
     /// What the votes say.
     pub assessment: Assessment,
+}
+
+impl Finding {
+    /// Of content that is there; `digests` are the one to vouch for, and the older projection's.
+    pub(crate) fn new(
+        subject: Subject,
+        place: Path,
+        digests: (Digest, Option<Digest>),
+        assessment: Assessment,
+    ) -> Self {
+        Self {
+            subject,
+            place,
+            digest: digests.0,
+            older: digests.1,
+            present: true,
+            assessment,
+        }
+    }
 }
 
 /// How much was looked at.
@@ -111,6 +131,8 @@ impl Verified {
 pub struct Report {
     /// How strict it was.
     pub mode: Mode,
+    /// Whether approvals were allowed to run ahead.
+    pub ahead: bool,
     /// The newest valid root, if trust starts anywhere.
     pub head: Option<Head>,
     /// What is wrong, in a stable order.
@@ -202,13 +224,6 @@ impl Known {
     }
 }
 
-/// All content of a tree, read and digested, not yet judged.
-struct Content {
-    repository: Result<(RepositoryFiles, Digest), Vec<Problem>>,
-    packages: Vec<(PackageUnit, Result<Package, Vec<Problem>>)>,
-    problems: Vec<Problem>,
-}
-
 impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     /// Verifies everything there is.
     pub fn run(&self) -> Report {
@@ -225,6 +240,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         let mut report = Report {
             mode: self.mode,
+            ahead: self.ahead,
             head: None,
             problems: Vec::new(),
             notes: Vec::new(),
@@ -264,168 +280,76 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             layout: known.layout(),
             projections: &projections,
         };
-        // What is stored and what is there do not depend on each other.
-        let ((metadata, mut problems), content) = self.workers.join(
-            || (reader.rest(&root.origin, self.crypto), reader.problems),
-            || self.read(&reader_of_content, root),
-        );
-        report.head = Some(head.clone());
+        let metadata = reader.rest(&root.origin, self.crypto);
+        let mut problems = reader.problems;
         problems.extend(margins(root));
-        let mut report = self.judge_all(
-            report,
-            problems,
-            &head,
-            &metadata,
-            content,
-            &reader_of_content,
+        // Who is who and what is there do not depend on each other.
+        let state = State {
+            root,
+            metadata: &metadata,
+            assumed: &[],
+            crypto: self.crypto,
+            workers: self.workers,
+            ahead: self.ahead,
+        };
+        let (settled, tree) = self.workers.join(
+            || state.settle(),
+            || survey(self.store, known.layout(), root),
         );
+        problems.extend(self.judge_content(&mut report, tree, &reader_of_content, root, &settled));
+        report.findings.extend(settled.findings);
+        report.counts.pages = settled.pages;
+        report.people = Some(settled.people);
+        report.owners = settled.ownership.into_owners();
+        problems.extend(settled.problems);
         report.metadata = metadata;
-        report
-    }
-
-    /// Reads all content and computes its statements.
-    fn read(&self, reader: &Reader<'_, S, C>, root: &Root) -> Content {
-        let mut tree = survey(self.store, reader.layout, root);
-        let units = core::mem::take(&mut tree.packages);
-        Content {
-            repository: reader.repository(&tree.repository),
-            packages: self.workers.map(units, |unit| {
-                let package = reader.package(&unit);
-                (unit, package)
-            }),
-            problems: tree.problems,
-        }
-    }
-
-    fn judge_all(
-        &self,
-        mut report: Report,
-        mut problems: Vec<Problem>,
-        head: &Head,
-        metadata: &Metadata,
-        content: Content,
-        reader: &Reader<'_, S, C>,
-    ) -> Report {
-        let root = head.root();
-
-        // People: the janitors' pages decide who else there is.
-        let mut people = People::of_root(head, self.crypto);
-        let pages = &metadata.pages;
-        let mut judged: Vec<Judged> = self.workers.map(pages.iter().collect(), |page| {
-            people.judge(page, self.crypto)
-        });
-        let (index, _) = Index::new(metadata, &judged, |subject| {
-            subject.kind().is_about_people()
-        });
-        let mut judge = Judge::new(root, &index, self.crypto, self.ahead);
-        let authors = judge.authors(metadata, &people);
-        judge
-            .problems
-            .extend(people.add_authors(&authors, self.crypto));
-        let teams = judge.teams(metadata, &people);
-        judge.problems.extend(people.add_teams(&teams));
-        let mut authorisations = judge.authorisations(metadata, &people);
-        judge.absent_people(metadata, &mut authorisations, &people);
-        problems.extend(core::mem::take(&mut judge.problems));
-        report.findings = core::mem::take(&mut judge.findings);
-
-        // Content: everybody's pages.
-        let again: Vec<usize> = (0..judged.len())
-            .filter(|&at| matches!(judged.get(at), Some(Judged::Inert(_))))
-            .collect();
-        let rejudged = self.workers.map(again, |at| {
-            (
-                at,
-                pages
-                    .get(at)
-                    .map_or(Judged::Bad, |page| people.judge(page, self.crypto)),
-            )
-        });
-        for (at, result) in rejudged {
-            if let Some(slot) = judged.get_mut(at) {
-                *slot = result;
-            }
-        }
-        problems.extend(void_excess(pages, &mut judged));
-        for (stored, judged) in pages.iter().zip(&judged) {
-            match judged {
-                Judged::Counts(_) => report.counts.pages += 1,
-                Judged::Inert(why) => {
-                    problems.push(Problem::new(Code::InertPage, &stored.place, why));
-                }
-                Judged::Bad => {
-                    let detail = format!(
-                        "the signature is not one of {} with that key",
-                        stored.page.body().signer()
-                    );
-                    problems.push(Problem::new(Code::BadSignature, &stored.place, detail));
-                }
-            }
-        }
-        let (index, found) = Index::new(metadata, &judged, |_| true);
-        problems.extend(found);
-        problems.extend(Index::unused(metadata, &judged));
-        problems.extend(self.judge_content(
-            &mut report,
-            content,
-            reader,
-            &index,
-            &authorisations,
-            &people,
-        ));
-        report.people = Some(people);
-        report.owners = authorisations.into_owners();
+        report.head = Some(head);
         self.close(report, problems)
     }
 
+    /// Reads all content and judges it, package by package: what was read of one is dropped before
+    /// the next, so that memory and caches hold little at a time.
     fn judge_content(
         &self,
         report: &mut Report,
-        content: Content,
+        tree: Survey,
         reader: &Reader<'_, S, C>,
-        index: &Index<'_>,
-        authorisations: &Ownership<'_>,
-        people: &People,
+        root: &Root,
+        settled: &Settled<'_>,
     ) -> Vec<Problem> {
-        let Some(head) = &report.head else {
-            return Vec::new();
-        };
-        let root = head.root();
-        let mut problems = content.problems;
-        report.counts.packages = content.packages.len();
-        if content.packages.is_empty() {
+        let Settled {
+            people,
+            ownership,
+            index,
+            ..
+        } = settled;
+        let units = tree.packages;
+        let mut problems = tree.problems;
+        report.counts.packages = units.len();
+        if units.is_empty() {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
-
-        let units = || content.packages.iter().map(|(unit, _)| unit);
-        problems.extend(claims_in_other_case(units, authorisations));
+        problems.extend(claims_in_other_case(&units, ownership));
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
-        match content.repository {
-            Ok((statement, digest)) => judge.repository(&statement, digest, people),
+        match reader.repository(&tree.repository) {
+            Ok((statement, digest)) => {
+                let place = statement.files.first().map(|file| &file.path);
+                judge.repository(place, digest, people);
+            }
             Err(found) => problems.extend(found),
         }
-        let present: BTreeSet<&str> = units().map(|unit| unit.name.as_str()).collect();
-        let absent: BTreeSet<&PackageName> = index
-            .names()
-            .filter(|name| !present.contains(name))
-            .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
-            .chain(
-                authorisations
-                    .packages()
-                    .filter(|name| !present.contains(name.as_str())),
-            )
-            .collect();
-        for name in absent {
-            judge.package(&reader.absent(name), &Path::top(), authorisations, people);
+        let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+        for name in judge::absent(index, ownership, &present) {
+            judge.package(&reader.absent(name), &Path::top(), ownership, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
-        let judged = self.workers.map(content.packages, |(unit, package)| {
+        let judged = self.workers.map(units, |unit| {
             let mut judge = Judge::new(root, index, crypto, ahead);
-            match package {
+            match reader.package(&unit) {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
-                    judge.package(&package, &place, authorisations, people);
+                    judge.package(&package, &place, ownership, people);
                 }
                 Err(found) => judge.problems = found,
             }
@@ -442,19 +366,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
-            problems.extend(judge.unsigned_files.iter().map(|place| {
-                Problem::new(
-                    Code::Unsigned,
-                    place,
-                    "nobody vouched for the repository files yet",
-                )
-                .about(&Subject::Repository)
-            }));
-            problems.extend(judge.unsigned.iter().map(|(name, place)| {
-                let subject = Subject::Releases(name.clone());
-                Problem::new(Code::Unsigned, place, "nobody vouched for this package yet")
-                    .about(&subject)
-            }));
+            problems.extend(judge.unsigned_problems());
         }
         report.unsigned = judge.unsigned.into_iter().map(|(name, _)| name).collect();
         report.unsigned.sort();
@@ -503,45 +415,16 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     }
 }
 
-/// Voids all pages of whoever signed more than is allowed. Only what a person signed counts against
-/// them: others cannot void anybody.
-fn void_excess(pages: &[StoredPage], judged: &mut [Judged]) -> Vec<Problem> {
-    let mut signed: BTreeMap<&Id, usize> = BTreeMap::new();
-    for (stored, judged) in pages.iter().zip(judged.iter()) {
-        if matches!(judged, Judged::Counts(_)) {
-            *signed.entry(stored.page.body().signer()).or_default() += 1;
-        }
-    }
-    signed.retain(|_, count| *count > limits::PAGES);
-    for (stored, judged) in pages.iter().zip(judged.iter_mut()) {
-        if signed.contains_key(stored.page.body().signer()) {
-            *judged = Judged::Inert("its signer is over the limit of pages");
-        }
-    }
-    let note = |(id, count): (&Id, usize)| {
-        let place = format!("conex/index/{id}");
-        let detail = format!(
-            "{count} pages, and {} are allowed; none of them counts",
-            limits::PAGES
-        );
-        Problem::new(Code::PersonVoid, place, detail)
-    };
-    signed.into_iter().map(note).collect()
-}
-
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
-    units: impl Fn() -> U,
-    authorisations: &Ownership<'_>,
-) -> Vec<Problem> {
-    let claimed: BTreeMap<String, &PackageName> = authorisations
+fn claims_in_other_case(units: &[PackageUnit], ownership: &Ownership<'_>) -> Vec<Problem> {
+    let claimed: BTreeMap<String, &PackageName> = ownership
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))
         .collect();
     if claimed.is_empty() {
         return Vec::new();
     }
-    let present: BTreeSet<&PackageName> = units().map(|unit| &unit.name).collect();
+    let present: BTreeSet<&PackageName> = units.iter().map(|unit| &unit.name).collect();
     let other = |unit: &PackageUnit| {
         let name = claimed.get(&unit.name.as_str().to_ascii_lowercase())?;
         let detail = format!(
@@ -552,11 +435,11 @@ fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
         (**name != unit.name && !present.contains(name))
             .then(|| Problem::new(Code::NameCollision, place, detail))
     };
-    units().filter_map(other).collect()
+    units.iter().filter_map(other).collect()
 }
 
 /// Notes on settings that leave no room.
-fn margins(root: &Root) -> Vec<Problem> {
+pub(crate) fn margins(root: &Root) -> Vec<Problem> {
     let (quorum, janitors) = (root.quorum.people(), root.janitors.len());
     let mut notes = Vec::new();
     let mut note =

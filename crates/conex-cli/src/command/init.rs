@@ -8,7 +8,7 @@ use conex_core::name::{Id, Origin};
 use conex_core::path::{Path as TreePath, Pattern};
 use conex_core::spelling::Stored as _;
 use conex_core::statement::{Checkpoints, Janitor, Root, RootFields, RootNumber, Scheme};
-use conex_core::store::{EntryKind, Store as _};
+use conex_core::store::EntryKind;
 use conex_core::version::Threshold;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;

@@ -2,8 +2,12 @@
 
 pub(crate) mod approve;
 pub(crate) mod bootstrap;
+pub(crate) mod claim;
+pub(crate) mod enroll;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod publish;
+pub(crate) mod retract;
 pub(crate) mod root;
 pub(crate) mod show;
 pub(crate) mod status;
