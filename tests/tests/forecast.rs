@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use conex_core::approval::Standing;
 use conex_core::compose::Draft;
 use conex_core::digest::Digest;
-use conex_core::forecast::{Effect, Forecast, Outlook, Proposal, narrow};
+use conex_core::forecast::{Amendment, Effect, Forecast, Outlook, narrow};
 use conex_core::metadata::place;
 use conex_core::name::Id;
 use conex_core::problem::Code;
@@ -35,7 +35,7 @@ fn threshold(people: u16) -> Threshold {
 static SETTLED: LazyLock<Community> =
     LazyLock::new(|| Community::settled_by("plain", |root| root.unclaimed = root.quorum));
 
-fn foretell(community: &Community, proposal: &Proposal) -> Forecast {
+fn foretell(community: &Community, proposal: &Amendment) -> Forecast {
     let verdict = community.verify_main();
     let outlook = Outlook::new(&verdict, &StandardCrypto).unwrap();
     outlook.forecast(proposal)
@@ -93,9 +93,9 @@ fn janitor_loss() {
         .collect();
     for (pages, expected) in [(community.pages("bob"), vec![]), (vec![], everything)] {
         let root = next(community, leaves("bob", &pages));
-        let proposal = Proposal {
+        let proposal = Amendment {
             root: Some(root),
-            ..Proposal::default()
+            ..Amendment::default()
         };
         let forecast = foretell(community, &proposal);
         assert_eq!(lost(&forecast), expected);
@@ -118,9 +118,9 @@ fn janitor_loss() {
 fn a_forecast_says_who_is_missing_and_what_mends_it() {
     let community = &*SETTLED;
     let root = next(community, leaves("bob", &[]));
-    let proposal = Proposal {
+    let proposal = Amendment {
         root: Some(root),
-        ..Proposal::default()
+        ..Amendment::default()
     };
     let forecast = foretell(community, &proposal);
     let files = forecast.lost().next().unwrap();
@@ -136,7 +136,7 @@ fn a_forecast_says_who_is_missing_and_what_mends_it() {
         .collect();
     let adopted = foretell(
         community,
-        &Proposal {
+        &Amendment {
             vouches: vec![(id("carol"), vouches.clone())],
             ..proposal
         },
@@ -181,9 +181,9 @@ fn problems_of_people_are_foretold() {
         fields.retired = true;
         fields.keys.clear();
     };
-    let proposal = Proposal {
+    let proposal = Amendment {
         authors: vec![edited_author(community, "dave", retire)],
-        ..Proposal::default()
+        ..Amendment::default()
     };
     let forecast = foretell(community, &proposal);
     let codes: Vec<(Code, &str)> = forecast
@@ -200,7 +200,7 @@ fn problems_of_people_are_foretold() {
         .refused_for(Code::Retired, "conex/packages/foo.toml");
     // A proposal that changes nothing is foretold to change nothing.
     assert_eq!(
-        foretell(community, &Proposal::default()),
+        foretell(community, &Amendment::default()),
         Forecast::default()
     );
 }
@@ -248,8 +248,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The proposal of a step, or none where it is none.
-fn proposal(community: &Community, step: &Step) -> Proposal {
-    let mut proposal = Proposal::default();
+fn proposal(community: &Community, step: &Step) -> Amendment {
+    let mut proposal = Amendment::default();
     match step {
         Step::Leave(who, kept) => {
             let who = PEOPLE[*who];
@@ -331,7 +331,7 @@ fn digest_of(page: &str) -> Digest {
 }
 
 /// Does what was proposed, and has it approved by everybody who can.
-fn done(community: &Community, proposal: &Proposal) -> Community {
+fn done(community: &Community, proposal: &Amendment) -> Community {
     let mut after = community.clone();
     if let Some(root) = &proposal.root {
         let fields = RootFields::from(root.clone());
@@ -365,7 +365,7 @@ fn done(community: &Community, proposal: &Proposal) -> Community {
     after
 }
 
-fn brought(proposal: &Proposal) -> BTreeSet<Subject> {
+fn brought(proposal: &Amendment) -> BTreeSet<Subject> {
     let authors = proposal
         .authors
         .iter()
@@ -466,7 +466,7 @@ proptest! {
                 mended.vouch(who.as_str(), &vouches);
             }
         }
-        let adopted = outlook.forecast(&Proposal {
+        let adopted = outlook.forecast(&Amendment {
             vouches: janitors.iter().map(|who| (who.clone(), vouches.clone())).collect(),
             ..proposal.clone()
         });
@@ -499,9 +499,9 @@ fn a_key_of_the_past_belongs_to_its_person() {
         });
         let forecast = foretell(
             community,
-            &Proposal {
+            &Amendment {
                 authors: vec![author],
-                ..Proposal::default()
+                ..Amendment::default()
             },
         );
         assert_eq!(lost(&forecast), expected);

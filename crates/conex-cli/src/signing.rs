@@ -2,13 +2,14 @@
 
 use conex_core::compose::{Composition, Draft, Files, INLINE};
 use conex_core::crypto::Signer as _;
+use conex_core::key::Fingerprint;
 use conex_core::name::Id;
 use conex_core::people::People;
 use conex_core::statement::Author;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};
-use crate::keys::{self, KeyArguments, Locked};
+use crate::keys::{self, KeyArguments, Locked, Unlocked};
 use crate::output::{self, line};
 use crate::tree::{Tree, Work};
 
@@ -84,34 +85,21 @@ impl<'a> Publication<'a> {
         member: &Member,
         arguments: &KeyArguments,
     ) -> Result<()> {
-        let origin = &work.head.root().origin;
         let mut files = self.files;
         if self.drafts.is_empty() {
             if !arguments.yes {
                 crate::prompt::confirm(&self.question)?;
             }
         } else {
-            let composition = Composition::new(
-                origin,
-                &StandardCrypto,
-                member.id.clone(),
+            let page = compose(
+                work,
+                &member.id,
                 member.locked.fingerprint(),
                 self.drafts,
-                &work.report.metadata.batches,
                 self.inline,
-            )
-            .map_err(CommandError::refused)?;
+            )?;
             let secret = member.locked.confirm(arguments, &self.question)?;
-            let (page, page_files) = composition
-                .sign(origin, &StandardCrypto, &secret)
-                .map_err(CommandError::refused)?;
-            page.verify(origin, secret.public_key(), &StandardCrypto)
-                .map_err(|_| {
-                    CommandError::refused(
-                        "the key gave a signature that does not verify; nothing was written",
-                    )
-                })?;
-            files.extend(page_files);
+            files.extend(page.sign(work, &secret)?);
         }
         let written: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
         tree.write(files)?;
@@ -120,5 +108,54 @@ impl<'a> Publication<'a> {
             line(&mut out, path);
         }
         Ok(())
+    }
+}
+
+/// A page that is ready to be signed, if there is anything to sign.
+pub(crate) struct Ready(Option<Composition>);
+
+/// Arranges vouches into a page under a key; more than `inline` go into batches. Where there are
+/// none there is no page.
+pub(crate) fn compose<'f>(
+    work: &Work,
+    id: &Id,
+    key: Fingerprint,
+    vouches: impl IntoIterator<Item: Into<Draft<'f>>>,
+    inline: usize,
+) -> Result<Ready> {
+    let drafts: Vec<Draft<'f>> = vouches.into_iter().map(Into::into).collect();
+    if drafts.is_empty() {
+        return Ok(Ready(None));
+    }
+    Composition::new(
+        &work.head.root().origin,
+        &StandardCrypto,
+        id.clone(),
+        key,
+        drafts,
+        &work.report.metadata.batches,
+        inline,
+    )
+    .map(|composition| Ready(Some(composition)))
+    .map_err(CommandError::refused)
+}
+
+impl Ready {
+    /// Signs the page, checks the signature, and gives the files to store.
+    pub(crate) fn sign(self, work: &Work, secret: &Unlocked) -> Result<Files> {
+        let Some(composition) = self.0 else {
+            return Ok(Files::new());
+        };
+        let origin = &work.head.root().origin;
+        let (page, files) = composition
+            .sign(origin, &StandardCrypto, secret)
+            .map_err(CommandError::refused)?;
+        page.verify(origin, secret.public_key(), &StandardCrypto)
+            .map_err(|_| {
+                CommandError::refused(
+                    "the key gave a signature that does not verify; nothing was written",
+                )
+            })?;
+        Ok(files)
     }
 }

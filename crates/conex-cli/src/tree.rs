@@ -8,8 +8,10 @@ use conex_core::content::{Package, Reader, Release, Releases, RepositoryFiles};
 use conex_core::digest::Digest;
 use conex_core::layout::PackageUnit;
 use conex_core::name::{PackageName, ReleaseName};
+use conex_core::path::Path as TreePath;
 use conex_core::people::People;
 use conex_core::problem::Code;
+use conex_core::statement::Root;
 use conex_core::store::Store;
 use conex_core::survey::{Survey, survey};
 use conex_core::verify::{Known, Mode, Report, Verification};
@@ -105,7 +107,15 @@ impl Tree {
 
     /// Writes files, all or none.
     pub(crate) fn write(&self, files: Files) -> Result<()> {
+        self.replace(files, Vec::new())
+    }
+
+    /// Writes files and deletes others, all or none.
+    pub(crate) fn replace(&self, files: Files, deleted: Vec<TreePath>) -> Result<()> {
         let mut change = Change::new();
+        for path in deleted {
+            change.delete(path);
+        }
         for (path, bytes) in files {
             change.write(path, bytes);
         }
@@ -195,6 +205,13 @@ impl Tree {
                     .map_or_else(String::new, ToString::to_string);
                 CommandError::refused(format_args!("the repository files cannot be read: {first}"))
             })
+    }
+
+    /// What stands at the top of the tree, under the rules of a root.
+    pub(crate) fn top(&self, root: &Root) -> Result<Survey> {
+        let known = Known::of(root, &KnownSchemes)
+            .map_err(|problem| CommandError::refused(&problem).hint(problem.code.advice()))?;
+        Ok(survey(&*self.store, known.layout(), root))
     }
 
     fn survey(&self, head: &Head, known: &Known) -> Survey {

@@ -39,7 +39,7 @@ use crate::vouch::{Subject, Vouch};
 /// A change that is taken as approved: as if the root were signed, and each changed statement
 /// vouched for by all janitors.
 #[derive(Debug, Clone, Default)]
-pub struct Proposal {
+pub struct Amendment {
     /// The next root.
     pub root: Option<Root>,
     /// Authors, each in place of the one of that id.
@@ -87,7 +87,7 @@ pub struct Change {
     pub vouch: Option<Vouch>,
 }
 
-/// What a proposal would do.
+/// What an amendment would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forecast {
     /// Every statement that would stand differently, sorted by subject. Statements that the
@@ -161,7 +161,7 @@ impl<'r, C: Crypto> Outlook<'r, C> {
     /// Pages are judged again, their signatures included: a report is no proof of anything.
     pub fn new(report: &'r Report, crypto: &'r C) -> Option<Self> {
         let head = report.head.as_ref()?;
-        let present = judge(report, head, crypto, &Proposal::default());
+        let present = judge(report, head, crypto, &Amendment::default());
         Some(Self {
             report,
             head,
@@ -170,11 +170,11 @@ impl<'r, C: Crypto> Outlook<'r, C> {
         })
     }
 
-    /// What a proposal would do.
+    /// What an amendment would do.
     ///
     /// A new root with another layout, or with no projection of the present one, speaks of content
     /// that has not been read: then everything of it would be lost.
-    pub fn forecast(&self, proposal: &Proposal) -> Forecast {
+    pub fn forecast(&self, proposal: &Amendment) -> Forecast {
         let future = judge(self.report, self.head, self.crypto, proposal);
         let mut forecast = Forecast::default();
         for (before, _) in &self.present.findings {
@@ -203,13 +203,21 @@ impl<'r, C: Crypto> Outlook<'r, C> {
     /// What would become of everything without a person's pages: what only stands because of them.
     pub fn without(&self, id: &Id) -> Forecast {
         let pages = self.report.metadata.pages.iter();
-        self.forecast(&Proposal {
+        self.forecast(&Amendment {
             deleted: pages
                 .filter(|stored| stored.page.body().signer() == id)
                 .map(|stored| stored.digest)
                 .collect(),
-            ..Proposal::default()
+            ..Amendment::default()
         })
+    }
+
+    /// The vouches for the statements that an amendment brings, each in the version that tools
+    /// choose; a statement whose counters are exhausted has none.
+    pub fn approvals(&self, proposal: &Amendment) -> Vec<Vouch> {
+        let root = proposal.root.as_ref().unwrap_or(self.head.root());
+        let (metadata, crypto) = (&self.report.metadata, self.crypto);
+        approvals(root, metadata, proposal, crypto, self.report.ahead)
     }
 
     /// How a statement would stand differently, if it would.
@@ -223,7 +231,7 @@ impl<'r, C: Crypto> Outlook<'r, C> {
         {
             return None;
         }
-        // What a proposal brings is something else than what was there.
+        // What an amendment brings is something else than what was there.
         let brought = subject.kind().is_about_people()
             && after.is_some_and(|(after, _)| after.digest != before.digest);
         if brought {
@@ -318,7 +326,7 @@ fn key(problem: &Problem) -> (Code, &str, Option<&Subject>, &str) {
 const UNREAD: Digest = Digest::from_bytes([0; 32]);
 
 /// Judges everything as verification does, from what a report knows of the content.
-fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Proposal) -> World {
+fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendment) -> World {
     let root = proposal.root.as_ref().unwrap_or(head.root());
     let metadata = changed(&report.metadata, proposal);
     let assumed = assumed(root, &metadata, proposal, crypto, report.ahead);
@@ -394,7 +402,7 @@ fn missing<C: Crypto>(
 }
 
 /// The metadata with the proposed statements in it, and without the deleted pages.
-fn changed<'m>(metadata: &'m Metadata, proposal: &Proposal) -> Cow<'m, Metadata> {
+fn changed<'m>(metadata: &'m Metadata, proposal: &Amendment) -> Cow<'m, Metadata> {
     let mut changed = Cow::Borrowed(metadata);
     for author in &proposal.authors {
         let authors = &mut changed.to_mut().authors;
@@ -415,23 +423,36 @@ fn changed<'m>(metadata: &'m Metadata, proposal: &Proposal) -> Cow<'m, Metadata>
     changed
 }
 
-/// The vouches by which the proposed statements are approved, each in the version that tools would
-/// choose, and those that come with the proposal.
+/// All votes that are taken as given: those by which the proposed statements are approved, and those
+/// that come with the proposal.
 fn assumed(
     root: &Root,
     metadata: &Metadata,
-    proposal: &Proposal,
+    proposal: &Amendment,
     crypto: &impl Crypto,
     ahead: bool,
 ) -> Vec<Assumed> {
-    let mut assumed: Vec<Assumed> = proposal
-        .vouches
-        .iter()
-        .map(|(by, vouches)| Assumed {
-            by: alloc::vec![by.clone()],
-            vouches: vouches.clone(),
-        })
-        .collect();
+    let given = proposal.vouches.iter().map(|(by, vouches)| Assumed {
+        by: alloc::vec![by.clone()],
+        vouches: vouches.clone(),
+    });
+    let janitors = root.janitors.iter().map(|janitor| janitor.id.clone());
+    let approvals = Assumed {
+        by: janitors.collect(),
+        vouches: approvals(root, metadata, proposal, crypto, ahead),
+    };
+    given.chain([approvals]).collect()
+}
+
+/// The vouches by which the proposed statements are approved, each in the version that tools would
+/// choose; none where counters are exhausted.
+fn approvals(
+    root: &Root,
+    metadata: &Metadata,
+    proposal: &Amendment,
+    crypto: &impl Crypto,
+    ahead: bool,
+) -> Vec<Vouch> {
     let origin = &root.origin;
     let authors = proposal.authors.iter().map(|author| {
         let digest = encoding::digest(crypto, Context::Author, origin, author);
@@ -449,7 +470,7 @@ fn assumed(
     let proposed: Vec<(Subject, Digest, Epoch)> =
         authors.chain(teams).chain(authorisations).collect();
     if proposed.is_empty() {
-        return assumed;
+        return Vec::new();
     }
     let people = People::of_root(root, crypto);
     let state = State {
@@ -474,15 +495,7 @@ fn assumed(
             digest,
         })
     });
-    assumed.push(Assumed {
-        by: root
-            .janitors
-            .iter()
-            .map(|janitor| janitor.id.clone())
-            .collect(),
-        vouches: vouches.collect(),
-    });
-    assumed
+    vouches.collect()
 }
 
 /// The packages of a report, as far as judging looks at them, each with its place.
