@@ -14,6 +14,7 @@ use conex_core::path::Path as TreePath;
 use conex_core::people::PersonIndex;
 use conex_core::verify::Finding;
 use conex_core::vouch::{Kind, Subject, Vouch};
+use conex_crypto::StandardCrypto;
 use conex_repo::changes::changed;
 
 use crate::command::publish::exhausted;
@@ -334,12 +335,17 @@ fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
             format_args!("{BOLD}{}{RESET} {}", finding.subject, state(finding)),
         );
         if let Some(text) = stored_text(work, &finding.subject) {
+            let proves = proofs(work, &finding.subject);
+            let mut proves = proves.iter().copied();
             let mut inside = false;
             for stored in text.lines() {
-                // Verified already, and nothing that anybody could read.
+                // Nobody can read a signature; the program can.
                 if stored == "proof = \"\"\"" {
                     inside = true;
-                    line(out, "    proof = (the key signed it)");
+                    match proves.next() {
+                        Some(true) => line(out, "    proof = (valid)"),
+                        _ => line(out, format_args!("    proof = {RED}NOT VALID{RESET}")),
+                    }
                 }
                 if !inside {
                     line(out, format_args!("    {stored}"));
@@ -384,6 +390,20 @@ fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
             ),
         );
     }
+}
+
+/// Whether each key of an author is proven to be theirs.
+fn proofs(work: &Work, subject: &Subject) -> Vec<bool> {
+    let author = match subject {
+        Subject::Author(id) => work.report.metadata.authors.get(id),
+        _ => None,
+    };
+    let origin = &work.head.root().origin;
+    author
+        .into_iter()
+        .flat_map(|author| author.keys.iter().map(|key| (key, &author.id)))
+        .map(|(key, id)| key.verify(origin, id, &StandardCrypto).is_ok())
+        .collect()
 }
 
 /// New packages whose names could be taken for others', with what they look like.
