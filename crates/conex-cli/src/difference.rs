@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use conex_core::approval::Standing;
-use conex_core::content::{Package, Release};
+use conex_core::content::Release;
 use conex_core::digest::Digest;
 use conex_core::name::{PackageName, ReleaseName};
 use conex_core::vouch::{Subject, Vouch};
@@ -57,7 +57,7 @@ impl Difference {
     /// content has the approved digest.
     ///
     /// `named` says which releases are about to be published: where no revision has the approved
-    /// state, and the package without new ones among those has, that is it.
+    /// state, and the package with those as they were has it, nothing else changed.
     pub(crate) fn of(
         tree: &Tree,
         work: &Work,
@@ -76,21 +76,35 @@ impl Difference {
                 now,
             });
         }
-        if let Some(before) = in_revisions(tree, work, package, &approved, base)? {
-            return Ok(Self { before, now });
+        let revisions = in_revisions(tree, work, package, base)?;
+        let fits = |releases: &[Release]| -> Result<bool> {
+            let digest = tree.releases_digest(&work.head, package, releases)?;
+            Ok(approved.contains(&digest))
+        };
+        for before in &revisions {
+            if fits(before)? {
+                let before = before.clone();
+                return Ok(Self { before, now });
+            }
         }
-        let without: Vec<Release> = now
+        // Nothing but what was named changed: with that as it was, or not there, it is as approved.
+        let others: Vec<Release> = now
             .iter()
             .filter(|release| !named.contains(&release.checksums.release))
             .cloned()
             .collect();
-        if approved.contains(&tree.releases_digest(&work.head, package, &without)?) {
-            return Ok(Self {
-                before: without,
-                now,
-            });
+        for revision in revisions.iter().map(Vec::as_slice).chain([&[][..]]) {
+            let mut before = others.clone();
+            let theirs = revision
+                .iter()
+                .filter(|release| named.contains(&release.checksums.release));
+            before.extend(theirs.cloned());
+            before.sort_by(|a, b| a.checksums.release.cmp(&b.checksums.release));
+            if fits(&before)? {
+                return Ok(Self { before, now });
+            }
         }
-        if approved.contains(&tree.releases_digest(&work.head, package, &now)?) {
+        if fits(&now)? {
             return Ok(Self {
                 before: now.clone(),
                 now,
@@ -210,45 +224,33 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Vec<Digest> 
     vouches.into_iter().map(|vouch| vouch.digest).collect()
 }
 
+/// The package as revisions have it that may hold its last approved state.
 fn in_revisions(
     tree: &Tree,
     work: &Work,
     package: &PackageName,
-    approved: &[Digest],
     base: Option<&str>,
-) -> Result<Option<Vec<Release>>> {
-    let fits = |found: Option<Package>| {
-        found
-            .filter(|it| it.digests.iter().any(|digest| approved.contains(digest)))
-            .map(|it| it.releases)
+) -> Result<Vec<Vec<Release>>> {
+    let releases = |revision: &str| -> Result<Vec<Release>> {
+        let found = Tree::at_revision(tree.path(), revision)?.package(&work.head, package)?;
+        Ok(found.map_or_else(Vec::new, |it| it.releases))
     };
     if let Some(base) = base {
-        let found = Tree::at_revision(tree.path(), base)?.package(&work.head, package)?;
-        return fits(found).map(Some).ok_or_else(|| {
-            CommandError::refused(format_args!(
-                "{base} does not have {package} as it was last approved"
-            ))
-            .hint("give an older or newer revision with --base")
-        });
+        return Ok(vec![releases(base)?]);
     }
     if GitRepository::open(tree.path()).is_err() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    for revision in [
+    let usual = [
         "signed",
         "origin/signed",
         "upstream/signed",
         "HEAD",
         "HEAD~1",
-    ] {
-        let Ok(revision) = Tree::at_revision(tree.path(), revision) else {
-            continue;
-        };
-        if let Ok(found) = revision.package(&work.head, package)
-            && let Some(releases) = fits(found)
-        {
-            return Ok(Some(releases));
-        }
-    }
-    Ok(None)
+    ];
+    // Most repositories have only some of these.
+    Ok(usual
+        .into_iter()
+        .filter_map(|revision| releases(revision).ok())
+        .collect())
 }
