@@ -3,10 +3,12 @@
 //! Everything here is deterministic: the key of a person follows from the name, no clock is read
 //! and no randomness is used.
 
+mod client;
 mod community;
 pub mod generate;
 mod verdict;
 
+pub use client::{Client, Counting, changes};
 pub use community::{
     Community, fingerprint, former, id, janitor, opam_file, package, path, secret, subject, version,
 };

@@ -43,6 +43,57 @@ impl<'m> Ownership<'m> {
         self.owned.keys().copied()
     }
 
+    /// The epoch of a package's versions.
+    pub(crate) fn epoch(&self, package: &PackageName) -> u32 {
+        match self.owned.get(package) {
+            Some(owned) => owned.authorisation.epoch,
+            None => self.absent.get(package).copied().unwrap_or(0),
+        }
+    }
+
+    /// Whether somebody claimed a package: once claimed, always claimed.
+    pub(crate) fn is_claimed(&self, package: &PackageName) -> bool {
+        self.owned.contains_key(package) || self.absent.contains_key(package)
+    }
+
+    /// Whether a package is retired by an approved authorisation.
+    pub(crate) fn is_retired(&self, package: &PackageName) -> bool {
+        self.owned
+            .get(package)
+            .is_some_and(|owned| owned.authorisation.retired && owned.owners.is_some())
+    }
+
+    /// The rules for `releases` and `checksums` of a package.
+    pub(crate) fn rules(&self, root: &Root, package: &PackageName) -> (Rule, Rule) {
+        let epoch = Epoch::Only(self.epoch(package));
+        let rule = |owners, janitors| Rule {
+            owners,
+            janitors,
+            epoch,
+        };
+        match self.owned.get(package) {
+            None if self.absent.contains_key(package) => {
+                (rule(None, root.quorum), rule(None, root.quorum))
+            }
+            None => (
+                rule(None, root.unclaimed),
+                rule(None, root.unclaimed.min(root.upkeep)),
+            ),
+            Some(owned) => {
+                // An authorisation that is not approved gives nobody anything: the quorum remains.
+                let upkeep = if owned.owners.is_some() {
+                    root.upkeep
+                } else {
+                    root.quorum
+                };
+                (
+                    rule(owned.owners.clone(), root.quorum),
+                    rule(owned.owners.clone(), upkeep),
+                )
+            }
+        }
+    }
+
     /// The owners of every package with an approved authorisation.
     pub(crate) fn into_owners(self) -> BTreeMap<PackageName, (Owners, Threshold)> {
         self.owned
@@ -296,14 +347,12 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         people: &People,
     ) {
         self.releases += package.releases.len();
-        let owned = ownership.owned.get(&package.name);
         let said = self.index.named(package.name.as_str());
-        let (releases_rule, checksums_rule) =
-            self.content_rules(owned, ownership.absent.get(&package.name).copied());
+        let (releases_rule, checksums_rule) = ownership.rules(self.root, &package.name);
         let subject = Subject::Releases(package.name.clone());
         let votes = said.of(&subject);
 
-        if owned.is_some_and(|owned| owned.authorisation.retired && owned.owners.is_some()) {
+        if ownership.is_retired(&package.name) {
             if !package.releases.is_empty() {
                 let detail = "the package is retired, and still has releases";
                 self.problems
@@ -316,8 +365,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             self.absent(package, subject, &votes, &releases_rule, people);
             return;
         }
-        if owned.is_none()
-            && !ownership.absent.contains_key(&package.name)
+        if !ownership.is_claimed(&package.name)
             && newest.is_none()
             && !speaks_of_checksums(&said, &checksums_rule)
         {
@@ -429,41 +477,6 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 &[release.digest],
                 checksums_rule,
             );
-        }
-    }
-
-    /// The rules for `releases` and `checksums` of a package.
-    fn content_rules(&self, owned: Option<&Owned<'_>>, absent: Option<u32>) -> (Rule, Rule) {
-        let root = self.root;
-        let rule = |owners, janitors, epoch| Rule {
-            owners,
-            janitors,
-            epoch: Epoch::Only(epoch),
-        };
-        if let (None, Some(epoch)) = (owned, absent) {
-            return (
-                rule(None, root.quorum, epoch),
-                rule(None, root.quorum, epoch),
-            );
-        }
-        match owned {
-            None => (
-                rule(None, root.unclaimed, 0),
-                rule(None, root.unclaimed.min(root.upkeep), 0),
-            ),
-            Some(owned) => {
-                let epoch = owned.authorisation.epoch;
-                // An authorisation that is not approved gives nobody anything: the quorum remains.
-                let upkeep = if owned.owners.is_some() {
-                    root.upkeep
-                } else {
-                    root.quorum
-                };
-                (
-                    rule(owned.owners.clone(), root.quorum, epoch),
-                    rule(owned.owners.clone(), upkeep, epoch),
-                )
-            }
         }
     }
 

@@ -11,19 +11,20 @@ use crate::chain::{self, Head, Trust};
 use crate::content::{Package, Reader, RepositoryFiles};
 use crate::crypto::Crypto;
 use crate::digest::Digest;
-use crate::index::Index;
 use crate::judge::{Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
-use crate::limits;
 use crate::metadata::{Metadata, MetadataReader, StoredPage, StoredRoot, place};
-use crate::name::{Id, PackageName};
+use crate::name::PackageName;
+use crate::part::Part;
+use crate::past::Past;
 use crate::path::Path;
-use crate::people::{Judged, Owners, People};
+use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
+use crate::standing::{Judging, Standing};
 use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
-use crate::survey::survey;
+use crate::survey::{Survey, survey};
 use crate::version::Threshold;
 use crate::vouch::Subject;
 
@@ -93,16 +94,29 @@ pub struct Counts {
     pub pages: usize,
 }
 
-/// A state in which everything is as it has to be. Only [`Verification::run`] makes one.
+/// A state in which everything is as it has to be. Only [`Verification::run`] and
+/// [`Update`](crate::update::Update) make one.
 #[derive(Debug, Clone)]
 pub struct Verified {
     head: Head,
+    enforced: bool,
+    ahead: bool,
 }
 
 impl Verified {
     /// The newest root.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Whether nothing at all is unsigned.
+    pub fn is_enforced(&self) -> bool {
+        self.enforced
+    }
+
+    /// Whether approvals may have run ahead of the content.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead
     }
 }
 
@@ -111,6 +125,9 @@ impl Verified {
 pub struct Report {
     /// How strict it was.
     pub mode: Mode,
+    /// Whether everything was looked at. Otherwise it was an update, and only what it concerns is
+    /// among the findings, unsigned packages, counts, metadata, people and owners.
+    pub whole: bool,
     /// The newest valid root, if trust starts anywhere.
     pub head: Option<Head>,
     /// What is wrong, in a stable order.
@@ -202,29 +219,61 @@ impl Known {
     }
 }
 
-/// All content of a tree, read and digested, not yet judged.
+/// Content of a tree, read and digested, not yet judged.
 struct Content {
-    repository: Result<(RepositoryFiles, Digest), Vec<Problem>>,
+    repository: Option<Result<(RepositoryFiles, Digest), Vec<Problem>>>,
     packages: Vec<(PackageUnit, Result<Package, Vec<Problem>>)>,
+    /// Whether there is any package at all.
+    empty: bool,
     problems: Vec<Problem>,
+}
+
+/// What an update brings to the verification of its result.
+#[derive(Default)]
+pub(crate) struct Given<'p> {
+    /// The state before, which the result is compared with.
+    pub(crate) before: Option<&'p Past<'p>>,
+    /// What has to be looked at, as read, if that is not everything.
+    pub(crate) portion: Option<Portion<'p>>,
+    /// What is known to be wrong, or worth a note.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// A part of a state, its metadata read.
+pub(crate) struct Portion<'p> {
+    pub(crate) part: &'p Part,
+    pub(crate) metadata: Metadata,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) survey: Survey,
 }
 
 impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     /// Verifies everything there is.
     pub fn run(&self) -> Report {
+        self.run_with(Given::default())
+    }
+
+    /// Verifies everything, or the part given, and compares it with the state before.
+    pub(crate) fn run_with(&self, given: Given<'_>) -> Report {
+        let Given {
+            before,
+            portion,
+            problems: noted,
+        } = given;
         let mut reader = MetadataReader {
             store: self.store,
             workers: self.workers,
-            problems: Vec::new(),
+            problems: noted,
         };
         let roots = reader.roots();
         let (head, chain_problems) = chain::follow(&roots, self.trust, self.crypto);
         // Where a root could not be read, that is the reason, and there is no need for a second.
-        if head.is_some() || reader.problems.is_empty() {
+        if head.is_some() || reader.problems.iter().all(|problem| problem.code.is_note()) {
             reader.problems.extend(chain_problems);
         }
         let mut report = Report {
             mode: self.mode,
+            whole: portion.is_none(),
             head: None,
             problems: Vec::new(),
             notes: Vec::new(),
@@ -264,20 +313,33 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             layout: known.layout(),
             projections: &projections,
         };
-        // What is stored and what is there do not depend on each other.
-        let ((metadata, mut problems), content) = self.workers.join(
-            || (reader.rest(&root.origin, self.crypto), reader.problems),
-            || self.read(&reader_of_content, root),
-        );
+        let part = portion.as_ref().map(|portion| portion.part);
+        let (metadata, mut problems, content) = match portion {
+            // What is stored and what is there do not depend on each other.
+            None => {
+                let ((metadata, problems), content) = self.workers.join(
+                    || (reader.rest(&root.origin, self.crypto), reader.problems),
+                    || self.read(&reader_of_content, root),
+                );
+                (metadata, problems, content)
+            }
+            Some(portion) => {
+                let mut problems = reader.problems;
+                problems.extend(portion.problems);
+                let content =
+                    self.read_part(&reader_of_content, portion.part, portion.survey, before);
+                (portion.metadata, problems, content)
+            }
+        };
         report.head = Some(head.clone());
         problems.extend(margins(root));
         let mut report = self.judge_all(
             report,
             problems,
-            &head,
-            &metadata,
+            (&head, &metadata, part),
             content,
             &reader_of_content,
+            before,
         );
         report.metadata = metadata;
         report
@@ -288,9 +350,38 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         let mut tree = survey(self.store, reader.layout, root);
         let units = core::mem::take(&mut tree.packages);
         Content {
-            repository: reader.repository(&tree.repository),
+            repository: Some(reader.repository(&tree.repository)),
+            empty: units.is_empty(),
             packages: self.workers.map(units, |unit| {
                 let package = reader.package(&unit);
+                (unit, package)
+            }),
+            problems: tree.problems,
+        }
+    }
+
+    /// Reads the content that changed. Of what did not, the statements are those approved before.
+    fn read_part(
+        &self,
+        reader: &Reader<'_, S, C>,
+        part: &Part,
+        mut tree: Survey,
+        before: Option<&Past<'_>>,
+    ) -> Content {
+        let mut units = core::mem::take(&mut tree.packages);
+        let empty = units.is_empty();
+        units.retain(|unit| part.has_package(&unit.name));
+        // Where approvals run ahead, what stands there is not what was approved last.
+        let before = before.filter(|_| !self.ahead);
+        let repository = part.has_repository();
+        Content {
+            repository: repository.then(|| reader.repository(&tree.repository)),
+            empty,
+            packages: self.workers.map(units, |unit| {
+                let unchanged = before.filter(|_| !part.has_new_data(&unit.name));
+                let package = unchanged
+                    .and_then(|before| before.package(&unit, reader))
+                    .unwrap_or_else(|| reader.package(&unit));
                 (unit, package)
             }),
             problems: tree.problems,
@@ -301,80 +392,29 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         &self,
         mut report: Report,
         mut problems: Vec<Problem>,
-        head: &Head,
-        metadata: &Metadata,
+        (head, metadata, part): (&Head, &Metadata, Option<&Part>),
         content: Content,
         reader: &Reader<'_, S, C>,
+        before: Option<&Past<'_>>,
     ) -> Report {
-        let root = head.root();
-
-        // People: the janitors' pages decide who else there is.
-        let mut people = People::of_root(head, self.crypto);
-        let pages = &metadata.pages;
-        let mut judged: Vec<Judged> = self.workers.map(pages.iter().collect(), |page| {
-            people.judge(page, self.crypto)
-        });
-        let (index, _) = Index::new(metadata, &judged, |subject| {
-            subject.kind().is_about_people()
-        });
-        let mut judge = Judge::new(root, &index, self.crypto, self.ahead);
-        let authors = judge.authors(metadata, &people);
-        judge
-            .problems
-            .extend(people.add_authors(&authors, self.crypto));
-        let teams = judge.teams(metadata, &people);
-        judge.problems.extend(people.add_teams(&teams));
-        let mut authorisations = judge.authorisations(metadata, &people);
-        judge.absent_people(metadata, &mut authorisations, &people);
-        problems.extend(core::mem::take(&mut judge.problems));
-        report.findings = core::mem::take(&mut judge.findings);
-
-        // Content: everybody's pages.
-        let again: Vec<usize> = (0..judged.len())
-            .filter(|&at| matches!(judged.get(at), Some(Judged::Inert(_))))
-            .collect();
-        let rejudged = self.workers.map(again, |at| {
-            (
-                at,
-                pages
-                    .get(at)
-                    .map_or(Judged::Bad, |page| people.judge(page, self.crypto)),
-            )
-        });
-        for (at, result) in rejudged {
-            if let Some(slot) = judged.get_mut(at) {
-                *slot = result;
-            }
+        let judging = Judging {
+            crypto: self.crypto,
+            workers: self.workers,
+            ahead: self.ahead,
+            part,
+            known: |page: &StoredPage| part.is_some_and(|part| part.is_known(page)),
+        };
+        let (standing, found) = judging.judge(head, metadata);
+        problems.extend(found.problems);
+        report.findings = found.findings;
+        report.counts.pages = standing.counting();
+        problems.extend(self.judge_content(&mut report, content, reader, &standing));
+        if let Some(before) = before {
+            let transitions = before.transitions(&standing, &report.findings, reader, &problems);
+            problems.extend(transitions);
         }
-        problems.extend(void_excess(pages, &mut judged));
-        for (stored, judged) in pages.iter().zip(&judged) {
-            match judged {
-                Judged::Counts(_) => report.counts.pages += 1,
-                Judged::Inert(why) => {
-                    problems.push(Problem::new(Code::InertPage, &stored.place, why));
-                }
-                Judged::Bad => {
-                    let detail = format!(
-                        "the signature is not one of {} with that key",
-                        stored.page.body().signer()
-                    );
-                    problems.push(Problem::new(Code::BadSignature, &stored.place, detail));
-                }
-            }
-        }
-        let (index, found) = Index::new(metadata, &judged, |_| true);
-        problems.extend(found);
-        problems.extend(Index::unused(metadata, &judged));
-        problems.extend(self.judge_content(
-            &mut report,
-            content,
-            reader,
-            &index,
-            &authorisations,
-            &people,
-        ));
-        report.people = Some(people);
-        report.owners = authorisations.into_owners();
+        report.people = Some(standing.people);
+        report.owners = standing.ownership.into_owners();
         self.close(report, problems)
     }
 
@@ -383,17 +423,18 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report: &mut Report,
         content: Content,
         reader: &Reader<'_, S, C>,
-        index: &Index<'_>,
-        authorisations: &Ownership<'_>,
-        people: &People,
+        standing: &Standing<'_>,
     ) -> Vec<Problem> {
-        let Some(head) = &report.head else {
-            return Vec::new();
-        };
-        let root = head.root();
+        let Standing {
+            root,
+            people,
+            ownership: authorisations,
+            index,
+            ..
+        } = standing;
         let mut problems = content.problems;
         report.counts.packages = content.packages.len();
-        if content.packages.is_empty() {
+        if content.empty {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
 
@@ -402,8 +443,9 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
         match content.repository {
-            Ok((statement, digest)) => judge.repository(&statement, digest, people),
-            Err(found) => problems.extend(found),
+            Some(Ok((statement, digest))) => judge.repository(&statement, digest, people),
+            Some(Err(found)) => problems.extend(found),
+            None => {}
         }
         let present: BTreeSet<&str> = units().map(|unit| unit.name.as_str()).collect();
         let absent: BTreeSet<&PackageName> = index
@@ -497,36 +539,15 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             })
             .count();
         if report.problems.is_empty() && self.mode != Mode::Observe {
-            report.verified = report.head.clone().map(|head| Verified { head });
+            let enforced = |head: &Head| self.mode == Mode::Enforce || head.root().complete;
+            report.verified = report.head.clone().map(|head| Verified {
+                enforced: enforced(&head),
+                head,
+                ahead: self.ahead,
+            });
         }
         report
     }
-}
-
-/// Voids all pages of whoever signed more than is allowed. Only what a person signed counts against
-/// them: others cannot void anybody.
-fn void_excess(pages: &[StoredPage], judged: &mut [Judged]) -> Vec<Problem> {
-    let mut signed: BTreeMap<&Id, usize> = BTreeMap::new();
-    for (stored, judged) in pages.iter().zip(judged.iter()) {
-        if matches!(judged, Judged::Counts(_)) {
-            *signed.entry(stored.page.body().signer()).or_default() += 1;
-        }
-    }
-    signed.retain(|_, count| *count > limits::PAGES);
-    for (stored, judged) in pages.iter().zip(judged.iter_mut()) {
-        if signed.contains_key(stored.page.body().signer()) {
-            *judged = Judged::Inert("its signer is over the limit of pages");
-        }
-    }
-    let note = |(id, count): (&Id, usize)| {
-        let place = format!("conex/index/{id}");
-        let detail = format!(
-            "{count} pages, and {} are allowed; none of them counts",
-            limits::PAGES
-        );
-        Problem::new(Code::PersonVoid, place, detail)
-    };
-    signed.into_iter().map(note).collect()
 }
 
 /// A name that is claimed is taken in every case.

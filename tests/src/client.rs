@@ -1,0 +1,193 @@
+//! A client that has a verified state and is given another one.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use conex_core::chain::Trust;
+use conex_core::path::Path;
+use conex_core::record::LocalRecord;
+use conex_core::store::{Entry, MemoryStore, Sequential, Store, StoreError};
+use conex_core::update::{Changes, Update};
+use conex_core::verify::Mode;
+use conex_crypto::StandardCrypto;
+use conex_repo::KnownSchemes;
+
+use crate::community::Community;
+use crate::verdict::{Verdict, verify};
+
+/// A verified state with its record.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The state.
+    pub tree: MemoryStore,
+    /// What is known of it.
+    pub record: LocalRecord,
+    mode: Mode,
+}
+
+impl Client {
+    /// A client that starts with a state of a community, which has to be verified.
+    #[track_caller]
+    pub fn of(community: &Community) -> Self {
+        Self::starting(&community.tree, &community.anchor(), Mode::Warn)
+    }
+
+    /// The same, of any mode.
+    #[track_caller]
+    pub fn in_mode(community: &Community, mode: Mode) -> Self {
+        Self::starting(&community.tree, &community.anchor(), mode)
+    }
+
+    /// A client that starts with any verified state.
+    #[track_caller]
+    pub fn starting(tree: &MemoryStore, trust: &Trust, mode: Mode) -> Self {
+        let verdict = verify(tree, trust, mode, false);
+        verdict.accepted();
+        let record = verdict
+            .verified()
+            .and_then(|verified| LocalRecord::new(trust, verified, 1));
+        Self {
+            tree: tree.clone(),
+            record: record.expect("a state verified from anchors can be recorded"),
+            mode,
+        }
+    }
+
+    /// Judges an update in both ways, which have to agree; the verdict is that of the default way.
+    #[track_caller]
+    pub fn offered(&self, community: &Community) -> Verdict {
+        self.judge(&community.tree)
+    }
+
+    /// The same of any tree.
+    #[track_caller]
+    pub fn judge(&self, tree: &MemoryStore) -> Verdict {
+        let changes = changes(&self.tree, tree);
+        let update = self.update(&self.tree, tree, &changes);
+        let (whole, fast) = (Verdict::of(update.run()), Verdict::of(update.run_fast()));
+        assert_eq!(
+            fast.problems,
+            whole.problems,
+            "fast:\n{}\nwhole:\n{}",
+            fast.told(),
+            whole.told()
+        );
+        assert_eq!(fast.verified().is_some(), whole.verified().is_some());
+        // Nobody has to know where the states differ.
+        let blind = Changes::everywhere();
+        let blind = Verdict::of(self.update(&self.tree, tree, &blind).run());
+        assert_eq!(
+            blind.problems,
+            whole.problems,
+            "blind:\n{}\nwhole:\n{}",
+            blind.told(),
+            whole.told()
+        );
+        whole
+    }
+
+    /// What of an update is judged by what changed alone, if that can be.
+    pub fn part(&self, tree: &MemoryStore) -> Option<Verdict> {
+        let changes = changes(&self.tree, tree);
+        self.update(&self.tree, tree, &changes)
+            .run_part()
+            .map(Verdict::of)
+    }
+
+    /// Judges an update and takes it over, if it is accepted.
+    #[track_caller]
+    pub fn follow(&mut self, community: &Community) -> Verdict {
+        let verdict = self.offered(community);
+        if let Some(verified) = verdict.verified() {
+            self.record = self
+                .record
+                .updated(verified, Some(self.record.verified() + 1));
+            self.tree = community.tree.clone();
+        }
+        verdict
+    }
+
+    /// The files that the fast way opens, on both sides; the update has to be accepted by it.
+    ///
+    /// # Panics
+    /// When something has to be verified in full.
+    #[track_caller]
+    pub fn opens(&self, tree: &MemoryStore) -> usize {
+        let changes = changes(&self.tree, tree);
+        let (before, after) = (Counting::new(&self.tree), Counting::new(tree));
+        let report = self.update(&before, &after, &changes).run_part();
+        let verdict = Verdict::of(report.expect("this can be told by what changed"));
+        verdict.accepted();
+        before.opened() + after.opened()
+    }
+
+    fn update<'a, S: Store, T: Store>(
+        &'a self,
+        before: &'a S,
+        after: &'a T,
+        changes: &'a Changes,
+    ) -> Update<'a, S, T, StandardCrypto, Sequential> {
+        Update {
+            before,
+            after,
+            changes,
+            record: &self.record,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &Sequential,
+            mode: self.mode,
+            ahead: false,
+        }
+    }
+}
+
+/// Where two trees differ.
+pub fn changes(before: &MemoryStore, after: &MemoryStore) -> Changes {
+    let files = |tree: &MemoryStore| -> BTreeMap<String, Vec<u8>> {
+        let files = tree.files();
+        files
+            .map(|(file, bytes)| (file.to_owned(), bytes.to_vec()))
+            .collect()
+    };
+    let (before, after) = (files(before), files(after));
+    let mut changes = Changes::none();
+    for file in before.keys().chain(after.keys()) {
+        if before.get(file) != after.get(file) {
+            changes.add(file);
+        }
+    }
+    changes
+}
+
+/// A store that counts the files it opens.
+#[derive(Debug)]
+pub struct Counting<'a, S> {
+    store: &'a S,
+    opened: AtomicUsize,
+}
+
+impl<'a, S: Store> Counting<'a, S> {
+    /// Counts from zero.
+    pub fn new(store: &'a S) -> Self {
+        Self {
+            store,
+            opened: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many files were opened.
+    pub fn opened(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
+    }
+}
+
+impl<S: Store> Store for Counting<'_, S> {
+    fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
+        self.store.list(directory)
+    }
+
+    fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        self.store.read(file, limit, buffer)
+    }
+}
