@@ -1,7 +1,7 @@
 //! A client that has a verified state and is given another one.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use conex_core::chain::Trust;
 use conex_core::path::Path;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use conex_core::chain::{AnchorKeys, Trust};
-use conex_core::compose::{Composition, INLINE, is_pending, is_unapproved, vouch_for};
+use conex_core::compose::{Composition, INLINE, Proposal, is_pending, is_unapproved};
 use conex_core::content::Releases;
 use conex_core::crypto::Digests as _;
 use conex_core::digest::{Context, Digest};
@@ -405,11 +405,11 @@ impl Community {
     pub fn approve_all(&mut self, who: &str, wanted: impl Fn(&Finding) -> bool) -> Option<String> {
         let report = self.as_janitors_see_it();
         let wanted = report.findings.iter().filter(|finding| wanted(finding));
-        let vouches: Vec<Vouch> = wanted
+        let proposals: Vec<Proposal<'_>> = wanted
             .filter(|finding| is_pending(finding))
-            .filter_map(vouch_for)
+            .filter_map(Proposal::of)
             .collect();
-        self.stand_behind(who, vouches, &report)
+        self.stand_behind(who, proposals, &report)
     }
 
     /// Lets somebody stand behind a package as it is, also where that is content of the past.
@@ -419,15 +419,20 @@ impl Community {
             .findings
             .iter()
             .filter(|finding| finding.subject.name() == package);
-        let vouches: Vec<Vouch> = named
+        let proposals: Vec<Proposal<'_>> = named
             .filter(|finding| is_unapproved(finding))
-            .filter_map(vouch_for)
+            .filter_map(Proposal::of)
             .collect();
-        self.stand_behind(who, vouches, &report)
+        self.stand_behind(who, proposals, &report)
     }
 
-    fn stand_behind(&mut self, who: &str, vouches: Vec<Vouch>, report: &Report) -> Option<String> {
-        if vouches.is_empty() {
+    fn stand_behind(
+        &mut self,
+        who: &str,
+        proposals: Vec<Proposal<'_>>,
+        report: &Report,
+    ) -> Option<String> {
+        if proposals.is_empty() {
             return None;
         }
         let composed = Composition::new(
@@ -435,7 +440,7 @@ impl Community {
             &StandardCrypto,
             id(who),
             fingerprint(who),
-            vouches,
+            proposals,
             &report.metadata.batches,
             INLINE,
         );

@@ -10,10 +10,9 @@ use std::path::{Path as SystemPath, PathBuf};
 use std::{fs, io};
 
 use conex_core::chain::Trust;
-use conex_core::compose::{Composition, INLINE, vouch_for};
+use conex_core::compose::{Composition, INLINE, Proposal};
 use conex_core::store::Workers as _;
 use conex_core::verify::{Mode, Verification};
-use conex_core::vouch::Vouch;
 use conex_crypto::StandardCrypto;
 use conex_repo::{DirectoryStore, KnownSchemes, Parallel};
 
@@ -67,18 +66,16 @@ pub fn generate(directory: &SystemPath, size: &Size) -> io::Result<Trust> {
 /// Lets the janitors approve all there is: the first by batches, the others by naming the same.
 fn sign(directory: &SystemPath, community: &Community) -> io::Result<()> {
     let store = DirectoryStore::open(directory).map_err(io::Error::other)?;
-    let vouches: Vec<Vouch> = {
-        let report = Verification {
-            store: &store,
-            schemes: &KnownSchemes,
-            crypto: &StandardCrypto,
-            workers: &Parallel,
-            trust: &community.anchor(),
-            mode: Mode::Observe,
-            ahead: true,
-        };
-        report.run().findings.iter().filter_map(vouch_for).collect()
-    };
+    let report = Verification {
+        store: &store,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Parallel,
+        trust: &community.anchor(),
+        mode: Mode::Observe,
+        ahead: true,
+    }
+    .run();
     let mut stored = BTreeMap::new();
     for who in Community::JANITORS {
         let composed = Composition::new(
@@ -86,7 +83,7 @@ fn sign(directory: &SystemPath, community: &Community) -> io::Result<()> {
             &StandardCrypto,
             id(who),
             fingerprint(who),
-            vouches.clone(),
+            report.findings.iter().filter_map(Proposal::of),
             &stored,
             INLINE,
         );

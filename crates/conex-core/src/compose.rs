@@ -14,7 +14,8 @@ use crate::page::{Batch, BatchRef, Page, PageBody, VouchesError};
 use crate::path::Path;
 use crate::spelling::Stored as _;
 use crate::verify::Finding;
-use crate::vouch::Vouch;
+use crate::version::Version;
+use crate::vouch::{Subject, Vouch};
 
 /// More vouches than this are not worth a page of their own each: they go into batches, which the
 /// next approver names by digest instead of repeating them.
@@ -36,13 +37,43 @@ pub fn is_unapproved(finding: &Finding) -> bool {
     !matches!(finding.assessment.standing, Standing::Approved(_))
 }
 
-/// The vouch for a finding's present content; `None` when its counters are exhausted.
-pub fn vouch_for(finding: &Finding) -> Option<Vouch> {
-    Some(Vouch {
-        subject: finding.subject.clone(),
-        version: finding.assessment.proposed?,
-        digest: finding.digest,
-    })
+/// A vouch that somebody may make, borrowed from what it is about: thousands of them are matched
+/// with stored batches, and few are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Proposal<'f> {
+    subject: &'f Subject,
+    version: Version,
+    digest: Digest,
+}
+
+impl<'f> Proposal<'f> {
+    /// A vouch for a finding's present content; `None` when its counters are exhausted.
+    pub fn of(finding: &'f Finding) -> Option<Self> {
+        Some(Self {
+            subject: &finding.subject,
+            version: finding.assessment.proposed?,
+            digest: finding.digest,
+        })
+    }
+
+    /// The vouch.
+    pub fn vouch(self) -> Vouch {
+        Vouch {
+            subject: self.subject.clone(),
+            version: self.version,
+            digest: self.digest,
+        }
+    }
+}
+
+impl<'f> From<&'f Vouch> for Proposal<'f> {
+    fn from(vouch: &'f Vouch) -> Self {
+        Self {
+            subject: &vouch.subject,
+            version: vouch.version,
+            digest: vouch.digest,
+        }
+    }
 }
 
 /// A page to sign, with the batches that have to be stored before it.
@@ -64,16 +95,16 @@ impl Composition {
     ///
     /// # Errors
     /// [`VouchesError`] when there is nothing to vouch for, or two contents of one version.
-    pub fn new(
+    pub fn new<'f>(
         origin: &Origin,
         digests: &impl Digests,
         signer: Id,
         key: Fingerprint,
-        vouches: Vec<Vouch>,
+        proposals: impl IntoIterator<Item: Into<Proposal<'f>>>,
         stored: &BTreeMap<Digest, Batch>,
         inline: usize,
     ) -> Result<Self, VouchesError> {
-        let mut wanted = vouches;
+        let mut wanted: Vec<Proposal<'_>> = proposals.into_iter().map(Into::into).collect();
         wanted.sort();
         wanted.dedup();
         let mut references: Vec<BatchRef> = Vec::new();
@@ -90,7 +121,7 @@ impl Composition {
         }
         let mut batches = Vec::new();
         let unsaid = wanted.into_iter().zip(said).filter(|(_, said)| !said);
-        let mut rest: Vec<Vouch> = unsaid.map(|(vouch, _)| vouch).collect();
+        let mut rest: Vec<Vouch> = unsaid.map(|(proposal, _)| proposal.vouch()).collect();
         if rest.len() > inline {
             for chunk in by_name(&rest) {
                 let batch = Batch::new(chunk)?;
@@ -134,14 +165,14 @@ impl Composition {
 }
 
 /// Where all of a batch stands among sorted vouches, if all of it does.
-fn positions(wanted: &[Vouch], batch: &[Vouch]) -> Option<Vec<usize>> {
-    let mut at = wanted.binary_search(batch.first()?).ok()?;
+fn positions(wanted: &[Proposal<'_>], batch: &[Vouch]) -> Option<Vec<usize>> {
+    let mut at = wanted.binary_search(&batch.first()?.into()).ok()?;
     let mut found = Vec::with_capacity(batch.len());
-    for vouch in batch {
-        while wanted.get(at)? < vouch {
+    for vouch in batch.iter().map(Proposal::from) {
+        while *wanted.get(at)? < vouch {
             at += 1;
         }
-        if wanted.get(at)? != vouch {
+        if *wanted.get(at)? != vouch {
             return None;
         }
         found.push(at);

@@ -12,7 +12,7 @@ use crate::digest::{Context, Digest};
 use crate::encoding;
 use crate::index::{Index, Said};
 use crate::metadata::{Metadata, place};
-use crate::name::PackageName;
+use crate::name::{PackageName, ReleaseName};
 use crate::path::Path;
 use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
@@ -300,7 +300,15 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         people: &People,
     ) -> bool {
         let votes = self.index.named(subject.name()).of(&subject);
-        self.statement(subject, place, &[digest], &votes, rule, people)
+        let assessment = rule.assess(&votes, &[digest]);
+        let finding = Finding {
+            subject,
+            place,
+            digest,
+            present: true,
+            assessment,
+        };
+        self.conclude(finding, rule, people)
     }
 
     /// The repository files.
@@ -315,7 +323,9 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             .named(Subject::Repository.name())
             .of(&Subject::Repository);
         let rule = self.quorum(Epoch::Only(0));
-        if statement.files.is_empty() && rule.approved(&votes).is_empty() {
+        let assessment = rule.assess(&votes, &[digest]);
+        let is_unsigned = assessment.standing == Standing::Pending;
+        if statement.files.is_empty() && is_unsigned {
             return;
         }
         let place = statement
@@ -323,19 +333,19 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             .first()
             .map(|file| file.path.clone())
             .unwrap_or_default();
-        if rule.approved(&votes).is_empty() {
-            self.unsigned_files = Some(place.clone());
-            let assessment = rule.assess(&votes, &[digest]);
-            self.findings.push(Finding {
-                subject: Subject::Repository,
-                place,
-                digest,
-                present: true,
-                assessment,
-            });
-            return;
+        let finding = Finding {
+            subject: Subject::Repository,
+            place,
+            digest,
+            present: true,
+            assessment,
+        };
+        if is_unsigned {
+            self.unsigned_files = Some(finding.place.clone());
+            self.findings.push(finding);
+        } else {
+            self.conclude(finding, &rule, people);
         }
-        self.statement(Subject::Repository, place, &[digest], &votes, &rule, people);
     }
 
     /// A package, present or (without releases) absent.
@@ -360,39 +370,48 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             }
             return;
         }
-        let newest = releases_rule.approved(&votes).into_iter().next();
         if package.releases.is_empty() {
             self.absent(package, subject, &votes, &releases_rule, people);
             return;
         }
+        let Some(&digest) = package.digests.last() else {
+            return;
+        };
+        let mut findings = Vec::with_capacity(1 + package.releases.len());
+        findings.push(Finding {
+            subject,
+            place: place.clone(),
+            digest,
+            present: true,
+            assessment: releases_rule.assess(&votes, &package.digests),
+        });
+        findings.extend(package.releases.iter().map(|release| {
+            let subject = checksums_of(package, release);
+            Finding {
+                assessment: checksums_rule.assess(&said.of(&subject), &[release.digest]),
+                subject,
+                place: release.place.clone(),
+                digest: release.digest,
+                present: true,
+            }
+        }));
+        let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
         if !ownership.is_claimed(&package.name)
-            && newest.is_none()
-            && !speaks_of_checksums(&said, &checksums_rule)
+            && findings.iter().all(is_pending)
+            && !speaks_of_removed(&said, package, &checksums_rule)
         {
             self.unsigned.push((package.name.clone(), place.clone()));
-            self.unsigned_findings(package, place, &said, &releases_rule, &checksums_rule);
+            self.findings.append(&mut findings);
             return;
         }
-        self.statement(
-            subject,
-            place.clone(),
-            &package.digests,
-            &votes,
-            &releases_rule,
-            people,
-        );
+        for finding in findings {
+            let rule = match &finding.subject {
+                Subject::Releases(_) => &releases_rule,
+                _ => &checksums_rule,
+            };
+            self.conclude(finding, rule, people);
+        }
         for release in &package.releases {
-            let subject = checksums_of(package, release);
-            let votes = said.of(&subject);
-            let place = release.place.clone();
-            self.statement(
-                subject,
-                place,
-                &[release.digest],
-                &votes,
-                &checksums_rule,
-                people,
-            );
             self.problems
                 .extend(release.whole.iter().map(|(path, why)| {
                     Problem::new(Code::WholeSource, path, &why.reason).at_line(Some(why.line))
@@ -444,67 +463,13 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
     }
 
-    fn unsigned_findings(
-        &mut self,
-        package: &Package,
-        place: &Path,
-        said: &Said<'_, '_>,
-        releases_rule: &Rule,
-        checksums_rule: &Rule,
-    ) {
-        let mut push = |subject: Subject, place: Path, digests: &[Digest], rule: &Rule| {
-            let assessment = rule.assess(&said.of(&subject), digests);
-            if let Some(&digest) = digests.last() {
-                self.findings.push(Finding {
-                    subject,
-                    place,
-                    digest,
-                    present: true,
-                    assessment,
-                });
-            }
-        };
-        push(
-            Subject::Releases(package.name.clone()),
-            place.clone(),
-            &package.digests,
-            releases_rule,
-        );
-        for release in &package.releases {
-            push(
-                checksums_of(package, release),
-                release.place.clone(),
-                &[release.digest],
-                checksums_rule,
-            );
-        }
-    }
-
-    /// Judges any statement by its votes; true if its content is the greatest approved version, or
-    /// where approvals may run ahead, any approved one.
-    fn statement(
-        &mut self,
-        subject: Subject,
-        place: Path,
-        digests: &[Digest],
-        votes: &[Vote],
-        rule: &Rule,
-        people: &People,
-    ) -> bool {
-        let Some(&digest) = digests.last() else {
-            return false;
-        };
-        let assessment = rule.assess(votes, digests);
+    /// Draws the conclusion from an assessment; true if the content is the greatest approved
+    /// version, or where approvals may run ahead, any approved one.
+    fn conclude(&mut self, finding: Finding, rule: &Rule, people: &People) -> bool {
         let last = |newest: &ApprovedVersion| by(newest, people);
-        let (code, detail) = match &assessment.standing {
+        let (code, detail) = match &finding.assessment.standing {
             Standing::Approved(_) => {
-                self.findings.push(Finding {
-                    subject,
-                    place,
-                    digest,
-                    present: true,
-                    assessment,
-                });
+                self.findings.push(finding);
                 return true;
             }
             Standing::Behind { version, newest } => (
@@ -525,27 +490,27 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             Standing::Equivocal { version } => (Code::Equivocation, contradiction(*version)),
             Standing::Pending => (Code::NotApproved, "nothing of it is approved yet".into()),
         };
-        let missing = rule.missing(&assessment.vouched, people);
+        let missing = rule.missing(&finding.assessment.vouched, people);
         self.problems.push(
-            Problem::new(code, &place, detail)
-                .about(&subject)
+            Problem::new(code, &finding.place, detail)
+                .about(&finding.subject)
                 .mended_by(missing),
         );
-        self.findings.push(Finding {
-            subject,
-            place,
-            digest,
-            present: true,
-            assessment,
-        });
+        self.findings.push(finding);
         code == Code::Ahead
     }
 }
 
-/// Whether any checksums of a package are approved, of whatever release.
-fn speaks_of_checksums(said: &Said<'_, '_>, rule: &Rule) -> bool {
+/// Whether any checksums are approved of releases that are not there.
+fn speaks_of_removed(said: &Said<'_, '_>, package: &Package, rule: &Rule) -> bool {
+    let is_there = |release: &ReleaseName| {
+        package
+            .releases
+            .binary_search_by(|there| there.checksums.release.cmp(release))
+            .is_ok()
+    };
     said.subjects()
-        .filter(|subject| matches!(subject, Subject::Checksums(..)))
+        .filter(|subject| matches!(subject, Subject::Checksums(_, release) if !is_there(release)))
         .any(|subject| !rule.approved(&said.of(subject)).is_empty())
 }
 

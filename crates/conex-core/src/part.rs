@@ -301,8 +301,8 @@ where
             layout,
             crypto,
         };
-        let changed = changes.paths().ok_or(Everything)?;
-        reader.part.changed.clone_from(changed);
+        let paths = changes.paths().ok_or(Everything)?;
+        reader.part.changed.clone_from(paths);
         let (new, data) = reader.classify()?;
         reader.statements(&new)?;
         reader.voices(&new)?;

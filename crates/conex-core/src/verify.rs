@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 
 use crate::approval::Assessment;
 use crate::chain::{self, Head, Trust};
-use crate::content::{Package, Reader, RepositoryFiles};
+use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
+use crate::index::Index;
 use crate::judge::{Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
 use crate::metadata::{Metadata, MetadataReader, StoredPage, StoredRoot, place};
@@ -219,15 +220,6 @@ impl Known {
     }
 }
 
-/// Content of a tree, read and digested, not yet judged.
-struct Content {
-    repository: Option<Result<(RepositoryFiles, Digest), Vec<Problem>>>,
-    packages: Vec<(PackageUnit, Result<Package, Vec<Problem>>)>,
-    /// Whether there is any package at all.
-    empty: bool,
-    problems: Vec<Problem>,
-}
-
 /// What an update brings to the verification of its result.
 #[derive(Default)]
 pub(crate) struct Given<'p> {
@@ -314,89 +306,15 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             projections: &projections,
         };
         let part = portion.as_ref().map(|portion| portion.part);
-        let (metadata, mut problems, content) = match portion {
-            // What is stored and what is there do not depend on each other.
-            None => {
-                let ((metadata, problems), content) = self.workers.join(
-                    || (reader.rest(&root.origin, self.crypto), reader.problems),
-                    || self.read(&reader_of_content, root),
-                );
-                (metadata, problems, content)
-            }
+        let mut problems = margins(root);
+        let (metadata, surveyed) = match portion {
+            None => (reader.rest(&root.origin, self.crypto), None),
             Some(portion) => {
-                let mut problems = reader.problems;
                 problems.extend(portion.problems);
-                let content =
-                    self.read_part(&reader_of_content, portion.part, portion.survey, before);
-                (portion.metadata, problems, content)
+                (portion.metadata, Some(portion.survey))
             }
         };
-        report.head = Some(head.clone());
-        problems.extend(margins(root));
-        let mut report = self.judge_all(
-            report,
-            problems,
-            (&head, &metadata, part),
-            content,
-            &reader_of_content,
-            before,
-        );
-        report.metadata = metadata;
-        report
-    }
-
-    /// Reads all content and computes its statements.
-    fn read(&self, reader: &Reader<'_, S, C>, root: &Root) -> Content {
-        let mut tree = survey(self.store, reader.layout, root);
-        let units = core::mem::take(&mut tree.packages);
-        Content {
-            repository: Some(reader.repository(&tree.repository)),
-            empty: units.is_empty(),
-            packages: self.workers.map(units, |unit| {
-                let package = reader.package(&unit);
-                (unit, package)
-            }),
-            problems: tree.problems,
-        }
-    }
-
-    /// Reads the content that changed. Of what did not, the statements are those approved before.
-    fn read_part(
-        &self,
-        reader: &Reader<'_, S, C>,
-        part: &Part,
-        mut tree: Survey,
-        before: Option<&Past<'_>>,
-    ) -> Content {
-        let mut units = core::mem::take(&mut tree.packages);
-        let empty = units.is_empty();
-        units.retain(|unit| part.has_package(&unit.name));
-        // Where approvals run ahead, what stands there is not what was approved last.
-        let before = before.filter(|_| !self.ahead);
-        let repository = part.has_repository();
-        Content {
-            repository: repository.then(|| reader.repository(&tree.repository)),
-            empty,
-            packages: self.workers.map(units, |unit| {
-                let unchanged = before.filter(|_| !part.has_new_data(&unit.name));
-                let package = unchanged
-                    .and_then(|before| before.package(&unit, reader))
-                    .unwrap_or_else(|| reader.package(&unit));
-                (unit, package)
-            }),
-            problems: tree.problems,
-        }
-    }
-
-    fn judge_all(
-        &self,
-        mut report: Report,
-        mut problems: Vec<Problem>,
-        (head, metadata, part): (&Head, &Metadata, Option<&Part>),
-        content: Content,
-        reader: &Reader<'_, S, C>,
-        before: Option<&Past<'_>>,
-    ) -> Report {
+        problems.extend(reader.problems);
         let judging = Judging {
             crypto: self.crypto,
             workers: self.workers,
@@ -404,26 +322,44 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             part,
             known: |page: &StoredPage| part.is_some_and(|part| part.is_known(page)),
         };
-        let (standing, found) = judging.judge(head, metadata);
+        // Who is who and what is there do not depend on each other.
+        let ((standing, found), tree) = self.workers.join(
+            || judging.judge(&head, &metadata),
+            || surveyed.unwrap_or_else(|| survey(self.store, known.layout(), root)),
+        );
+        problems.extend(self.judge_content(
+            &mut report,
+            tree,
+            &reader_of_content,
+            &standing,
+            (part, before),
+        ));
+        report.findings.extend(found.findings);
         problems.extend(found.problems);
-        report.findings = found.findings;
-        report.counts.pages = standing.counting();
-        problems.extend(self.judge_content(&mut report, content, reader, &standing));
         if let Some(before) = before {
-            let transitions = before.transitions(&standing, &report.findings, reader, &problems);
-            problems.extend(transitions);
+            let (findings, reader) = (&report.findings, &reader_of_content);
+            problems.extend(before.transitions(&standing, findings, reader, &problems));
         }
+        report.counts.pages = standing.counting();
         report.people = Some(standing.people);
         report.owners = standing.ownership.into_owners();
+        report.metadata = metadata;
+        report.head = Some(head);
         self.close(report, problems)
     }
 
+    /// Reads all content and judges it, package by package: what was read of one is dropped before
+    /// the next, so that memory and caches hold little at a time.
+    ///
+    /// Of a part, only what is concerned; of packages whose files did not change, the statements
+    /// are those approved before.
     fn judge_content(
         &self,
         report: &mut Report,
-        content: Content,
+        tree: Survey,
         reader: &Reader<'_, S, C>,
         standing: &Standing<'_>,
+        (part, before): (Option<&Part>, Option<&Past<'_>>),
     ) -> Vec<Problem> {
         let Standing {
             root,
@@ -432,38 +368,35 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             index,
             ..
         } = standing;
-        let mut problems = content.problems;
-        report.counts.packages = content.packages.len();
-        if content.empty {
+        let mut units = tree.packages;
+        let mut problems = tree.problems;
+        report.counts.packages = units.len();
+        if units.is_empty() {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
-
-        let units = || content.packages.iter().map(|(unit, _)| unit);
-        problems.extend(claims_in_other_case(units, authorisations));
+        units.retain(|unit| part.is_none_or(|part| part.has_package(&unit.name)));
+        problems.extend(claims_in_other_case(&units, authorisations));
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
-        match content.repository {
-            Some(Ok((statement, digest))) => judge.repository(&statement, digest, people),
-            Some(Err(found)) => problems.extend(found),
-            None => {}
+        if part.is_none_or(Part::has_repository) {
+            match reader.repository(&tree.repository) {
+                Ok((statement, digest)) => judge.repository(&statement, digest, people),
+                Err(found) => problems.extend(found),
+            }
         }
-        let present: BTreeSet<&str> = units().map(|unit| unit.name.as_str()).collect();
-        let absent: BTreeSet<&PackageName> = index
-            .names()
-            .filter(|name| !present.contains(name))
-            .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
-            .chain(
-                authorisations
-                    .packages()
-                    .filter(|name| !present.contains(name.as_str())),
-            )
-            .collect();
-        for name in absent {
+        for name in absent(&units, index, authorisations) {
             judge.package(&reader.absent(name), &Path::top(), authorisations, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
-        let judged = self.workers.map(content.packages, |(unit, package)| {
+        // Where approvals run ahead, what stands there is not what was approved last.
+        let before = before.filter(|_| part.is_some() && !ahead);
+        let judged = self.workers.map(units, |unit| {
             let mut judge = Judge::new(root, index, crypto, ahead);
+            let unchanged =
+                before.filter(|_| part.is_some_and(|part| !part.has_new_data(&unit.name)));
+            let package = unchanged
+                .and_then(|before| before.package(&unit, reader))
+                .unwrap_or_else(|| reader.package(&unit));
             match package {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
@@ -480,7 +413,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             judge.merge(part);
         }
         problems.append(&mut judge.problems);
-        report.findings.append(&mut judge.findings);
+        report.findings = judge.findings;
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
@@ -550,11 +483,27 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     }
 }
 
+/// The packages that somebody speaks of, or that are claimed, and that are not there.
+fn absent<'a>(
+    units: &[PackageUnit],
+    index: &'a Index<'_>,
+    authorisations: &'a Ownership<'_>,
+) -> BTreeSet<&'a PackageName> {
+    let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+    index
+        .names()
+        .filter(|name| !present.contains(name))
+        .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
+        .chain(
+            authorisations
+                .packages()
+                .filter(|name| !present.contains(name.as_str())),
+        )
+        .collect()
+}
+
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
-    units: impl Fn() -> U,
-    authorisations: &Ownership<'_>,
-) -> Vec<Problem> {
+fn claims_in_other_case(units: &[PackageUnit], authorisations: &Ownership<'_>) -> Vec<Problem> {
     let claimed: BTreeMap<String, &PackageName> = authorisations
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))
@@ -562,7 +511,7 @@ fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
     if claimed.is_empty() {
         return Vec::new();
     }
-    let present: BTreeSet<&PackageName> = units().map(|unit| &unit.name).collect();
+    let present: BTreeSet<&PackageName> = units.iter().map(|unit| &unit.name).collect();
     let other = |unit: &PackageUnit| {
         let name = claimed.get(&unit.name.as_str().to_ascii_lowercase())?;
         let detail = format!(
@@ -573,7 +522,7 @@ fn claims_in_other_case<'u, U: Iterator<Item = &'u PackageUnit>>(
         (**name != unit.name && !present.contains(name))
             .then(|| Problem::new(Code::NameCollision, place, detail))
     };
-    units().filter_map(other).collect()
+    units.iter().filter_map(other).collect()
 }
 
 /// Notes on settings that leave no room.

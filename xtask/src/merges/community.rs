@@ -351,8 +351,8 @@ impl Community {
         let mut contribution = Contribution::default();
         let mut body = None;
         if greatest.len() > INLINE {
-            let vouches = greatest.into_values().collect();
-            let composition = self.compose(&person, vouches, at)?;
+            let vouches: Vec<Vouch> = greatest.into_values().collect();
+            let composition = self.compose(&person, &vouches, at)?;
             references.extend(composition.page.batches().iter().cloned());
             body = Some(composition.page.vouches().to_vec());
             contribution.batches.extend(composition.batches);
@@ -430,7 +430,7 @@ impl Community {
             &StandardCrypto,
             person.id.clone(),
             person.key,
-            vouches.clone(),
+            &vouches,
             &known,
             INLINE,
         )?;
@@ -445,8 +445,8 @@ impl Community {
         Ok(())
     }
 
-    fn compose(&self, person: &Person, vouches: Vec<Vouch>, base: usize) -> Result<Composition> {
-        let known = self.batches_within(&vouches, base);
+    fn compose(&self, person: &Person, vouches: &[Vouch], base: usize) -> Result<Composition> {
+        let known = self.batches_within(vouches, base);
         Ok(Composition::new(
             &self.origin,
             &StandardCrypto,

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::path::Path;
 
 use conex_core::approval::Standing;
-use conex_core::compose::{Composition, INLINE, is_pending, is_unapproved, vouch_for};
+use conex_core::compose::{Composition, INLINE, Proposal, is_pending, is_unapproved};
 use conex_core::digest::Digest;
 use conex_core::name::{Id, PackageName};
 use conex_core::page::Batch;
 use conex_core::people::PersonIndex;
 use conex_core::verify::Finding;
-use conex_core::vouch::{Kind, Subject, Vouch};
+use conex_core::vouch::{Kind, Subject};
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};
@@ -79,9 +79,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
                 .hint("conex status says what is pending, and whose vouch it needs"),
         );
     }
-    let mut vouches: Vec<Vouch> = Vec::with_capacity(chosen.len());
+    let mut proposals = Vec::with_capacity(chosen.len());
     for finding in &chosen {
-        vouches.push(vouch_for(finding).ok_or_else(|| {
+        proposals.push(Proposal::of(finding).ok_or_else(|| {
             CommandError::refused(format_args!(
                 "{}: its counters are exhausted",
                 finding.subject
@@ -94,20 +94,20 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         return Ok(());
     }
-    publish(&tree, work, vouches, INLINE, &arguments.key)
+    publish(&tree, work, proposals, INLINE, &arguments.key)
 }
 
 /// Signs vouches after one prompt, and stores the page.
 pub(crate) fn publish(
     tree: &Tree,
     work: &Work,
-    vouches: Vec<Vouch>,
+    proposals: Vec<Proposal<'_>>,
     inline: usize,
     arguments: &KeyArguments,
 ) -> Result<()> {
     let (locked, id) = keys::signer(arguments, &work.people)?;
     let origin = &work.head.root().origin;
-    let question = match vouches.len() {
+    let question = match proposals.len() {
         1 => format!("Vouch for this as {id}?"),
         many => format!("Vouch for these {many} statements as {id}?"),
     };
@@ -116,7 +116,7 @@ pub(crate) fn publish(
         &StandardCrypto,
         id.clone(),
         locked.fingerprint(),
-        vouches,
+        proposals,
         &work.report.metadata.batches,
         inline,
     )

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use conex_core::compose::{is_pending, vouch_for};
-use conex_core::vouch::Vouch;
+use conex_core::compose::{Proposal, is_pending};
 
 use crate::command::approve;
 use crate::error::{CommandError, Result};
@@ -37,10 +36,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         return Err(CommandError::refused("everything is signed already")
             .hint("conex status says how things stand"));
     }
-    let vouches: Vec<Vouch> = pending
-        .iter()
-        .filter_map(|finding| vouch_for(finding))
-        .collect();
+    let proposals: Vec<Proposal<'_>> = pending.into_iter().filter_map(Proposal::of).collect();
     let mut out = output::stdout();
     output::line(
         &mut out,
@@ -49,14 +45,14 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             work.head.root().origin,
             work.report.counts.packages,
             work.report.counts.releases,
-            vouches.len()
+            proposals.len()
         ),
     );
     if arguments.dry_run {
         return Ok(());
     }
     // Always a batch, however small: it is made for others to sign.
-    approve::publish(&tree, work, vouches, 0, &arguments.key)?;
+    approve::publish(&tree, work, proposals, 0, &arguments.key)?;
     output::line(
         &mut out,
         "the other janitors approve the same with: conex approve --all",
