@@ -2,9 +2,11 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use conex_core::chain::Trust;
 use conex_core::path::Path;
+use conex_core::problem::{Code, Problem};
 use conex_core::record::LocalRecord;
 use conex_core::store::{Entry, MemoryStore, Sequential, Store, StoreError};
 use conex_core::update::{Changes, Update};
@@ -62,20 +64,11 @@ impl Client {
     /// The same of any tree.
     #[track_caller]
     pub fn judge(&self, tree: &MemoryStore) -> Verdict {
-        let changes = changes(&self.tree, tree);
-        let update = self.update(&self.tree, tree, &changes);
-        let (whole, fast) = (Verdict::of(update.run()), Verdict::of(update.run_fast()));
-        assert_eq!(
-            fast.problems,
-            whole.problems,
-            "fast:\n{}\nwhole:\n{}",
-            fast.told(),
-            whole.told()
-        );
-        assert_eq!(fast.verified().is_some(), whole.verified().is_some());
+        let whole = self.in_both_ways(tree, self.mode);
         // Nobody has to know where the states differ.
         let blind = Changes::everywhere();
-        let blind = Verdict::of(self.update(&self.tree, tree, &blind).run());
+        let blind = self.update(&self.tree, tree, &blind, self.mode).run();
+        let blind = Verdict::of(blind);
         assert_eq!(
             blind.problems,
             whole.problems,
@@ -86,10 +79,26 @@ impl Client {
         whole
     }
 
+    #[track_caller]
+    fn in_both_ways(&self, tree: &MemoryStore, mode: Mode) -> Verdict {
+        let changes = changes(&self.tree, tree);
+        let update = self.update(&self.tree, tree, &changes, mode);
+        let (whole, fast) = (Verdict::of(update.run()), Verdict::of(update.run_fast()));
+        assert_eq!(
+            fast.problems,
+            whole.problems,
+            "fast:\n{}\nwhole:\n{}",
+            fast.told(),
+            whole.told()
+        );
+        assert_eq!(fast.verified().is_some(), whole.verified().is_some());
+        whole
+    }
+
     /// What of an update is judged by what changed alone, if that can be.
     pub fn part(&self, tree: &MemoryStore) -> Option<Verdict> {
         let changes = changes(&self.tree, tree);
-        self.update(&self.tree, tree, &changes)
+        self.update(&self.tree, tree, &changes, self.mode)
             .run_part()
             .map(Verdict::of)
     }
@@ -115,7 +124,8 @@ impl Client {
     pub fn opens(&self, tree: &MemoryStore) -> usize {
         let changes = changes(&self.tree, tree);
         let (before, after) = (Counting::new(&self.tree), Counting::new(tree));
-        let report = self.update(&before, &after, &changes).run_part();
+        let update = self.update(&before, &after, &changes, self.mode);
+        let report = update.run_part();
         let verdict = Verdict::of(report.expect("this can be told by what changed"));
         verdict.accepted();
         before.opened() + after.opened()
@@ -126,6 +136,7 @@ impl Client {
         before: &'a S,
         after: &'a T,
         changes: &'a Changes,
+        mode: Mode,
     ) -> Update<'a, S, T, StandardCrypto, Sequential> {
         Update {
             before,
@@ -135,11 +146,71 @@ impl Client {
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &Sequential,
-            mode: self.mode,
+            mode,
             ahead: false,
         }
     }
 }
+
+/// A client that looks over a story's shoulder: whatever is verified as a whole is offered to it as
+/// an update of the last state that it accepted.
+#[derive(Debug, Default)]
+pub(crate) struct Follower(Mutex<Option<Arc<Client>>>);
+
+impl Clone for Follower {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.last()))
+    }
+}
+
+impl Follower {
+    fn last(&self) -> Option<Arc<Client>> {
+        self.0.lock().ok()?.clone()
+    }
+
+    /// Holds the verdict on an update against the one on the whole, from anchors.
+    #[track_caller]
+    pub(crate) fn observe(&self, tree: &MemoryStore, trust: &Trust, mode: Mode, whole: &Verdict) {
+        let last = self.last();
+        if let Some(client) = &last {
+            let update = client.in_both_ways(tree, mode);
+            if update.head.is_some() && whole.head.is_some() {
+                let more = |problem: &&Problem| !whole.problems.contains(problem);
+                for problem in update.problems.iter().filter(more) {
+                    assert!(TRANSITIONS.contains(&problem.code), "{problem}");
+                }
+                for problem in &whole.problems {
+                    assert!(update.problems.contains(problem), "not found: {problem}");
+                }
+            }
+            if update.verified().is_none() {
+                return;
+            }
+            assert!(whole.verified().is_some(), "accepted:\n{}", whole.told());
+        }
+        let verified = whole.verified();
+        if let Some(record) = verified.and_then(|verified| LocalRecord::new(trust, verified, 1)) {
+            let client = Client {
+                tree: tree.clone(),
+                record,
+                mode,
+            };
+            if let Ok(mut last) = self.0.lock() {
+                *last = Some(Arc::new(client));
+            }
+        }
+    }
+}
+
+/// What only an update can be refused for.
+pub const TRANSITIONS: [Code; 6] = [
+    Code::Rollback,
+    Code::Fork,
+    Code::Vanished,
+    Code::Stripped,
+    Code::Revived,
+    Code::Equivocation,
+];
 
 /// Where two trees differ.
 pub fn changes(before: &MemoryStore, after: &MemoryStore) -> Changes {

@@ -8,7 +8,7 @@ mod community;
 pub mod generate;
 mod verdict;
 
-pub use client::{Client, Counting, changes};
+pub use client::{Client, Counting, TRANSITIONS, changes};
 pub use community::{
     Community, fingerprint, former, id, janitor, opam_file, package, path, secret, subject, version,
 };
