@@ -6,10 +6,13 @@
 mod client;
 mod community;
 pub mod generate;
+mod history;
+pub mod oracle;
 mod verdict;
 
 pub use client::{Client, Counting, TRANSITIONS, changes};
 pub use community::{
     Community, fingerprint, former, id, janitor, opam_file, package, path, secret, subject, version,
 };
+pub use history::{History, PACKAGES, Step};
 pub use verdict::{Verdict, verify};
