@@ -23,7 +23,8 @@ pub struct Client {
     pub tree: MemoryStore,
     /// What is known of it.
     pub record: LocalRecord,
-    mode: Mode,
+    /// How strict it is.
+    pub mode: Mode,
 }
 
 impl Client {

@@ -4,7 +4,7 @@ use crate::chain::{self, Head, Trust};
 use crate::crypto::Crypto;
 use crate::layout::Schemes;
 use crate::metadata::{Metadata, MetadataReader, place};
-use crate::part::PartReader;
+use crate::part::{Part, PartReader};
 use crate::past::Past;
 use crate::problem::{Code, Problem};
 use crate::record::LocalRecord;
@@ -59,17 +59,19 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
                 ..Given::default()
             });
         };
-        let (metadata, part) = match self.read_part(&old) {
-            Some(reader) if reader.before.reader.problems.is_empty() => {
-                (reader.before.metadata, Some(reader.part))
-            }
-            _ => (old.metadata(self), None),
+        let judge = |metadata: &Metadata, part: Option<&Part>| {
+            let before = self.past(&old, metadata, part);
+            self.verify(Given {
+                before: Some(&before),
+                ..Given::default()
+            })
         };
-        let before = self.past(&old, &metadata, part.as_ref());
-        self.verify(Given {
-            before: Some(&before),
-            ..Given::default()
-        })
+        // Of the state before, what is concerned is enough, where nothing is wrong.
+        let report = self
+            .read_part(&old)
+            .map(|reader| judge(&reader.before.metadata, Some(&reader.part)))
+            .filter(|report| report.problems.is_empty());
+        report.unwrap_or_else(|| judge(&old.metadata(self), None))
     }
 
     /// Gives the verdict of [`Update::run`] at the cost of the change.
@@ -103,9 +105,6 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             return None;
         }
         let reader = self.read_part(&old)?;
-        if !reader.before.reader.problems.is_empty() {
-            return None;
-        }
         let (part, metadata, after) = (reader.part, reader.before.metadata, reader.after);
         let before = self.past(&old, &metadata, Some(&part));
         let report = self.verify(Given {
@@ -135,6 +134,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         verification.run_with(given)
     }
 
+    /// What the update concerns; `None` if that is everything.
     fn read_part<'l>(&'l self, old: &'l Old) -> Option<PartReader<'l, 'l, S, T, C, W>> {
         PartReader::read(
             (self.before, self.after),
@@ -143,14 +143,10 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             (self.crypto, self.workers),
         )
         .ok()
+        .filter(|reader| reader.before.reader.problems.is_empty())
     }
 
-    fn past<'l>(
-        &self,
-        old: &'l Old,
-        metadata: &'l Metadata,
-        part: Option<&crate::part::Part>,
-    ) -> Past<'l> {
+    fn past<'l>(&self, old: &'l Old, metadata: &'l Metadata, part: Option<&Part>) -> Past<'l> {
         let judging = Judging {
             crypto: self.crypto,
             workers: self.workers,
