@@ -25,6 +25,8 @@ pub struct Client {
     pub record: LocalRecord,
     /// How strict it is.
     pub mode: Mode,
+    /// Whether approvals may run ahead of the content.
+    pub ahead: bool,
 }
 
 impl Client {
@@ -52,6 +54,7 @@ impl Client {
             tree: tree.clone(),
             record: record.expect("a state verified from anchors can be recorded"),
             mode,
+            ahead: false,
         }
     }
 
@@ -158,7 +161,7 @@ impl Client {
             crypto: &StandardCrypto,
             workers: &Sequential,
             mode,
-            ahead: false,
+            ahead: self.ahead,
         }
     }
 }
@@ -205,6 +208,7 @@ impl Follower {
                 tree: tree.clone(),
                 record,
                 mode,
+                ahead: false,
             };
             if let Ok(mut last) = self.0.lock() {
                 *last = Some(Arc::new(client));

@@ -248,6 +248,10 @@ proptest! {
         let client = Client::of(from);
         let verdict = client.offered(&hostile);
 
+        // On a main line, too, both ways agree.
+        let main = Client { ahead: true, ..client.clone() };
+        main.offered(&hostile);
+
         let trust = Trust::Recorded(client.record.head());
         let whole = verify(&hostile.tree, &trust, Mode::Warn, false);
         let before = from.verify();
@@ -267,5 +271,65 @@ proptest! {
         for problem in more {
             prop_assert!(TRANSITIONS.contains(&problem.code), "{}", problem);
         }
+    }
+}
+
+/// A community with so many unclaimed packages, all approved in batches, besides the settled ones.
+fn sized(packages: usize) -> Community {
+    let mut community = Community::settled("plain");
+    for at in 0..packages {
+        community.release(&format!("p{at:05}"), "1", &format!("{at}\n"));
+    }
+    community.approve("alice", "*");
+    community
+}
+
+/// The second law: what the fast way opens does not depend on the size of the repository.
+#[test]
+fn files_opened_follow_the_change_and_not_the_repository() {
+    type Change = fn(&mut Community);
+    let changes: [(&str, Change); 8] = [
+        ("nothing", |_| ()),
+        ("a release", |community| {
+            community.release("foo", "3.0", "three\n");
+            community.approve("dave", "foo");
+        }),
+        ("a repair", |community| {
+            community.release("foo", "1.0", "mended\n");
+            community.approve("carol", "foo/1.0 checksums");
+            community.approve("dave", "foo releases");
+        }),
+        ("a repair of what is unclaimed", |community| {
+            community.release("p00007", "1", "mended\n");
+            community.approve("carol", "p00007");
+        }),
+        ("a package", |community| {
+            community.release("new", "1", "x");
+            community.approve("alice", "new");
+        }),
+        ("a claim", |community| {
+            community.claim("p00007", &["makers"]);
+            community.approve_by(&["alice", "bob"], "p00007 authorisation");
+            community.approve("erin", "p00007");
+        }),
+        ("a member", |community| {
+            community.edit_team("makers", |team| team.members.push("carol".parse().unwrap()));
+            community.approve_by(&["alice", "bob"], "makers");
+        }),
+        ("an author", |community| {
+            community.author("frank");
+            community.approve_by(&["alice", "bob"], "frank");
+        }),
+    ];
+    let (small, large) = (sized(200), sized(2_000));
+    for (what, change) in changes {
+        let opened = [&small, &large].map(|before| {
+            let mut after = before.clone();
+            change(&mut after);
+            Client::of(before).opens(&after.tree)
+        });
+        let [small, large] = opened;
+        assert_eq!(small, large, "{what}");
+        assert!(small < 80, "{what}: {small}");
     }
 }
