@@ -189,8 +189,8 @@ impl Follower {
         if let Some(client) = &last {
             let update = client.in_both_ways(tree, mode);
             if update.head.is_some() && whole.head.is_some() {
-                let more = |problem: &&Problem| !whole.problems.contains(problem);
-                for problem in update.problems.iter().filter(more) {
+                let added = |problem: &&Problem| !whole.problems.contains(problem);
+                for problem in update.problems.iter().filter(added) {
                     assert!(TRANSITIONS.contains(&problem.code), "{problem}");
                 }
                 for problem in &whole.problems {

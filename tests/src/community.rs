@@ -3,7 +3,7 @@
 use std::fs;
 
 use conex_core::chain::{AnchorKeys, Trust};
-use conex_core::compose::{Composition, INLINE, Proposal, is_pending, is_unapproved};
+use conex_core::compose::{Composition, Draft, INLINE, is_pending, is_unapproved};
 use conex_core::content::Releases;
 use conex_core::crypto::Digests as _;
 use conex_core::digest::{Context, Digest};
@@ -408,11 +408,11 @@ impl Community {
     pub fn approve_all(&mut self, who: &str, wanted: impl Fn(&Finding) -> bool) -> Option<String> {
         let report = self.as_janitors_see_it();
         let wanted = report.findings.iter().filter(|finding| wanted(finding));
-        let proposals: Vec<Proposal<'_>> = wanted
+        let drafts: Vec<Draft<'_>> = wanted
             .filter(|finding| is_pending(finding))
-            .filter_map(Proposal::of)
+            .filter_map(Draft::of)
             .collect();
-        self.stand_behind(who, proposals, &report)
+        self.stand_behind(who, drafts, &report)
     }
 
     /// Lets somebody stand behind a package as it is, also where that is content of the past.
@@ -422,20 +422,20 @@ impl Community {
             .findings
             .iter()
             .filter(|finding| finding.subject.name() == package);
-        let proposals: Vec<Proposal<'_>> = named
+        let drafts: Vec<Draft<'_>> = named
             .filter(|finding| is_unapproved(finding))
-            .filter_map(Proposal::of)
+            .filter_map(Draft::of)
             .collect();
-        self.stand_behind(who, proposals, &report)
+        self.stand_behind(who, drafts, &report)
     }
 
     fn stand_behind(
         &mut self,
         who: &str,
-        proposals: Vec<Proposal<'_>>,
+        drafts: Vec<Draft<'_>>,
         report: &Report,
     ) -> Option<String> {
-        if proposals.is_empty() {
+        if drafts.is_empty() {
             return None;
         }
         let composed = Composition::new(
@@ -443,7 +443,7 @@ impl Community {
             &StandardCrypto,
             id(who),
             fingerprint(who),
-            proposals,
+            drafts,
             &report.metadata.batches,
             INLINE,
         );

@@ -10,7 +10,7 @@ use std::path::{Path as SystemPath, PathBuf};
 use std::{fs, io};
 
 use conex_core::chain::Trust;
-use conex_core::compose::{Composition, INLINE, Proposal};
+use conex_core::compose::{Composition, Draft, INLINE};
 use conex_core::store::Workers as _;
 use conex_core::verify::{Mode, Verification};
 use conex_crypto::StandardCrypto;
@@ -83,7 +83,7 @@ fn sign(directory: &SystemPath, community: &Community) -> io::Result<()> {
             &StandardCrypto,
             id(who),
             fingerprint(who),
-            report.findings.iter().filter_map(Proposal::of),
+            report.findings.iter().filter_map(Draft::of),
             &stored,
             INLINE,
         );

@@ -64,7 +64,8 @@ impl<'r> State<'r> {
             });
             let revoked = root.revoked.contains(&key);
             let janitor = (current && !revoked) || accepted;
-            if !janitor && !(signs && !revoked) && !signed {
+            let counts = janitor || signed || (signs && !revoked);
+            if !counts {
                 continue;
             }
             let batches = body.batches().iter();

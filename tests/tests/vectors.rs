@@ -106,7 +106,7 @@ fn statements() {
 
 #[test]
 fn signatures() {
-    for (name, case) in cases("signatures", 13) {
+    for (name, case) in cases("signatures", 60) {
         let key = PublicKey::parse(text(&case, "key")).unwrap();
         let fingerprint = StandardCrypto.fingerprint(&key).to_string();
         assert_eq!(fingerprint, text(&case, "fingerprint"), "{name}");

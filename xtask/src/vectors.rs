@@ -12,6 +12,7 @@ use serde_json::Value;
 
 mod projections;
 mod repositories;
+mod schemes;
 mod spellings;
 mod statements;
 
@@ -31,6 +32,7 @@ type Cases = BTreeMap<String, Value>;
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut cases = Cases::new();
     statements::add(&mut cases);
+    schemes::add(&mut cases);
     spellings::add(&mut cases);
     projections::add(&mut cases);
     repositories::add(&mut cases);

@@ -1,24 +1,27 @@
-//! Keys on disk: the key directory, and the one key a command signs with.
+//! The keys a person has, in the key directory and in ssh-agent, and the one key a command signs with.
 
+use core::fmt;
 use std::fs;
 use std::os::fd::RawFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use conex_core::crypto::{Digests as _, Signatures as _};
-use conex_core::key::{Fingerprint, PublicKey};
+use conex_core::crypto::{Digests as _, Namespace, Signatures as _, Signer};
+use conex_core::key::{Fingerprint, PublicKey, Signature};
 use conex_core::name::Id;
 use conex_core::people::People;
-use conex_crypto::{KeyFile, KeyFileError, SecretKey, StandardCrypto};
+use conex_crypto::{AgentKey, KeyFile, KeyFileError, SecretKey, StandardCrypto};
 
+use crate::agent::{self, Agent};
 use crate::error::{CommandError, Result, at};
-use crate::{home, prompt};
+use crate::{home, output, prompt};
 
 /// Which key signs, and how it is unlocked.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct KeyArguments {
-    /// The key to sign with: a name in the key directory, or the path of an OpenSSH private key.
-    /// Without it, the one key of yours that this repository knows
+    /// The key to sign with: a name in the key directory, the path of an OpenSSH private key, or a
+    /// key in ssh-agent by its fingerprint, its comment or the path of its .pub file. Without it,
+    /// the one key of yours that this repository knows
     #[arg(long, env = "CONEX_KEY", hide_env_values = true, value_name = "KEY")]
     pub(crate) key: Option<String>,
 
@@ -31,23 +34,33 @@ pub(crate) struct KeyArguments {
     pub(crate) yes: bool,
 }
 
-/// A private key file that was found but not yet unlocked.
+/// A private key that was found but not yet unlocked.
 pub(crate) struct Locked {
-    path: PathBuf,
-    bytes: zeroize::Zeroizing<Vec<u8>>,
     public: PublicKey,
-    encrypted: bool,
+    place: Place,
+}
+
+enum Place {
+    File {
+        path: PathBuf,
+        bytes: zeroize::Zeroizing<Vec<u8>>,
+        encrypted: bool,
+    },
+    Agent {
+        agent: Agent,
+        comment: String,
+    },
+}
+
+/// A private key that signs.
+pub(crate) enum Unlocked {
+    File(SecretKey),
+    Agent(AgentKey<Agent>),
 }
 
 impl Locked {
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
         let shown = path.display().to_string();
-        if path.extension().is_some_and(|extension| extension == "pub") {
-            return Err(
-                CommandError::usage(format_args!("{shown} is the public half of a key"))
-                    .hint("give the private key: the same name without .pub"),
-            );
-        }
         let found = fs::metadata(&path).map_err(|error| {
             CommandError::io(format_args!("{shown}: {error}"))
                 .hint("conex key list shows your keys; conex key new makes one")
@@ -61,14 +74,14 @@ impl Locked {
         let bytes = zeroize::Zeroizing::new(fs::read(&path).map_err(at(&shown))?);
         let file = KeyFile::parse(&bytes).map_err(|error| explain(&shown, &error))?;
         let (public, encrypted) = (file.public_key().clone(), file.is_encrypted());
-        StandardCrypto
-            .accept(&public)
-            .map_err(|error| CommandError::refused(format_args!("{shown}: {error}")))?;
+        accept(&shown, &public)?;
         Ok(Self {
-            path,
-            bytes,
             public,
-            encrypted,
+            place: Place::File {
+                path,
+                bytes,
+                encrypted,
+            },
         })
     }
 
@@ -82,31 +95,106 @@ impl Locked {
 
     /// Asks the one question there is before something is signed, and unlocks the key: for the
     /// passphrase where the key has one that no script gave, else for a plain confirmation.
-    pub(crate) fn confirm(&self, arguments: &KeyArguments, question: &str) -> Result<SecretKey> {
-        let scripted = prompt::scripted_passphrase(arguments.passphrase_fd)?;
-        let passphrase = match (self.encrypted, scripted) {
-            (true, None) => {
-                let text = prompt::passphrase(&format!(
-                    "{question}\nPassphrase of {} (empty: no): ",
-                    self.path.display()
-                ))?;
-                if text.is_empty() {
-                    return Err(CommandError::refused(
-                        "not confirmed; nothing was signed or written",
-                    ));
-                }
-                Some(text)
+    pub(crate) fn confirm(&self, arguments: &KeyArguments, question: &str) -> Result<Unlocked> {
+        match &self.place {
+            Place::File {
+                path,
+                bytes,
+                encrypted,
+            } => {
+                let passphrase = confirm_file(path, *encrypted, arguments, question)?;
+                SecretKey::read(bytes, passphrase.as_ref().map(|text| text.as_slice()))
+                    .map(Unlocked::File)
+                    .map_err(|error| explain(&path.display().to_string(), &error))
             }
-            (encrypted, scripted) => {
+            Place::Agent { agent, .. } => {
                 if !arguments.yes {
                     prompt::confirm(question)?;
                 }
-                scripted.filter(|_| encrypted)
+                if self.public.algorithm().starts_with("sk-") {
+                    output::line(&mut output::stderr(), "touch the security key");
+                }
+                let key = AgentKey::new(agent.for_signing(), self.public.clone());
+                Ok(Unlocked::Agent(key))
             }
-        };
-        SecretKey::read(&self.bytes, passphrase.as_ref().map(|text| text.as_slice()))
-            .map_err(|error| explain(&self.path.display().to_string(), &error))
+        }
     }
+}
+
+/// The passphrase, if one is needed.
+fn confirm_file(
+    path: &Path,
+    encrypted: bool,
+    arguments: &KeyArguments,
+    question: &str,
+) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>> {
+    let scripted = prompt::scripted_passphrase(arguments.passphrase_fd)?;
+    if encrypted && scripted.is_none() {
+        let text = prompt::passphrase(&format!(
+            "{question}\nPassphrase of {} (empty: no): ",
+            path.display()
+        ))?;
+        if text.is_empty() {
+            return Err(CommandError::refused(
+                "not confirmed; nothing was signed or written",
+            ));
+        }
+        return Ok(Some(text));
+    }
+    if !arguments.yes {
+        prompt::confirm(question)?;
+    }
+    Ok(scripted.filter(|_| encrypted))
+}
+
+/// Where the key is, to be shown.
+impl fmt::Display for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::File { path, .. } => write!(f, "{}", path.display()),
+            Place::Agent { .. } => write!(f, "{}", self.fingerprint()),
+        }
+    }
+}
+
+impl Signer for Unlocked {
+    type Error = SigningError;
+
+    fn public_key(&self) -> &PublicKey {
+        match self {
+            Self::File(key) => key.public_key(),
+            Self::Agent(key) => key.public_key(),
+        }
+    }
+
+    fn sign(
+        &self,
+        namespace: Namespace,
+        message: &[u8],
+    ) -> core::result::Result<Signature, SigningError> {
+        match self {
+            Self::File(key) => key.sign(namespace, message).map_err(|never| match never {}),
+            Self::Agent(key) => key.sign(namespace, message).map_err(SigningError),
+        }
+    }
+}
+
+/// Why a key did not sign. Its text ends in what to do, since those who sign only pass it on.
+#[derive(Debug)]
+pub(crate) struct SigningError(agent::Error);
+
+impl fmt::Display for SigningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(error) = self;
+        write!(f, "{error}\nhint: {}", agent::advice(error))
+    }
+}
+
+fn accept(shown: &str, key: &PublicKey) -> Result<()> {
+    StandardCrypto.accept(key).map_err(|error| {
+        CommandError::refused(format_args!("{shown}: {error}"))
+            .hint("conex key new makes a key that works")
+    })
 }
 
 fn explain(shown: &str, error: &KeyFileError) -> CommandError {
@@ -117,6 +205,9 @@ fn explain(shown: &str, error: &KeyFileError) -> CommandError {
         KeyFileError::Encrypted => said.hint(format_args!(
             "set {}, or give --passphrase-fd N",
             prompt::PASSPHRASE
+        )),
+        KeyFileError::Unsupported(_) => said.hint(format_args!(
+            "let ssh-agent sign: ssh-add {shown}, then give --key {shown}.pub"
         )),
         _ => said.hint("conex key new makes a key that works"),
     }
@@ -144,14 +235,115 @@ pub(crate) fn list() -> Result<Vec<(String, PathBuf)>> {
     Ok(keys)
 }
 
-/// The path that `--key` means.
-pub(crate) fn find(key: &str) -> Result<PathBuf> {
+/// The keys in ssh-agent that can be used, with what it calls them; none where there is no agent.
+///
+/// # Errors
+/// An agent that is there and does not answer as one.
+fn in_agent() -> Result<Vec<Locked>> {
+    let Some(agent) = Agent::of_session() else {
+        return Ok(Vec::new());
+    };
+    match agent.identities() {
+        Ok(identities) => Ok(identities
+            .into_iter()
+            .filter(|identity| StandardCrypto.accept(&identity.key).is_ok())
+            .map(|identity| Locked {
+                public: identity.key,
+                place: Place::Agent {
+                    agent: agent.clone(),
+                    comment: identity.comment,
+                },
+            })
+            .collect()),
+        Err(error) if agent::is_absent(&error) => Ok(Vec::new()),
+        Err(error) => Err(agent::explain(&error)),
+    }
+}
+
+/// All keys that could sign, each once: those in ssh-agent first, which need no passphrase.
+fn all() -> Result<Vec<Locked>> {
+    let mut keys = in_agent()?;
+    for (_, path) in list()? {
+        if let Ok(locked) = Locked::open(path)
+            && keys.iter().all(|known| known.public != locked.public)
+        {
+            keys.push(locked);
+        }
+    }
+    Ok(keys)
+}
+
+/// The key that `--key` means: a file, else a fingerprint, else a comment in ssh-agent.
+pub(crate) fn find(key: &str) -> Result<Locked> {
+    if let Some(path) = file(key)? {
+        return if is_public(&path) {
+            agent_half(&path)
+        } else {
+            Locked::open(path)
+        };
+    }
+    if let Ok(fingerprint) = Fingerprint::parse(key) {
+        return all()?
+            .into_iter()
+            .find(|locked| locked.fingerprint() == fingerprint)
+            .ok_or_else(|| {
+                CommandError::usage(format_args!(
+                    "{key} is neither in the key directory nor in ssh-agent"
+                ))
+                .hint("conex key list shows your keys; ssh-add FILE gives one to the agent")
+            });
+    }
+    let called =
+        |locked: &Locked| matches!(&locked.place, Place::Agent { comment, .. } if comment == key);
+    let mut called: Vec<Locked> = in_agent()?.into_iter().filter(called).collect();
+    if called.len() > 1 {
+        return Err(several(
+            format_args!("ssh-agent calls more than one key {key}"),
+            called.iter().map(ToString::to_string),
+        ));
+    }
+    match called.pop() {
+        Some(locked) => Ok(locked),
+        // Says what is wrong with the file.
+        None => Locked::open(PathBuf::from(key)),
+    }
+}
+
+/// The file that a name or path means, if it is there.
+pub(crate) fn file(key: &str) -> Result<Option<PathBuf>> {
     let named = home::keys()?.join(key);
-    Ok(if !key.contains('/') && named.is_file() {
-        named
-    } else {
-        PathBuf::from(key)
-    })
+    if !key.contains('/') && named.is_file() {
+        return Ok(Some(named));
+    }
+    Ok(Some(PathBuf::from(key)).filter(|path| path.is_file()))
+}
+
+pub(crate) fn is_public(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "pub")
+}
+
+/// The key in ssh-agent whose public half is in a file.
+fn agent_half(path: &Path) -> Result<Locked> {
+    let wanted = read_public(path)?;
+    let held = in_agent()?;
+    held.into_iter()
+        .find(|locked| wanted.contains(&locked.public))
+        .ok_or_else(|| {
+            let shown = path.display();
+            let private = path.with_extension("");
+            let private = private.display();
+            CommandError::usage(format_args!(
+                "{shown} is the public half of a key that is not in ssh-agent"
+            ))
+            .hint(format_args!(
+                "give the private key, --key {private}, or add it: ssh-add {private}"
+            ))
+        })
+}
+
+fn several(message: impl fmt::Display, names: impl Iterator<Item = String>) -> CommandError {
+    let names: Vec<String> = names.collect();
+    CommandError::usage(message).hint(format_args!("choose one with --key: {}", names.join(", ")))
 }
 
 /// The key to sign with in a repository, and whose it is there.
@@ -169,7 +361,7 @@ pub(crate) fn choose(
     holder: impl Fn(&Locked) -> Option<Id>,
 ) -> Result<(Locked, Id)> {
     if let Some(key) = &arguments.key {
-        let locked = Locked::open(find(key)?)?;
+        let locked = find(key)?;
         let id = holder(&locked).ok_or_else(|| {
             CommandError::refused(format_args!(
                 "{} is nobody's key in {place}",
@@ -179,23 +371,18 @@ pub(crate) fn choose(
         })?;
         return Ok((locked, id));
     }
-    let mut known: Vec<(Locked, Id)> = list()?
+    let mut known: Vec<(Locked, Id)> = all()?
         .into_iter()
-        .filter_map(|(_, path)| {
-            let locked = Locked::open(path).ok()?;
+        .filter_map(|locked| {
             let id = holder(&locked)?;
             Some((locked, id))
         })
         .collect();
     if known.len() > 1 {
-        let names: Vec<String> = known
-            .iter()
-            .map(|(locked, id)| format!("{} ({id})", locked.path.display()))
-            .collect();
-        return Err(CommandError::usage(format_args!(
-            "more than one of your keys is known in {place}"
-        ))
-        .hint(format_args!("choose one with --key: {}", names.join(", "))));
+        return Err(several(
+            format_args!("more than one of your keys is known in {place}"),
+            known.iter().map(|(locked, id)| format!("{locked} ({id})")),
+        ));
     }
     known.pop().ok_or_else(|| {
         CommandError::usage(format_args!("none of your keys is known in {place}"))
@@ -228,9 +415,7 @@ fn read_public(path: &Path) -> Result<Vec<PublicKey>> {
         )));
     }
     for key in &keys {
-        StandardCrypto
-            .accept(key)
-            .map_err(|error| CommandError::refused(format_args!("{shown}: {error}")))?;
+        accept(&shown.to_string(), key)?;
     }
     Ok(keys)
 }

@@ -8,14 +8,22 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod agent;
 mod anchors;
 mod command;
+mod difference;
 mod error;
+mod foresee;
+mod forge;
+mod git;
 mod home;
 mod keys;
+mod lock;
 mod output;
 mod prompt;
 mod reports;
+mod restate;
+mod signing;
 mod tree;
 mod view;
 
@@ -52,9 +60,25 @@ enum Command {
     Bootstrap(command::bootstrap::Arguments),
     /// Approve what is pending: look at it, answer one prompt, sign one page
     Approve(command::approve::Arguments),
-    /// Propose and sign roots: who the janitors are, and their rules
+    /// Become an author: prove that a key is yours
+    Enroll(command::enroll::Arguments),
+    /// Say who owns packages: you, a team, or the janitors again
+    Claim(command::claim::Arguments),
+    /// Publish releases that you added, changed or removed: one prompt, one new file
+    Publish(command::publish::Arguments),
+    /// Take back approvals of what was never merged
+    Retract(command::retract::Arguments),
+    /// Janitors come and go: propose, sign and look at roots
     #[command(subcommand)]
     Root(command::root::Command),
+    /// Give an author another key
+    Rotate(command::rotate::Arguments),
+    /// Retire an author, a team or a package, for ever
+    Retire(command::retire::Arguments),
+    /// Show a team, or change its members
+    Team(command::team::Arguments),
+    /// Put one page in place of many
+    Compact(command::compact::Arguments),
     /// Print a statement, page or batch as it is signed
     Show(command::show::Arguments),
     /// Say how things stand: what is approved, what is missing, what awaits you
@@ -79,7 +103,15 @@ fn main() -> ExitCode {
         Command::Key(command) => command::key::run(command),
         Command::Bootstrap(arguments) => command::bootstrap::run(repo, arguments),
         Command::Approve(arguments) => command::approve::run(repo, arguments),
+        Command::Enroll(arguments) => command::enroll::run(repo, arguments),
+        Command::Claim(arguments) => command::claim::run(repo, arguments),
+        Command::Publish(arguments) => command::publish::run(repo, arguments),
+        Command::Retract(arguments) => command::retract::run(repo, arguments),
         Command::Root(command) => command::root::run(repo, command),
+        Command::Rotate(arguments) => command::rotate::run(repo, arguments),
+        Command::Retire(arguments) => command::retire::run(repo, arguments),
+        Command::Team(arguments) => command::team::run(repo, arguments),
+        Command::Compact(arguments) => command::compact::run(repo, arguments),
         Command::Show(arguments) => command::show::run(repo, arguments),
         Command::Status(arguments) => command::status::run(repo, arguments),
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),

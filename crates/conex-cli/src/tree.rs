@@ -4,25 +4,28 @@ use std::path::{Path, PathBuf};
 
 use conex_core::chain::{Head, Trust};
 use conex_core::compose::Files;
-use conex_core::content::{Package, Reader, Releases, RepositoryFiles};
+use conex_core::content::{Package, Reader, Release, Releases, RepositoryFiles};
 use conex_core::digest::Digest;
 use conex_core::layout::PackageUnit;
-use conex_core::name::PackageName;
+use conex_core::name::{PackageName, ReleaseName};
+use conex_core::path::Path as TreePath;
 use conex_core::people::People;
 use conex_core::problem::Code;
+use conex_core::statement::Root;
+use conex_core::store::Store;
 use conex_core::survey::{Survey, survey};
 use conex_core::verify::{Known, Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
-use conex_repo::{DirectoryStore, KnownSchemes};
+use conex_repo::{DirectoryStore, GitRepository, KnownSchemes};
 
 use crate::error::{CommandError, Result};
-use crate::output::Watched;
+use crate::output::{Watched, plain};
 
-/// A directory that holds a repository.
+/// A working copy: what stands in it, and where what is signed goes.
 pub(crate) struct Tree {
     path: PathBuf,
-    store: DirectoryStore,
+    store: Box<dyn Store>,
 }
 
 impl Tree {
@@ -31,19 +34,38 @@ impl Tree {
             .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))?;
         Ok(Self {
             path: path.to_owned(),
-            store,
+            store: Box::new(store),
         })
     }
 
-    pub(crate) fn store(&self) -> &DirectoryStore {
-        &self.store
+    /// A revision of the git repository that the working copy belongs to; what is signed of it
+    /// still goes into the working copy.
+    pub(crate) fn at_revision(path: &Path, revision: &str) -> Result<Self> {
+        let store = GitRepository::open(path)
+            .and_then(|repository| repository.revision(revision))
+            .map_err(|error| {
+                CommandError::usage(error)
+                    .hint("revisions are those of the repository given with -C")
+            })?;
+        Ok(Self {
+            path: path.to_owned(),
+            store: Box::new(store),
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
     /// Verifies everything.
     pub(crate) fn verify(&self, trust: &Trust, mode: Mode, ahead: bool) -> Report {
         let workers = Watched::new();
         Verification {
-            store: &self.store,
+            store: &*self.store,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &workers,
@@ -85,7 +107,15 @@ impl Tree {
 
     /// Writes files, all or none.
     pub(crate) fn write(&self, files: Files) -> Result<()> {
+        self.replace(files, Vec::new())
+    }
+
+    /// Writes files and deletes others, all or none.
+    pub(crate) fn replace(&self, files: Files, deleted: Vec<TreePath>) -> Result<()> {
         let mut change = Change::new();
+        for path in deleted {
+            change.delete(path);
+        }
         for (path, bytes) in files {
             change.write(path, bytes);
         }
@@ -126,6 +156,42 @@ impl Tree {
         ))
     }
 
+    /// The digest of a package's releases, under the newest projection: what to vouch for.
+    pub(crate) fn releases_digest(
+        &self,
+        head: &Head,
+        name: &PackageName,
+        releases: &[Release],
+    ) -> Result<Digest> {
+        let known = known(head)?;
+        let projections = known.projections();
+        let newest = projections.len().saturating_sub(1);
+        Ok(self
+            .reader(head, &known, &projections)
+            .releases_digest(name, releases, newest))
+    }
+
+    /// Reads a release as it is named on a command line: as the layout writes it, or `foo/1.0`.
+    pub(crate) fn parse_release(
+        &self,
+        head: &Head,
+        text: &str,
+    ) -> Result<(PackageName, ReleaseName)> {
+        let slash = || {
+            let (package, release) = text.split_once('/')?;
+            Some((
+                PackageName::parse(package).ok()?,
+                ReleaseName::parse(release).ok()?,
+            ))
+        };
+        slash()
+            .or_else(|| known(head).ok()?.layout().parse_release(text))
+            .ok_or_else(|| {
+                CommandError::usage(format_args!("{} names no release", plain(text)))
+                    .hint("releases are written foo/1.0, or in opam's way foo.1.0")
+            })
+    }
+
     /// The repository files.
     pub(crate) fn repository(&self, head: &Head) -> Result<(RepositoryFiles, Digest)> {
         let known = known(head)?;
@@ -141,8 +207,15 @@ impl Tree {
             })
     }
 
+    /// What stands at the top of the tree, under the rules of a root.
+    pub(crate) fn top(&self, root: &Root) -> Result<Survey> {
+        let known = Known::of(root, &KnownSchemes)
+            .map_err(|problem| CommandError::refused(&problem).hint(problem.code.advice()))?;
+        Ok(survey(&*self.store, known.layout(), root))
+    }
+
     fn survey(&self, head: &Head, known: &Known) -> Survey {
-        survey(&self.store, known.layout(), head.root())
+        survey(&*self.store, known.layout(), head.root())
     }
 
     fn reader<'a>(
@@ -150,9 +223,9 @@ impl Tree {
         head: &'a Head,
         known: &'a Known,
         projections: &'a [&'a dyn conex_core::projection::Projection],
-    ) -> Reader<'a, DirectoryStore, StandardCrypto> {
+    ) -> Reader<'a, dyn Store, StandardCrypto> {
         Reader {
-            store: &self.store,
+            store: &*self.store,
             digests: &StandardCrypto,
             origin: &head.root().origin,
             layout: known.layout(),

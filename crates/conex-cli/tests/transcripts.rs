@@ -334,10 +334,8 @@ fn mistakes() {
         .run(&["approve", "nothing-of-that-name", "--key", "alice", "-y"])
         .run(&["approve", "--batch", "abc", "--key", "alice", "-y"])
         .run(&["root", "sign", "--key", "alice", "-y"])
-        .run(&["root", "propose", "--quorum", "9", "--key", "alice", "-y"])
-        .run(&[
-            "root", "propose", "--remove", "nobody", "--key", "alice", "-y",
-        ])
+        .run(&["root", "set", "quorum=9", "--key", "alice", "-y"])
+        .run(&["root", "leave", "nobody", "--key", "alice", "-y"])
         .run(&["show", "nothing-of-that-name"])
         .run(&["verify", "--trust-anchors", "sha256=abc"])
         .run(&[
@@ -452,7 +450,16 @@ fn help() {
         "bootstrap",
         "approve",
         "root",
-        "root propose",
+        "root join",
+        "root leave",
+        "root rotate",
+        "root revoke",
+        "root set",
+        "root sign",
+        "rotate",
+        "retire",
+        "team",
+        "compact",
         "show",
         "status",
         "verify",

@@ -149,7 +149,7 @@ impl Rule {
         janitors.max(owners)
     }
 
-    fn is_eligible(&self, vote: &Vote) -> bool {
+    pub(crate) fn is_eligible(&self, vote: &Vote) -> bool {
         self.has_epoch(vote)
             && (vote.voter.janitor
                 || self

@@ -40,13 +40,13 @@ pub fn is_unapproved(finding: &Finding) -> bool {
 /// A vouch that somebody may make, borrowed from what it is about: thousands of them are matched
 /// with stored batches, and few are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Proposal<'f> {
+pub struct Draft<'f> {
     subject: &'f Subject,
     version: Version,
     digest: Digest,
 }
 
-impl<'f> Proposal<'f> {
+impl<'f> Draft<'f> {
     /// A vouch for a finding's present content; `None` when its counters are exhausted.
     pub fn of(finding: &'f Finding) -> Option<Self> {
         Some(Self {
@@ -66,7 +66,7 @@ impl<'f> Proposal<'f> {
     }
 }
 
-impl<'f> From<&'f Vouch> for Proposal<'f> {
+impl<'f> From<&'f Vouch> for Draft<'f> {
     fn from(vouch: &'f Vouch) -> Self {
         Self {
             subject: &vouch.subject,
@@ -100,11 +100,11 @@ impl Composition {
         digests: &impl Digests,
         signer: Id,
         key: Fingerprint,
-        proposals: impl IntoIterator<Item: Into<Proposal<'f>>>,
+        drafts: impl IntoIterator<Item: Into<Draft<'f>>>,
         stored: &BTreeMap<Digest, Batch>,
         inline: usize,
     ) -> Result<Self, VouchesError> {
-        let mut wanted: Vec<Proposal<'_>> = proposals.into_iter().map(Into::into).collect();
+        let mut wanted: Vec<Draft<'_>> = drafts.into_iter().map(Into::into).collect();
         wanted.sort();
         wanted.dedup();
         let mut references: Vec<BatchRef> = Vec::new();
@@ -121,7 +121,7 @@ impl Composition {
         }
         let mut batches = Vec::new();
         let unsaid = wanted.into_iter().zip(said).filter(|(_, said)| !said);
-        let mut rest: Vec<Vouch> = unsaid.map(|(proposal, _)| proposal.vouch()).collect();
+        let mut rest: Vec<Vouch> = unsaid.map(|(draft, _)| draft.vouch()).collect();
         if rest.len() > inline {
             for chunk in by_name(&rest) {
                 let batch = Batch::new(chunk)?;
@@ -165,10 +165,10 @@ impl Composition {
 }
 
 /// Where all of a batch stands among sorted vouches, if all of it does.
-fn positions(wanted: &[Proposal<'_>], batch: &[Vouch]) -> Option<Vec<usize>> {
+fn positions(wanted: &[Draft<'_>], batch: &[Vouch]) -> Option<Vec<usize>> {
     let mut at = wanted.binary_search(&batch.first()?.into()).ok()?;
     let mut found = Vec::with_capacity(batch.len());
-    for vouch in batch.iter().map(Proposal::from) {
+    for vouch in batch.iter().map(Draft::from) {
         while *wanted.get(at)? < vouch {
             at += 1;
         }

@@ -103,6 +103,18 @@ pub struct Package {
     pub digests: Vec<Digest>,
 }
 
+impl Package {
+    /// The digest of its `releases` under the newest projection of the root, which is the one to
+    /// vouch for, and under the older one where there are two.
+    pub(crate) fn newest_and_older(&self) -> (Digest, Option<Digest>) {
+        let (newest, older) = self
+            .digests
+            .split_last()
+            .expect("there is a digest for each projection, or one without any");
+        (*newest, older.last().copied())
+    }
+}
+
 /// Reads data and computes statements; what a package means is the layout's, what a digest is the
 /// algorithms'.
 #[derive(Clone, Copy)]
@@ -214,7 +226,8 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         }
     }
 
-    fn releases_digest(
+    /// The digest of a package's releases under one projection.
+    pub fn releases_digest(
         &self,
         name: &PackageName,
         releases: &[Release],

@@ -60,6 +60,12 @@ pub enum BadKey {
     /// A key anybody can sign for, or one that is too short.
     #[error("the key is weak")]
     Weak,
+    /// A key with which every check would take long.
+    #[error("the key is too large")]
+    TooLarge,
+    /// A security key that was made for something else than SSH.
+    #[error("the security key was made for something else than SSH")]
+    Purpose,
 }
 
 /// Checks keys and signatures. The algorithm comes from the trusted key, never from the message.

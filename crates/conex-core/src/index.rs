@@ -90,14 +90,28 @@ impl<'m> Index<'m> {
         for (vouches, voters) in batches {
             index.push(vouches, voters, &wanted);
         }
-        index.entries.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
-        for (at, (vouch, _)) in index.entries.iter().enumerate() {
+        index.order();
+        (index, problems)
+    }
+
+    /// Adds vouches that nobody published yet, as if each of these voters had.
+    pub(crate) fn assume(&mut self, vouches: &'m [Vouch], voters: Vec<Voter>) {
+        if voters.is_empty() || vouches.is_empty() {
+            return;
+        }
+        self.push(vouches, voters, &|_| true);
+        self.order();
+    }
+
+    fn order(&mut self) {
+        self.entries.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
+        self.names.clear();
+        for (at, (vouch, _)) in self.entries.iter().enumerate() {
             let name = vouch.subject.name();
-            if index.names.last().is_none_or(|(last, _)| *last != name) {
-                index.names.push((name, at));
+            if self.names.last().is_none_or(|(last, _)| *last != name) {
+                self.names.push((name, at));
             }
         }
-        (index, problems)
     }
 
     /// A note for each batch that no counting page names.

@@ -1,12 +1,12 @@
 //! Judging statements one by one, against what people vouched for (spec section 8).
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
-use crate::content::{Package, Release, RepositoryFiles};
+use crate::content::{Package, Release};
 use crate::crypto::Digests;
 use crate::digest::{Context, Digest};
 use crate::encoding;
@@ -91,6 +91,21 @@ impl<'m> Ownership<'m> {
                     rule(owned.owners.clone(), upkeep),
                 )
             }
+        }
+    }
+
+    /// The rule that a statement is judged by.
+    pub(crate) fn rule(&self, root: &Root, subject: &Subject) -> Rule {
+        let quorum = |epoch| Rule {
+            owners: None,
+            janitors: root.quorum,
+            epoch,
+        };
+        match subject {
+            Subject::Repository | Subject::Author(_) | Subject::Team(_) => quorum(Epoch::Only(0)),
+            Subject::Authorisation(package) => quorum(Epoch::Sets(self.epoch(package))),
+            Subject::Releases(package) => self.rules(root, package).0,
+            Subject::Checksums(package, _) => self.rules(root, package).1,
         }
     }
 
@@ -282,7 +297,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             .push(Problem::new(code, place, detail).about(subject));
     }
 
-    fn quorum(&self, epoch: Epoch) -> Rule {
+    pub(crate) fn quorum(&self, epoch: Epoch) -> Rule {
         Rule {
             owners: None,
             janitors: self.root.quorum,
@@ -301,45 +316,22 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     ) -> bool {
         let votes = self.index.named(subject.name()).of(&subject);
         let assessment = rule.assess(&votes, &[digest]);
-        let finding = Finding {
-            subject,
-            place,
-            digest,
-            present: true,
-            assessment,
-        };
+        let finding = Finding::new(subject, place, (digest, None), assessment);
         self.conclude(finding, rule, people)
     }
 
-    /// The repository files.
-    pub(crate) fn repository(
-        &mut self,
-        statement: &RepositoryFiles,
-        digest: Digest,
-        people: &People,
-    ) {
-        let votes = self
-            .index
-            .named(Subject::Repository.name())
-            .of(&Subject::Repository);
+    /// The repository files. `place` is that of the first one, if there is one at all.
+    pub(crate) fn repository(&mut self, place: Option<&Path>, digest: Digest, people: &People) {
+        let subject = Subject::Repository;
+        let votes = self.index.named(subject.name()).of(&subject);
         let rule = self.quorum(Epoch::Only(0));
         let assessment = rule.assess(&votes, &[digest]);
         let is_unsigned = assessment.standing == Standing::Pending;
-        if statement.files.is_empty() && is_unsigned {
+        if place.is_none() && is_unsigned {
             return;
         }
-        let place = statement
-            .files
-            .first()
-            .map(|file| file.path.clone())
-            .unwrap_or_default();
-        let finding = Finding {
-            subject: Subject::Repository,
-            place,
-            digest,
-            present: true,
-            assessment,
-        };
+        let place = place.cloned().unwrap_or_default();
+        let finding = Finding::new(subject, place, (digest, None), assessment);
         if is_unsigned {
             self.unsigned_files = Some(finding.place.clone());
             self.findings.push(finding);
@@ -374,26 +366,19 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             self.absent(package, subject, &votes, &releases_rule, people);
             return;
         }
-        let Some(&digest) = package.digests.last() else {
-            return;
-        };
         let mut findings = Vec::with_capacity(1 + package.releases.len());
-        findings.push(Finding {
-            subject,
-            place: place.clone(),
-            digest,
-            present: true,
-            assessment: releases_rule.assess(&votes, &package.digests),
-        });
+        let assessment = releases_rule.assess(&votes, &package.digests);
+        let digests = package.newest_and_older();
+        findings.push(Finding::new(subject, place.clone(), digests, assessment));
         findings.extend(package.releases.iter().map(|release| {
             let subject = checksums_of(package, release);
-            Finding {
-                assessment: checksums_rule.assess(&said.of(&subject), &[release.digest]),
+            let assessment = checksums_rule.assess(&said.of(&subject), &[release.digest]);
+            Finding::new(
                 subject,
-                place: release.place.clone(),
-                digest: release.digest,
-                present: true,
-            }
+                release.place.clone(),
+                (release.digest, None),
+                assessment,
+            )
         }));
         let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
         if !ownership.is_claimed(&package.name)
@@ -452,15 +437,11 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                     .push(Problem::new(Code::Equivocation, &place, detail).about(&subject));
             }
         }
-        if let Some(&digest) = package.digests.last() {
-            self.findings.push(Finding {
-                subject,
-                place,
-                digest,
-                present: false,
-                assessment,
-            });
-        }
+        let digests = package.newest_and_older();
+        self.findings.push(Finding {
+            present: false,
+            ..Finding::new(subject, place, digests, assessment)
+        });
     }
 
     /// Draws the conclusion from an assessment; true if the content is the greatest approved
@@ -499,6 +480,45 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         self.findings.push(finding);
         code == Code::Ahead
     }
+
+    /// A problem for everything that nobody vouched for, where that is one.
+    pub(crate) fn unsigned_problems(&self) -> impl Iterator<Item = Problem> {
+        let problem = |place: &Path, subject: &Subject, detail: &str| {
+            Problem::new(Code::Unsigned, place, detail).about(subject)
+        };
+        let files = self.unsigned_files.iter().map(move |place| {
+            let detail = "nobody vouched for the repository files yet";
+            problem(place, &Subject::Repository, detail)
+        });
+        let packages = self.unsigned.iter().map(move |(name, place)| {
+            let subject = Subject::Releases(name.clone());
+            problem(place, &subject, "nobody vouched for this package yet")
+        });
+        files.chain(packages)
+    }
+
+    /// The rule that a statement is judged by.
+    pub(crate) fn rule(&self, subject: &Subject, ownership: &Ownership<'_>) -> Rule {
+        ownership.rule(self.root, subject)
+    }
+}
+
+/// The packages that something is said of, and that are not there.
+pub(crate) fn absent<'m>(
+    index: &Index<'m>,
+    ownership: &Ownership<'m>,
+    present: &BTreeSet<&str>,
+) -> BTreeSet<&'m PackageName> {
+    index
+        .names()
+        .filter(|name| !present.contains(name))
+        .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
+        .chain(
+            ownership
+                .packages()
+                .filter(|name| !present.contains(name.as_str())),
+        )
+        .collect()
 }
 
 /// Whether any checksums are approved of releases that are not there.

@@ -23,9 +23,10 @@ use crate::verify::{Finding, Known};
 use crate::vouch::Subject;
 
 /// A state that was verified, as far as an update concerns it.
+#[derive(Clone, Copy)]
 pub(crate) struct Past<'s> {
     pub(crate) known: &'s Known,
-    pub(crate) standing: Standing<'s>,
+    pub(crate) standing: Standing<'s, 's>,
 }
 
 impl Past<'_> {
@@ -37,7 +38,7 @@ impl Past<'_> {
         reader: &Reader<'_, S, C>,
     ) -> Option<Result<Package, Vec<Problem>>> {
         let approved = |subject: &Subject| -> Option<Digest> {
-            let index = &self.standing.index;
+            let index = &self.standing.settled.index;
             let newest = self.standing.newest(index, subject, reader.digests)?;
             Some(newest.digest)
         };
@@ -82,7 +83,7 @@ impl Past<'_> {
     /// `findings` and `problems` are those of the state now.
     pub(crate) fn transitions<S: Store + ?Sized, C: Crypto>(
         &self,
-        now: &Standing<'_>,
+        now: &Standing<'_, '_>,
         findings: &[Finding],
         reader: &Reader<'_, S, C>,
         problems: &[Problem],
@@ -92,18 +93,19 @@ impl Past<'_> {
         let mut transitions = Transitions {
             past: self,
             now,
-            floors: floors.as_ref().unwrap_or(&self.standing.index),
+            floors: floors.as_ref().unwrap_or(&self.standing.settled.index),
             reader,
             findings,
             present: None,
             problems: Vec::new(),
         };
         transitions.people(problems);
-        for name in self.standing.index.names() {
-            let subjects: Vec<&Subject> = self.standing.index.named(name).subjects().collect();
+        for name in self.standing.settled.index.names() {
+            let subjects: Vec<&Subject> =
+                self.standing.settled.index.named(name).subjects().collect();
             // Only what was approved can be lost.
             let approved = subjects.into_iter().filter(|subject| {
-                let index = &self.standing.index;
+                let index = &self.standing.settled.index;
                 self.standing.newest(index, subject, crypto).is_some()
             });
             let approved: Vec<&Subject> = approved.collect();
@@ -124,7 +126,7 @@ impl Past<'_> {
 
     /// All vouches of this state without those under keys that the head now revokes; `None` where
     /// it revokes no other than before.
-    fn floors(&self, now: &Standing<'_>) -> Option<Index<'_>> {
+    fn floors(&self, now: &Standing<'_, '_>) -> Option<Index<'_>> {
         let before: BTreeSet<&Fingerprint> = self.standing.root.revoked.iter().collect();
         let revoked: BTreeSet<&Fingerprint> = now.root.revoked.iter().collect();
         let revoked: BTreeSet<&Fingerprint> = revoked.difference(&before).copied().collect();
@@ -135,7 +137,7 @@ impl Past<'_> {
         let judged: Vec<Judged> = metadata
             .pages
             .iter()
-            .zip(&self.standing.judged)
+            .zip(&self.standing.settled.judged)
             .map(|(stored, judged)| {
                 if revoked.contains(&stored.page.body().key()) {
                     Judged::Inert("its key is revoked")
@@ -152,7 +154,7 @@ impl Past<'_> {
 /// Compares two states.
 struct Transitions<'t, 's, 'r, S: ?Sized, C> {
     past: &'t Past<'s>,
-    now: &'t Standing<'t>,
+    now: &'t Standing<'t, 't>,
     floors: &'t Index<'t>,
     reader: &'t Reader<'r, S, C>,
     findings: &'t [Finding],
@@ -207,10 +209,10 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     fn is_signed(&self, package: &PackageName) -> bool {
         let of_package = |subject: &&Subject| subject.package().is_some();
         let (now, crypto) = (self.now, self.reader.digests);
-        let said = now.index.named(package.as_str());
+        let said = now.settled.index.named(package.as_str());
         let mut subjects = said.subjects().filter(of_package);
-        now.ownership.is_claimed(package)
-            || subjects.any(|subject| now.newest(&now.index, subject, crypto).is_some())
+        now.settled.ownership.is_claimed(package)
+            || subjects.any(|subject| now.newest(&now.settled.index, subject, crypto).is_some())
     }
 
     /// Nothing is approved of a package of which something was.
@@ -240,7 +242,7 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
             self.repository_stays(subject);
             return;
         };
-        let after = self.now.newest(&self.now.index, subject, crypto);
+        let after = self.now.newest(&self.now.settled.index, subject, crypto);
         if self.is_allowed(subject, &floor, after.as_ref()) {
             return;
         }
@@ -289,8 +291,8 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
             }
             Subject::Releases(package) | Subject::Checksums(package, _) => {
                 // A raised epoch voids what was said; a retired package has no content any more.
-                if self.now.ownership.epoch(package) > floor.version.epoch()
-                    || self.now.ownership.is_retired(package)
+                if self.now.settled.ownership.epoch(package) > floor.version.epoch()
+                    || self.now.settled.ownership.is_retired(package)
                 {
                     return true;
                 }
@@ -310,7 +312,9 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     /// Repository files that were signed stay signed, whoever's keys are revoked.
     fn repository_stays(&mut self, subject: &Subject) {
         let (now, crypto) = (self.now, self.reader.digests);
-        if *subject == Subject::Repository && now.newest(&now.index, subject, crypto).is_none() {
+        if *subject == Subject::Repository
+            && now.newest(&now.settled.index, subject, crypto).is_none()
+        {
             let place = self.place_or_name(subject);
             self.push(Code::Stripped, &place, subject, UNSIGNED_FILES);
         }

@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
+use core::borrow::Borrow;
 use core::fmt;
 
 use serde::Serialize;
@@ -92,6 +93,17 @@ impl Path {
         self.0.rsplit('/').next().unwrap_or_default()
     }
 
+    /// The directory it stands in; nothing for the top.
+    pub fn parent(&self) -> Option<Self> {
+        if self.0.is_empty() {
+            return None;
+        }
+        Some(match self.0.rsplit_once('/') {
+            Some((parent, _)) => Self(parent.into()),
+            None => Self::top(),
+        })
+    }
+
     /// The components from the top.
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/').filter(|component| !component.is_empty())
@@ -126,6 +138,13 @@ fn parse_component(component: &str) -> Result<(), PathError> {
         return Err(PathError::NotPortable(component.to_owned()));
     }
     Ok(())
+}
+
+/// Paths are ordered and hashed as their text is.
+impl Borrow<str> for Path {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Path {

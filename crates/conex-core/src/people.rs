@@ -4,14 +4,13 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::chain::Head;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::key::{Fingerprint, PublicKey};
 use crate::metadata::{StoredPage, place};
 use crate::name::{Id, Origin};
 use crate::problem::{Code, Problem};
-use crate::statement::{Author, Authorisation, Team};
+use crate::statement::{Author, Authorisation, Root, Team};
 
 /// A person, by position in [`People`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,9 +76,8 @@ pub struct People {
 struct Members(BTreeSet<PersonIndex>);
 
 impl People {
-    /// The janitors of a head, and its former ones.
-    pub(crate) fn of_root(head: &Head, crypto: &impl Crypto) -> Self {
-        let root = head.root();
+    /// The janitors of a root, and its former ones.
+    pub(crate) fn of_root(root: &Root, crypto: &impl Crypto) -> Self {
         let mut people = Self {
             origin: root.origin.clone(),
             ids: Vec::new(),

@@ -1,10 +1,14 @@
 //! Where bytes come from: the one door through which data reaches verification.
 
+mod overlay;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::path::Path;
+
+pub use overlay::{Overlay, OverlayError};
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,25 @@ pub trait Store: Sync {
     /// # Errors
     /// [`StoreError`]; the contents of `buffer` are then unspecified.
     fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError>;
+
+    /// What stands at a path; nothing where the way to it leads through something else than
+    /// directories. Stores that need not list the directory around it answer faster.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
+        let Some(parent) = path.parent() else {
+            return Ok(Some(EntryKind::Directory));
+        };
+        match self.list(&parent) {
+            Ok(entries) => Ok(entries
+                .into_iter()
+                .find(|entry| entry.name == path.file_name())
+                .map(|entry| entry.kind)),
+            Err(StoreError::Missing | StoreError::Special(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl<T: Store + ?Sized> Store for &T {
@@ -78,6 +101,10 @@ impl<T: Store + ?Sized> Store for &T {
 
     fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
         (**self).read(file, limit, buffer)
+    }
+
+    fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
+        (**self).kind(path)
     }
 }
 
@@ -192,19 +219,38 @@ impl Store for MemoryStore {
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         entries.dedup();
-        if entries.is_empty() && !prefix.is_empty() {
-            return Err(StoreError::Missing);
+        match self.kind(directory)? {
+            Some(EntryKind::Directory) => Ok(entries),
+            Some(_) => Err(StoreError::Special("file")),
+            None => Err(StoreError::Missing),
         }
-        Ok(entries)
     }
 
     fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
-        let bytes = self.files.get(file.as_str()).ok_or(StoreError::Missing)?;
+        let Some(bytes) = self.files.get(file.as_str()) else {
+            return Err(match self.kind(file)? {
+                Some(_) => StoreError::Special("directory"),
+                None => StoreError::Missing,
+            });
+        };
         if bytes.len() as u64 > limit {
             return Err(StoreError::TooLarge(limit));
         }
         buffer.clear();
         buffer.extend_from_slice(bytes);
         Ok(())
+    }
+
+    fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
+        if self.files.contains_key(path.as_str()) {
+            return Ok(Some(EntryKind::File));
+        }
+        let prefix = alloc::format!("{path}/");
+        let mut below = self.files.range(prefix.clone()..);
+        let is_directory = path.as_str().is_empty()
+            || below
+                .next()
+                .is_some_and(|(file, _)| file.starts_with(&prefix));
+        Ok(is_directory.then_some(EntryKind::Directory))
     }
 }

@@ -8,7 +8,8 @@ use crate::part::{Part, PartReader};
 use crate::past::Past;
 use crate::problem::{Code, Problem};
 use crate::record::LocalRecord;
-use crate::standing::Judging;
+use crate::settle::{Settled, State};
+use crate::standing::Standing;
 use crate::store::{Store, Workers};
 use crate::verify::{Given, Known, Mode, Portion, Report, Verification};
 
@@ -60,9 +61,9 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             });
         };
         let judge = |metadata: &Metadata, part: Option<&Part>| {
-            let before = self.past(&old, metadata, part);
+            let settled = self.settle(&old, metadata, part);
             self.verify(Given {
-                before: Some(&before),
+                before: Some(old.past(metadata, &settled)),
                 ..Given::default()
             })
         };
@@ -106,9 +107,9 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         }
         let reader = self.read_part(&old)?;
         let (part, metadata, after) = (reader.part, reader.before.metadata, reader.after);
-        let before = self.past(&old, &metadata, Some(&part));
+        let settled = self.settle(&old, &metadata, Some(&part));
         let report = self.verify(Given {
-            before: Some(&before),
+            before: Some(old.past(&metadata, &settled)),
             portion: Some(Portion {
                 part: &part,
                 metadata: after.metadata,
@@ -146,18 +147,18 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         .filter(|reader| reader.before.reader.problems.is_empty())
     }
 
-    fn past<'l>(&self, old: &'l Old, metadata: &'l Metadata, part: Option<&Part>) -> Past<'l> {
-        let judging = Judging {
+    fn settle<'m>(&self, old: &Old, metadata: &'m Metadata, part: Option<&Part>) -> Settled<'m> {
+        let state = State {
+            root: old.head.root(),
+            metadata,
+            assumed: &[],
             crypto: self.crypto,
             workers: self.workers,
             ahead: self.ahead,
             part,
-            known: |_: &_| true,
+            verified: true,
         };
-        Past {
-            known: &old.known,
-            standing: judging.judge(&old.head, metadata).0,
-        }
+        state.settle()
     }
 }
 
@@ -181,6 +182,17 @@ impl Old {
         let head = head.filter(|head| head.id() == recorded)?;
         let known = Known::of(head.root(), update.schemes).ok()?;
         Some(Self { head, known })
+    }
+
+    fn past<'l>(&'l self, metadata: &'l Metadata, settled: &'l Settled<'l>) -> Past<'l> {
+        Past {
+            known: &self.known,
+            standing: Standing {
+                root: self.head.root(),
+                metadata,
+                settled,
+            },
+        }
     }
 
     /// All of its metadata.

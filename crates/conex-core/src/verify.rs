@@ -11,10 +11,9 @@ use crate::chain::{self, Head, Trust};
 use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
-use crate::index::Index;
-use crate::judge::{Judge, Ownership};
+use crate::judge::{self, Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
-use crate::metadata::{Metadata, MetadataReader, StoredPage, StoredRoot, place};
+use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
 use crate::name::PackageName;
 use crate::part::Part;
 use crate::past::Past;
@@ -22,7 +21,8 @@ use crate::path::Path;
 use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
-use crate::standing::{Judging, Standing};
+use crate::settle::{Settled, State};
+use crate::standing::Standing;
 use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
 use crate::survey::{Survey, survey};
@@ -74,10 +74,31 @@ pub struct Finding {
     pub place: Path,
     /// The digest of the content, to vouch for.
     pub digest: Digest,
+    /// Its digest under the older projection, where the root lists two.
+    pub older: Option<Digest>,
     /// Whether there is any; an absent package has the content of having no releases.
     pub present: bool,
     /// What the votes say.
     pub assessment: Assessment,
+}
+
+impl Finding {
+    /// Of content that is there; `digests` are the one to vouch for, and the older projection's.
+    pub(crate) fn new(
+        subject: Subject,
+        place: Path,
+        digests: (Digest, Option<Digest>),
+        assessment: Assessment,
+    ) -> Self {
+        Self {
+            subject,
+            place,
+            digest: digests.0,
+            older: digests.1,
+            present: true,
+            assessment,
+        }
+    }
 }
 
 /// How much was looked at.
@@ -129,6 +150,8 @@ pub struct Report {
     /// Whether everything was looked at. Otherwise it was an update, and only what it concerns is
     /// among the findings, unsigned packages, counts, metadata, people and owners.
     pub whole: bool,
+    /// Whether approvals were allowed to run ahead.
+    pub ahead: bool,
     /// The newest valid root, if trust starts anywhere.
     pub head: Option<Head>,
     /// What is wrong, in a stable order.
@@ -224,7 +247,7 @@ impl Known {
 #[derive(Default)]
 pub(crate) struct Given<'p> {
     /// The state before, which the result is compared with.
-    pub(crate) before: Option<&'p Past<'p>>,
+    pub(crate) before: Option<Past<'p>>,
     /// What has to be looked at, as read, if that is not everything.
     pub(crate) portion: Option<Portion<'p>>,
     /// What is known to be wrong, or worth a note.
@@ -263,21 +286,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         if head.is_some() || reader.problems.iter().all(|problem| problem.code.is_note()) {
             reader.problems.extend(chain_problems);
         }
-        let mut report = Report {
-            mode: self.mode,
-            whole: portion.is_none(),
-            head: None,
-            problems: Vec::new(),
-            notes: Vec::new(),
-            unsigned: Vec::new(),
-            findings: Vec::new(),
-            counts: Counts::default(),
-            roots,
-            metadata: Metadata::default(),
-            people: None,
-            owners: BTreeMap::new(),
-            verified: None,
-        };
+        let mut report = self.report(roots, portion.is_none());
         let Some(head) = head else {
             return self.close(report, reader.problems);
         };
@@ -315,37 +324,65 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
         };
         problems.extend(reader.problems);
-        let judging = Judging {
+        // Who is who and what is there do not depend on each other.
+        let state = State {
+            root,
+            metadata: &metadata,
+            assumed: &[],
             crypto: self.crypto,
             workers: self.workers,
             ahead: self.ahead,
             part,
-            known: |page: &StoredPage| part.is_some_and(|part| part.is_known(page)),
+            verified: false,
         };
-        // Who is who and what is there do not depend on each other.
-        let ((standing, found), tree) = self.workers.join(
-            || judging.judge(&head, &metadata),
+        let (settled, tree) = self.workers.join(
+            || state.settle(),
             || surveyed.unwrap_or_else(|| survey(self.store, known.layout(), root)),
         );
+        let standing = Standing {
+            root,
+            metadata: &metadata,
+            settled: &settled,
+        };
         problems.extend(self.judge_content(
             &mut report,
             tree,
             &reader_of_content,
-            &standing,
+            standing,
             (part, before),
         ));
-        report.findings.extend(found.findings);
-        problems.extend(found.problems);
         if let Some(before) = before {
             let (findings, reader) = (&report.findings, &reader_of_content);
             problems.extend(before.transitions(&standing, findings, reader, &problems));
         }
-        report.counts.pages = standing.counting();
-        report.people = Some(standing.people);
-        report.owners = standing.ownership.into_owners();
+        report.findings.extend(settled.findings);
+        problems.extend(settled.problems);
+        report.counts.pages = settled.pages;
+        report.people = Some(settled.people);
+        report.owners = settled.ownership.into_owners();
         report.metadata = metadata;
         report.head = Some(head);
         self.close(report, problems)
+    }
+
+    /// A report in which nothing was found yet.
+    fn report(&self, roots: Vec<StoredRoot>, whole: bool) -> Report {
+        Report {
+            mode: self.mode,
+            whole,
+            ahead: self.ahead,
+            head: None,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            unsigned: Vec::new(),
+            findings: Vec::new(),
+            counts: Counts::default(),
+            roots,
+            metadata: Metadata::default(),
+            people: None,
+            owners: BTreeMap::new(),
+            verified: None,
+        }
     }
 
     /// Reads all content and judges it, package by package: what was read of one is dropped before
@@ -358,16 +395,16 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report: &mut Report,
         tree: Survey,
         reader: &Reader<'_, S, C>,
-        standing: &Standing<'_>,
-        (part, before): (Option<&Part>, Option<&Past<'_>>),
+        standing: Standing<'_, '_>,
+        (part, before): (Option<&Part>, Option<Past<'_>>),
     ) -> Vec<Problem> {
-        let Standing {
-            root,
+        let Standing { root, settled, .. } = standing;
+        let Settled {
             people,
-            ownership: authorisations,
+            ownership,
             index,
             ..
-        } = standing;
+        } = settled;
         let mut units = tree.packages;
         let mut problems = tree.problems;
         report.counts.packages = units.len();
@@ -375,17 +412,21 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
         units.retain(|unit| part.is_none_or(|part| part.has_package(&unit.name)));
-        problems.extend(claims_in_other_case(&units, authorisations));
+        problems.extend(claims_in_other_case(&units, ownership));
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
         if part.is_none_or(Part::has_repository) {
             match reader.repository(&tree.repository) {
-                Ok((statement, digest)) => judge.repository(&statement, digest, people),
+                Ok((statement, digest)) => {
+                    let place = statement.files.first().map(|file| &file.path);
+                    judge.repository(place, digest, people);
+                }
                 Err(found) => problems.extend(found),
             }
         }
-        for name in absent(&units, index, authorisations) {
-            judge.package(&reader.absent(name), &Path::top(), authorisations, people);
+        let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+        for name in judge::absent(index, ownership, &present) {
+            judge.package(&reader.absent(name), &Path::top(), ownership, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
         // Where approvals run ahead, what stands there is not what was approved last.
@@ -400,7 +441,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             match package {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
-                    judge.package(&package, &place, authorisations, people);
+                    judge.package(&package, &place, ownership, people);
                 }
                 Err(found) => judge.problems = found,
             }
@@ -413,23 +454,11 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             judge.merge(part);
         }
         problems.append(&mut judge.problems);
-        report.findings = judge.findings;
+        report.findings.append(&mut judge.findings);
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {
-            problems.extend(judge.unsigned_files.iter().map(|place| {
-                Problem::new(
-                    Code::Unsigned,
-                    place,
-                    "nobody vouched for the repository files yet",
-                )
-                .about(&Subject::Repository)
-            }));
-            problems.extend(judge.unsigned.iter().map(|(name, place)| {
-                let subject = Subject::Releases(name.clone());
-                Problem::new(Code::Unsigned, place, "nobody vouched for this package yet")
-                    .about(&subject)
-            }));
+            problems.extend(judge.unsigned_problems());
         }
         report.unsigned = judge.unsigned.into_iter().map(|(name, _)| name).collect();
         report.unsigned.sort();
@@ -483,28 +512,9 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     }
 }
 
-/// The packages that somebody speaks of, or that are claimed, and that are not there.
-fn absent<'a>(
-    units: &[PackageUnit],
-    index: &'a Index<'_>,
-    authorisations: &'a Ownership<'_>,
-) -> BTreeSet<&'a PackageName> {
-    let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
-    index
-        .names()
-        .filter(|name| !present.contains(name))
-        .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
-        .chain(
-            authorisations
-                .packages()
-                .filter(|name| !present.contains(name.as_str())),
-        )
-        .collect()
-}
-
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case(units: &[PackageUnit], authorisations: &Ownership<'_>) -> Vec<Problem> {
-    let claimed: BTreeMap<String, &PackageName> = authorisations
+fn claims_in_other_case(units: &[PackageUnit], ownership: &Ownership<'_>) -> Vec<Problem> {
+    let claimed: BTreeMap<String, &PackageName> = ownership
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))
         .collect();
@@ -526,7 +536,7 @@ fn claims_in_other_case(units: &[PackageUnit], authorisations: &Ownership<'_>) -
 }
 
 /// Notes on settings that leave no room.
-fn margins(root: &Root) -> Vec<Problem> {
+pub(crate) fn margins(root: &Root) -> Vec<Problem> {
     let (quorum, janitors) = (root.quorum.people(), root.janitors.len());
     let mut notes = Vec::new();
     let mut note =

@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod agent;
 mod digests;
 pub mod keyfile;
 mod keylist;
@@ -21,12 +22,14 @@ use conex_core::crypto::{BadKey, BadSignature, Digests, Namespace, Signatures};
 use conex_core::digest::{Context, Digest, FileDigest};
 use conex_core::key::{PublicKey, Signature};
 
+pub use agent::AgentKey;
 pub use keyfile::{KeyFile, KeyFileError, SecretKey};
 pub use keylist::{KeyListError, public_keys};
 
 use scheme::Scheme;
 
-/// The algorithms of format 1: SHA-256, BLAKE3, and SSHSIG with Ed25519 (spec section 5).
+/// The algorithms of format 1: SHA-256, BLAKE3, and SSHSIG with Ed25519, ECDSA, RSA and security keys
+/// (spec section 5).
 ///
 /// Holds nothing, so it costs nothing to make or copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The two SSH data types everything here is made of (RFC 4251 section 5).
+//! The SSH data types everything here is made of (RFC 4251 section 5).
 
 use alloc::vec::Vec;
 
@@ -17,6 +17,12 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let (value, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*value)
+    }
+
     pub(crate) fn uint32(&mut self) -> Option<u32> {
         let (value, rest) = self.0.split_first_chunk::<4>()?;
         self.0 = rest;
@@ -30,8 +36,56 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
+    /// The magnitude of an `mpint` above zero, big-endian and without leading zeros; `None` also when
+    /// it is not in its one, shortest encoding.
+    pub(crate) fn positive(&mut self) -> Option<&'a [u8]> {
+        match self.string()? {
+            // A leading zero keeps the number positive, and stands nowhere else.
+            [0, rest @ ..] => rest.first().filter(|byte| **byte >= 0x80).map(|_| rest),
+            value @ [1..0x80, ..] => Some(value),
+            _ => None,
+        }
+    }
+
     /// What is left, if that is nothing.
     pub(crate) fn end(&self) -> Option<()> {
         self.0.is_empty().then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_positive_number_has_one_encoding() {
+        let read = |value: &[u8]| {
+            let mut bytes = Vec::new();
+            push_string(&mut bytes, value);
+            let mut reader = Reader::new(&bytes);
+            let read = reader.positive().map(<[u8]>::to_vec);
+            assert!(reader.end().is_some());
+            read
+        };
+        for (value, magnitude) in [
+            (&[1][..], &[1][..]),
+            (&[0x7f, 0], &[0x7f, 0]),
+            (&[0, 0x80], &[0x80]),
+            (&[0, 0xff, 0], &[0xff, 0]),
+        ] {
+            assert_eq!(read(value).as_deref(), Some(magnitude));
+        }
+        // Zero, zero spelled out, negative, a needless zero, two zeros.
+        for value in [
+            &[][..],
+            &[0],
+            &[0x80],
+            &[0xff, 1],
+            &[0, 1],
+            &[0, 0x7f, 1],
+            &[0, 0, 0x80],
+        ] {
+            assert_eq!(read(value), None, "{value:?}");
+        }
     }
 }

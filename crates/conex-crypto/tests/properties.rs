@@ -73,6 +73,51 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_behind_a_name_get_an_answer(bytes in bytes(), fields in prop::collection::vec(bytes(), 0..4)) {
+        let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+        let fields: Vec<u8> = fields.iter().flat_map(|field| string(field)).collect();
+        for name in [
+            "ecdsa-sha2-nistp256",
+            "ssh-rsa",
+            "sk-ssh-ed25519@openssh.com",
+            "sk-ecdsa-sha2-nistp256@openssh.com",
+        ] {
+            for rest in [&bytes, &fields, &[string(b"nistp256"), fields.clone()].concat()] {
+                let key = PublicKey::from_blob([string(name.as_bytes()), rest.clone()].concat()).unwrap();
+                let _ = StandardCrypto.accept(&key);
+                let signature = Signature::from_blob(bytes.clone()).unwrap();
+                let verdict = StandardCrypto.verify(&key, Namespace::Page, b"message", &signature);
+                prop_assert!(verdict.is_err());
+            }
+        }
+    }
+
+    /// Honest keys, and anything inside an honest envelope.
+    #[test]
+    fn any_bytes_as_an_inner_signature_are_refused(bytes in bytes(), at in any::<prop::sample::Index>(), byte: u8) {
+        for case in include_str!("schemes.txt").split("\n\n").skip(1) {
+            let [name, key, armour] = case.splitn(3, '\n').collect::<Vec<_>>().try_into().unwrap();
+            if !name.starts_with("accepted-") {
+                continue;
+            }
+            let key = PublicKey::parse(key).unwrap();
+            let honest = Signature::parse(&format!("{}\n", armour.trim_end())).unwrap();
+            let accepts = |blob: Vec<u8>| {
+                let signature = Signature::from_blob(blob).unwrap();
+                StandardCrypto.verify(&key, Namespace::Page, b"message", &signature).is_ok()
+            };
+            prop_assert!(accepts(honest.blob().to_vec()));
+            let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+            let front = b"SSHSIG\0\0\0\x01".len() + 4 + key.blob().len() + 4 + 12 + 4 + 4 + 6;
+            prop_assert!(!accepts([&honest.blob()[..front], &length, &bytes].concat()));
+            let mut edited = honest.blob().to_vec();
+            let at = at.index(edited.len());
+            edited[at] = byte;
+            prop_assert_eq!(accepts(edited.clone()), edited == honest.blob());
+        }
+    }
+
+    #[test]
     fn any_text_as_keys_gets_an_answer(text in any::<String>(), lines in "([a-z0-9 \t#=+/-]{0,40}\n){0,5}") {
         let _ = public_keys(&text);
         let _ = public_keys(&lines);

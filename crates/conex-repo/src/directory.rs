@@ -189,6 +189,20 @@ impl Store for DirectoryStore {
             Err(StoreError::Changed)
         }
     }
+
+    fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
+        // Opened as a mere place, nothing blocks and a link is the link itself.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let stat = self
+            .open_beneath(path, flags)
+            .and_then(|place| rustix::fs::fstat(&place));
+        match stat {
+            Ok(stat) => Ok(Some(kind(FileType::from_raw_mode(stat.st_mode)))),
+            // A link on the way leads out of the tree: nothing of the tree stands there.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(errno) => Err(store_error(errno, "file")),
+        }
+    }
 }
 
 /// A name as text; what is not UTF-8 is escaped, with a backslash that no valid name has.
@@ -237,6 +251,10 @@ mod tests {
             assert_eq!(names, ["a"]);
             assert_eq!(read(&store, "a/x"), Err(StoreError::Missing));
             assert_eq!(store.list(&path("x")), Err(StoreError::Missing));
+            assert_eq!(store.kind(&path("a/b/c")), Ok(Some(EntryKind::File)));
+            assert_eq!(store.kind(&path("a/b")), Ok(Some(EntryKind::Directory)));
+            assert_eq!(store.kind(&Path::top()), Ok(Some(EntryKind::Directory)));
+            assert_eq!(store.kind(&path("x/y")), Ok(None));
         }
     }
 
@@ -271,6 +289,12 @@ mod tests {
             assert!(store.list(&path("way")).is_err());
             assert!(store.list(&path("file")).is_err());
             let kinds: Vec<_> = store.list(&Path::top()).unwrap();
+            for entry in &kinds {
+                assert_eq!(store.kind(&path(&entry.name)), Ok(Some(entry.kind)));
+            }
+            assert_eq!(store.kind(&path("way/secret")), Ok(None));
+            assert_eq!(store.kind(&path("loop/x")), Ok(None));
+            assert_eq!(store.kind(&path("file/x")), Ok(None));
             let special = kinds
                 .iter()
                 .filter(|entry| matches!(entry.kind, EntryKind::Special(_)))

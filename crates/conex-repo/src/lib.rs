@@ -30,12 +30,15 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod changes;
 pub mod directory;
+pub mod git;
 pub mod layout;
 pub mod opam;
 pub mod work;
 pub mod write;
 
 pub use directory::DirectoryStore;
+pub use git::{GitRepository, GitStore};
 pub use layout::KnownSchemes;
 pub use work::Parallel;

@@ -2,19 +2,23 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path as SystemPath;
+use std::path::{Path as SystemPath, PathBuf};
 
 use conex_core::path::Path;
 
-/// Files to be written into a tree, all or none as far as a file system allows.
+/// Files to be written into a tree, and others to be deleted, all or none as far as a file system
+/// allows.
 ///
 /// Every file is first written in full beside its place and flushed to disk; only when all are
 /// there, each is renamed into place, in the order they were added. So a reader sees each file old
 /// or new, and a full disk changes nothing. What has to be there before something refers to it is
 /// added first: should the machine stop between two renames, what is there refers to nothing absent.
+/// Deletions come last, when what takes the place of the deleted files is there and on disk: should
+/// the machine stop before, some of both are there, which says the same twice.
 #[derive(Debug, Default)]
 pub struct Change {
     files: Vec<(Path, Vec<u8>)>,
+    deleted: Vec<Path>,
 }
 
 impl Change {
@@ -28,23 +32,33 @@ impl Change {
         self.files.push((path, bytes.into()));
     }
 
+    /// Deletes a file; it has to be there.
+    pub fn delete(&mut self, path: Path) {
+        self.deleted.push(path);
+    }
+
     /// The files to be written.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|(path, _)| path)
     }
 
-    /// Whether there is nothing to write.
+    /// Whether there is nothing to write or delete.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files.is_empty() && self.deleted.is_empty()
     }
 
-    /// Writes everything below `root`.
+    /// Writes everything below `root`, then deletes.
     ///
     /// # Errors
-    /// The system's, with the path in the text. Nothing is changed then, unless a rename itself
-    /// failed; directories that were made stay, empty.
+    /// The system's, with the path in the text. Nothing is changed then, unless a rename or
+    /// deletion itself failed; directories that were made stay, empty.
     #[tracing::instrument(level = "debug", skip_all, fields(root = %root.display(), files = self.files.len()), err)]
     pub fn commit(self, root: &SystemPath) -> io::Result<()> {
+        let doomed: Vec<PathBuf> = self
+            .deleted
+            .iter()
+            .map(|path| deletable(root, path).map_err(|error| named(path, &error)))
+            .collect::<io::Result<_>>()?;
         let mut staged = Vec::with_capacity(self.files.len());
         for (path, bytes) in &self.files {
             let target = root.join(path.as_str());
@@ -68,15 +82,28 @@ impl Change {
                 .map_err(|error| named(path, &error.error))?;
             // What stands in one directory is on disk before what refers to it stands in the next.
             // The last files may be lost with the machine's power, but never half of one.
-            let moves_on = staged
-                .peek()
-                .is_some_and(|(_, next, _)| next.parent() != target.parent());
+            let moves_on = staged.peek().map_or(!doomed.is_empty(), |(_, next, _)| {
+                next.parent() != target.parent()
+            });
             if moves_on && let Some(directory) = target.parent() {
                 fs::File::open(directory)?.sync_all()?;
             }
         }
+        for (target, path) in doomed.iter().zip(&self.deleted) {
+            fs::remove_file(target).map_err(|error| named(path, &error))?;
+        }
         Ok(())
     }
+}
+
+/// Where a file to be deleted stands, if it is a file and can go.
+fn deletable(root: &SystemPath, path: &Path) -> io::Result<PathBuf> {
+    refuse_links(root, path)?;
+    let target = root.join(path.as_str());
+    if !fs::symlink_metadata(&target)?.is_file() {
+        return Err(io::Error::other("is no file"));
+    }
+    Ok(target)
 }
 
 /// A repository's files are read by everybody; only private keys are not, and those go elsewhere.
@@ -124,6 +151,32 @@ mod tests {
         assert_eq!(fs::read(dir.path().join("a/b")).unwrap(), b"one");
         assert_eq!(fs::read(dir.path().join("a/c")).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_deleted_goes_last_and_only_if_all_of_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b"] {
+            fs::write(dir.path().join(name), "old").unwrap();
+        }
+        fs::create_dir(dir.path().join("c")).unwrap();
+        for bad in ["c", "absent"] {
+            let mut change = Change::new();
+            change.write(path("new"), "new");
+            change.delete(path("a"));
+            change.delete(path(bad));
+            assert!(change.commit(dir.path()).is_err(), "{bad}");
+            assert!(!dir.path().join("new").exists());
+            assert!(dir.path().join("a").exists());
+        }
+        let mut change = Change::new();
+        change.delete(path("a"));
+        change.write(path("new"), "new");
+        assert!(!change.is_empty());
+        change.commit(dir.path()).unwrap();
+        assert!(!dir.path().join("a").exists());
+        assert_eq!(fs::read(dir.path().join("b")).unwrap(), b"old");
+        assert_eq!(fs::read(dir.path().join("new")).unwrap(), b"new");
     }
 
     #[test]

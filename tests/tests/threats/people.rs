@@ -538,6 +538,9 @@ fn algorithm_confusion_of_keys() {
     identity[0] = 1;
     let mut longer = point.clone();
     longer.push(0);
+    // An odd modulus of 2,048 bits, with the zero that keeps it positive.
+    let mut odd = [0xc1; 257];
+    odd[0] = 0;
     let weak = [
         blob("ssh-ed25519", &[&[0; 32]]),
         blob("ssh-ed25519", &[&identity]),
@@ -547,6 +550,11 @@ fn algorithm_confusion_of_keys() {
         blob("ssh-ed25519", &[]),
         blob("ssh-rsa", &[&[3], &[0xc0; 128]]),
         blob("ssh-rsa", &[&[1], &[0xc0; 256]]),
+        blob("ssh-rsa", &[&[1], &odd]),
+        blob("ssh-rsa", &[&[1, 0, 1], &odd[..129]]),
+        blob("ssh-rsa", &[&[1, 0, 0], &odd]),
+        blob("ecdsa-sha2-nistp256", &[b"nistp256", &point]),
+        blob("sk-ssh-ed25519@openssh.com", &[&point, b"example.org"]),
         blob("ssh-dss", &[&point]),
         blob("none", &[]),
     ];
@@ -556,7 +564,7 @@ fn algorithm_confusion_of_keys() {
             root.janitors[2].keys = vec![key.clone()];
         });
         // A newer program may know what this one does not.
-        let known = key.algorithm() == "ssh-ed25519";
+        let known = !["ssh-dss", "none"].contains(&key.algorithm());
         let code = if known { Code::BadKey } else { Code::Upgrade };
         community.verify().refused(&[(code, "conex/root/2.toml")]);
         let mut community = Community::settled("plain");

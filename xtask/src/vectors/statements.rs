@@ -4,7 +4,7 @@ use conex_core::content::{Checksums, File, Releases, RepositoryFiles, SourceFile
 use conex_core::crypto::{Digests as _, Namespace, Signatures as _, Signer as _};
 use conex_core::digest::{Context, Digest, FileDigest};
 use conex_core::encoding;
-use conex_core::key::Signature;
+use conex_core::key::{PublicKey, Signature};
 use conex_core::name::{Origin, ReleaseName};
 use conex_core::page::{Batch, BatchRef, Page, PageBody};
 use conex_core::spelling::Stored;
@@ -353,16 +353,22 @@ fn refused_signatures(cases: &mut Cases) {
 }
 
 fn signed(who: &str, namespace: Namespace, message: &[u8], signature: &Signature) -> Value {
-    let key = secret(who).public_key().clone();
-    let verified = StandardCrypto
-        .verify(&key, namespace, message, signature)
-        .is_ok();
+    signature_case(secret(who).public_key(), namespace, message, signature)
+}
+
+/// What is told of a signature.
+pub(super) fn signature_case(
+    key: &PublicKey,
+    namespace: Namespace,
+    message: &[u8],
+    signature: &Signature,
+) -> Value {
     json!({
         "key": key.as_line(),
-        "fingerprint": fingerprint(who).to_string(),
+        "fingerprint": StandardCrypto.fingerprint(key).to_string(),
         "namespace": namespace.as_str(),
         "message": hex(message),
         "signature": signature.armour(),
-        "verifies": verified,
+        "verifies": StandardCrypto.verify(key, namespace, message, signature).is_ok(),
     })
 }

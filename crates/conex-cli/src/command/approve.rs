@@ -5,18 +5,19 @@ use std::io::Write;
 use std::path::Path;
 
 use conex_core::approval::Standing;
-use conex_core::compose::{Composition, INLINE, Proposal, is_pending, is_unapproved};
+use conex_core::compose::{Draft, is_pending, is_unapproved};
 use conex_core::digest::Digest;
 use conex_core::name::{Id, PackageName};
 use conex_core::page::Batch;
 use conex_core::people::PersonIndex;
 use conex_core::verify::Finding;
 use conex_core::vouch::{Kind, Subject};
-use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};
-use crate::keys::{self, KeyArguments};
+use crate::keys::KeyArguments;
+use crate::lock;
 use crate::output::{self, BOLD, RESET, line};
+use crate::signing::{Member, Publication};
 use crate::tree::{Tree, Work};
 
 #[derive(Debug, clap::Args)]
@@ -59,12 +60,14 @@ fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
-    let (_, id) = keys::signer(&arguments.key, &work.people)?;
-    let person = work.people.find(&id);
+    let member = Member::known(&arguments.key, &work.people)?;
+    let id = &member.id;
+    let person = work.people.find(id);
     let chosen: Vec<&Finding> = match &arguments.batch {
         Some(batch) => of_batch(work, batch)?,
-        None => candidates(work, &id)
+        None => candidates(work, id)
             .into_iter()
             .filter(|finding| matches(arguments, finding))
             .collect(),
@@ -79,9 +82,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
                 .hint("conex status says what is pending, and whose vouch it needs"),
         );
     }
-    let mut proposals = Vec::with_capacity(chosen.len());
+    let mut drafts = Vec::with_capacity(chosen.len());
     for finding in &chosen {
-        proposals.push(Proposal::of(finding).ok_or_else(|| {
+        drafts.push(Draft::of(finding).ok_or_else(|| {
             CommandError::refused(format_args!(
                 "{}: its counters are exhausted",
                 finding.subject
@@ -94,50 +97,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         return Ok(());
     }
-    publish(&tree, work, proposals, INLINE, &arguments.key)
-}
-
-/// Signs vouches after one prompt, and stores the page.
-pub(crate) fn publish(
-    tree: &Tree,
-    work: &Work,
-    proposals: Vec<Proposal<'_>>,
-    inline: usize,
-    arguments: &KeyArguments,
-) -> Result<()> {
-    let (locked, id) = keys::signer(arguments, &work.people)?;
-    let origin = &work.head.root().origin;
-    let question = match proposals.len() {
-        1 => format!("Vouch for this as {id}?"),
-        many => format!("Vouch for these {many} statements as {id}?"),
-    };
-    let composition = Composition::new(
-        origin,
-        &StandardCrypto,
-        id.clone(),
-        locked.fingerprint(),
-        proposals,
-        &work.report.metadata.batches,
-        inline,
-    )
-    .map_err(CommandError::refused)?;
-    let secret = locked.confirm(arguments, &question)?;
-    let (page, files) = composition
-        .sign(origin, &StandardCrypto, &secret)
-        .map_err(CommandError::refused)?;
-    page.verify(origin, locked.public(), &StandardCrypto)
-        .map_err(|_| {
-            CommandError::refused(
-                "the key gave a signature that does not verify; nothing was written",
-            )
-        })?;
-    let written: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
-    tree.write(files)?;
-    let mut out = output::stdout();
-    for path in written {
-        line(&mut out, path);
-    }
-    Ok(())
+    Publication::of(drafts, id).sign(&tree, work, &member, &arguments.key)
 }
 
 /// What waits for a person: everything pending for a janitor, what they own for others.
@@ -225,7 +185,7 @@ fn matches(arguments: &Arguments, finding: &Finding) -> bool {
 }
 
 /// `*` stands for any characters, any number of times.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {

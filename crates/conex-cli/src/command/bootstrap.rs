@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use conex_core::compose::{Proposal, is_pending};
+use conex_core::compose::{Draft, is_pending};
 
-use crate::command::approve;
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;
+use crate::signing::{Member, Publication};
 use crate::tree::Tree;
-use crate::{keys, output};
+use crate::{lock, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -22,8 +22,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
-    keys::signer(&arguments.key, &work.people)?;
+    let member = Member::known(&arguments.key, &work.people)?;
     let pending: Vec<_> = work
         .report
         .findings
@@ -36,7 +37,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         return Err(CommandError::refused("everything is signed already")
             .hint("conex status says how things stand"));
     }
-    let proposals: Vec<Proposal<'_>> = pending.into_iter().filter_map(Proposal::of).collect();
+    let drafts: Vec<Draft<'_>> = pending.into_iter().filter_map(Draft::of).collect();
     let mut out = output::stdout();
     output::line(
         &mut out,
@@ -45,14 +46,18 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             work.head.root().origin,
             work.report.counts.packages,
             work.report.counts.releases,
-            proposals.len()
+            drafts.len()
         ),
     );
     if arguments.dry_run {
         return Ok(());
     }
     // Always a batch, however small: it is made for others to sign.
-    approve::publish(&tree, work, proposals, 0, &arguments.key)?;
+    Publication {
+        inline: 0,
+        ..Publication::of(drafts, &member.id)
+    }
+    .sign(&tree, work, &member, &arguments.key)?;
     output::line(
         &mut out,
         "the other janitors approve the same with: conex approve --all",

@@ -8,7 +8,7 @@ use conex_core::name::{Id, Origin};
 use conex_core::path::{Path as TreePath, Pattern};
 use conex_core::spelling::Stored as _;
 use conex_core::statement::{Checkpoints, Janitor, Root, RootFields, RootNumber, Scheme};
-use conex_core::store::{EntryKind, Store as _};
+use conex_core::store::EntryKind;
 use conex_core::version::Threshold;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
@@ -69,7 +69,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         TreePath::parse(DIRECTORY).is_ok_and(|directory| tree.store().list(&directory).is_ok());
     if started {
         return Err(CommandError::usage("there is a conex directory already")
-            .hint("conex status says how things stand; conex root propose changes the rules"));
+            .hint("conex status says how things stand; conex root set changes the rules"));
     }
     let layout = layout(&tree, arguments)?;
     let threshold = |field: &str, people: u16| {

@@ -6,10 +6,12 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use conex_core::crypto::Digests as _;
+use conex_core::crypto::{Digests as _, Signatures as _};
 use conex_core::name::Id;
+use conex_crypto::agent::Identity;
 use conex_crypto::{SecretKey, StandardCrypto};
 
+use crate::agent::{self, Agent};
 use crate::error::{CommandError, Result, at};
 use crate::{home, keys, output, prompt};
 
@@ -26,11 +28,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", conflicts_with = "no_passphrase")]
         passphrase_fd: Option<RawFd>,
     },
-    /// List the keys in the key directory
+    /// List the keys in the key directory and in ssh-agent
     List,
     /// Print a public key, to give to others
     Show {
-        /// A name in the key directory, or the path of a key
+        /// A name in the key directory, the path of a key, or a fingerprint or comment in ssh-agent
         key: String,
     },
 }
@@ -127,7 +129,9 @@ fn write(directory: &Path, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 fn list() -> Result<()> {
     let mut out = output::stdout();
     let keys = keys::list()?;
-    if keys.is_empty() {
+    let agent = Agent::of_session().map(|agent| agent.identities());
+    let in_agent = matches!(&agent, Some(Ok(identities)) if !identities.is_empty());
+    if keys.is_empty() && !in_agent {
         output::line(
             &mut output::stderr(),
             format_args!(
@@ -145,16 +149,39 @@ fn list() -> Result<()> {
             ),
         }
     }
+    match agent {
+        None => {}
+        Some(Ok(identities)) => {
+            for identity in identities {
+                line_of(&mut out, &identity);
+            }
+        }
+        Some(Err(error)) if agent::is_absent(&error) => {
+            output::line(&mut output::stderr(), output::plain(&error.to_string()));
+        }
+        Some(Err(error)) => return Err(agent::explain(&error)),
+    }
     Ok(())
+}
+
+/// A key in ssh-agent; also one that is of no use, saying why.
+fn line_of(out: &mut impl std::io::Write, identity: &Identity) {
+    let fingerprint = StandardCrypto.fingerprint(&identity.key);
+    let comment = output::plain(&identity.comment);
+    match StandardCrypto.accept(&identity.key) {
+        Ok(()) => output::line(out, format_args!("{comment}  {fingerprint}  in ssh-agent")),
+        Err(error) => output::line(
+            out,
+            format_args!("{comment}  {fingerprint}  in ssh-agent, and not to be used: {error}"),
+        ),
+    }
 }
 
 fn show(key: &str) -> Result<()> {
     let mut out = output::stdout();
-    let path = keys::find(key)?;
-    let public = if path.extension().is_some_and(|extension| extension == "pub") {
-        keys::public(key)?
-    } else {
-        vec![keys::Locked::open(path)?.public().clone()]
+    let public = match keys::file(key)? {
+        Some(path) if keys::is_public(&path) => keys::public(key)?,
+        _ => vec![keys::find(key)?.public().clone()],
     };
     for key in public {
         output::line(&mut out, &key);

@@ -2,10 +2,18 @@
 
 pub(crate) mod approve;
 pub(crate) mod bootstrap;
+pub(crate) mod claim;
+pub(crate) mod compact;
+pub(crate) mod enroll;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod publish;
+pub(crate) mod retire;
+pub(crate) mod retract;
 pub(crate) mod root;
+pub(crate) mod rotate;
 pub(crate) mod show;
 pub(crate) mod status;
+pub(crate) mod team;
 pub(crate) mod verify;
 pub(crate) mod why;

@@ -7,70 +7,41 @@ use conex_core::crypto::Digests as _;
 use conex_core::key::Fingerprint;
 use conex_core::metadata::{StoredRoot, place};
 use conex_core::name::Id;
-use conex_core::path::Pattern;
 use conex_core::spelling::Stored as _;
-use conex_core::statement::{Janitor, Root, RootFields, RootSignature};
+use conex_core::statement::{Janitor, Root, RootSignature};
 use conex_core::verify::{Mode, Report};
-use conex_core::version::Threshold;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};
+use crate::foresee::Step;
 use crate::keys::{KeyArguments, Locked};
-use crate::tree::Tree;
+use crate::tree::{Tree, Work};
 use crate::{keys, output};
+
+mod next;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Print the newest root
     Show,
-    /// Propose the next root, and sign it
-    Propose(Box<Changes>),
+    /// Propose that somebody becomes a janitor
+    Join(next::Join),
+    /// Propose that a janitor leaves; what they approved goes on counting
+    Leave(next::Leave),
+    /// Propose another key for a janitor; what they approved goes on counting
+    Rotate(next::Rotate),
+    /// Propose that a stolen key signs nothing any more; what it signed counts no longer
+    Revoke(next::Revoke),
+    /// Propose other rules, such as: quorum=3 upkeep=1
+    Set(next::Set),
     /// Sign the root that waits for signatures
-    Sign {
-        #[command(flatten)]
-        key: KeyArguments,
-    },
-}
-
-/// What the next root changes.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Changes {
-    /// A janitor who joins, or whose keys change, such as dora=dora.pub
-    #[arg(long = "janitor", value_name = "ID[=KEY]")]
-    janitors: Vec<JanitorArgument>,
-    /// A janitor who leaves
-    #[arg(long, value_name = "ID")]
-    remove: Vec<Id>,
-    /// How many janitors decide about people, ownership and roots
-    #[arg(long, value_name = "N")]
-    quorum: Option<u16>,
-    /// How many may change bounds and descriptions of owned packages
-    #[arg(long, value_name = "N")]
-    upkeep: Option<u16>,
-    /// How many approve the content of packages nobody owns
-    #[arg(long, value_name = "N")]
-    unclaimed: Option<u16>,
-    /// A top-level file or directory (as DIR/**) that clients need not read
-    #[arg(long, value_name = "PATTERN")]
-    ignore: Vec<Pattern>,
-    /// Demand that every package is signed, from now on for ever
-    #[arg(long)]
-    complete: bool,
-    /// A stolen key, which signs nothing any more
-    #[arg(long, value_name = "SHA256:...", value_parser = parse_fingerprint)]
-    revoke: Vec<Fingerprint>,
-    #[command(flatten)]
-    key: KeyArguments,
-}
-
-fn parse_fingerprint(text: &str) -> core::result::Result<Fingerprint, String> {
-    Fingerprint::parse(text).map_err(|error| error.to_string())
+    Sign(Step),
 }
 
 /// `alice`, or `alice=path-of-public-key`.
 #[derive(Debug, Clone)]
 pub(crate) struct JanitorArgument {
-    id: Id,
+    pub(crate) id: Id,
     key: String,
 }
 
@@ -100,8 +71,12 @@ pub(crate) fn run(repo: &Path, command: &Command) -> Result<()> {
     let tree = Tree::open(repo)?;
     match command {
         Command::Show => show(&tree),
-        Command::Propose(changes) => propose(&tree, changes),
-        Command::Sign { key } => sign_pending(&tree, key),
+        Command::Join(arguments) => arguments.run(&tree),
+        Command::Leave(arguments) => arguments.run(&tree),
+        Command::Rotate(arguments) => arguments.run(&tree),
+        Command::Revoke(arguments) => arguments.run(&tree),
+        Command::Set(arguments) => arguments.run(&tree),
+        Command::Sign(step) => sign_waiting(&tree, step),
     }
 }
 
@@ -126,89 +101,37 @@ fn show(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-fn propose(tree: &Tree, changes: &Changes) -> Result<()> {
+/// Signs the root that waits, and adopts what would lose its approval by it.
+fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
     let report = examine(tree)?;
-    let newest = newest(&report)?;
-    if let Some(waiting) = waiting(&report) {
-        return Err(CommandError::refused(format_args!(
-            "root {} waits for signatures",
-            waiting.root.number
-        ))
-        .hint("sign it with conex root sign, or delete it and its signatures to propose another"));
-    }
-    let mut fields = RootFields::from(newest.root.clone());
-    let number = fields
-        .number
-        .next()
-        .ok_or_else(|| CommandError::refused("the chain of roots is at its limit"))?;
-    fields.previous = Some(newest.root.digest(&StandardCrypto));
-    fields.number = number;
-    for joining in &changes.janitors {
-        let janitor = joining.janitor()?;
-        fields.janitors.retain(|present| present.id != janitor.id);
-        fields.janitors.push(janitor);
-    }
-    for leaving in &changes.remove {
-        if !fields.janitors.iter().any(|janitor| janitor.id == *leaving) {
-            return Err(CommandError::usage(format_args!("{leaving} is no janitor"))
-                .hint("conex root show lists them"));
-        }
-        fields.janitors.retain(|janitor| janitor.id != *leaving);
-    }
-    for (field, slot, people) in [
-        ("quorum", &mut fields.quorum, changes.quorum),
-        ("upkeep", &mut fields.upkeep, changes.upkeep),
-        ("unclaimed", &mut fields.unclaimed, changes.unclaimed),
-    ] {
-        if let Some(people) = people {
-            *slot = Threshold::new(people)
-                .ok_or_else(|| CommandError::usage(format_args!("--{field} is at least 1")))?;
-        }
-    }
-    for pattern in &changes.ignore {
-        if !fields.ignore.contains(pattern) {
-            fields.ignore.push(pattern.clone());
-        }
-    }
-    for key in &changes.revoke {
-        if !fields.revoked.contains(key) {
-            fields.revoked.push(*key);
-        }
-    }
-    fields.complete |= changes.complete;
-    let root = Root::new(fields).map_err(CommandError::usage)?;
-
+    let waiting = waiting(&report)
+        .ok_or_else(|| {
+            CommandError::refused("no root waits for signatures")
+                .hint("conex root join, leave, rotate, revoke or set proposes the next one")
+        })?
+        .clone();
     let mut out = output::stdout();
-    output::line(&mut out, root.to_text());
-    let (_, signature) = sign(&root, Some(&newest.root), &changes.key)?;
-    tree.write(vec![
-        (place::root(root.number), root.to_text().into_bytes()),
-        (
-            place::root_signature(root.number, &signature),
-            signature.to_text().into_bytes(),
-        ),
-    ])?;
-    tell_what_lacks(tree)
+    let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) else {
+        // Nothing is approved under a first root yet.
+        output::line(&mut out, waiting.root.to_text());
+        if step.dry_run {
+            return Ok(());
+        }
+        let (_, signature) = sign(&waiting.root, None, &step.key)?;
+        tree.write(vec![stored(&waiting.root, &signature)])?;
+        return tell_what_lacks(tree);
+    };
+    let work = Work {
+        report,
+        head,
+        people,
+    };
+    next::finish(tree, &work, &waiting, step, false)
 }
 
-fn sign_pending(tree: &Tree, key: &KeyArguments) -> Result<()> {
-    let report = examine(tree)?;
-    let waiting = waiting(&report).ok_or_else(|| {
-        CommandError::refused("no root waits for signatures")
-            .hint("conex root propose makes the next one")
-    })?;
-    let previous = report
-        .roots
-        .iter()
-        .find(|stored| stored.root.number.next() == Some(waiting.root.number));
-    let mut out = output::stdout();
-    output::line(&mut out, waiting.root.to_text());
-    let (_, signature) = sign(&waiting.root, previous.map(|stored| &stored.root), key)?;
-    tree.write(vec![(
-        place::root_signature(waiting.root.number, &signature),
-        signature.to_text().into_bytes(),
-    )])?;
-    tell_what_lacks(tree)
+fn stored(root: &Root, signature: &RootSignature) -> (conex_core::path::Path, Vec<u8>) {
+    let place = place::root_signature(root.number, signature);
+    (place, signature.to_text().into_bytes())
 }
 
 /// Signs a root after one prompt; the signer is a janitor of it, or of the root before.

@@ -26,7 +26,8 @@ impl Key {
     }
 
     /// Decodes a point (RFC 8032 section 5.1.3).
-    fn from_point(bytes: &[u8; 32]) -> Result<Self, BadKey> {
+    pub(super) fn from_point(bytes: &[u8]) -> Result<Self, BadKey> {
+        let bytes: &[u8; 32] = bytes.try_into().map_err(|_| BadKey::Malformed)?;
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadKey::Malformed)?;
         // The library decodes y >= p, and x = 0 with a sign: second spellings of a key.
         if key.to_edwards().compress().as_bytes() != bytes {
@@ -40,12 +41,13 @@ impl Key {
 
     /// Verifies the inner signature of an SSHSIG (RFC 8709 section 6).
     pub(crate) fn verify(&self, bytes: &[u8], inner: &[u8]) -> Result<(), BadSignature> {
-        self.verify_raw(bytes, field(inner).ok_or(BadSignature)?)
+        self.verify_value(bytes, field(inner).ok_or(BadSignature)?)
     }
 
-    /// Refuses also a scalar that is not reduced and a point R that is of small order or not in its
-    /// one encoding.
-    fn verify_raw(&self, bytes: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
+    /// Verifies 64 bytes of signature (RFC 8032 section 5.1.7). Refuses also a scalar that is not
+    /// reduced and a point R that is of small order or not in its one encoding.
+    pub(super) fn verify_value(&self, bytes: &[u8], value: &[u8]) -> Result<(), BadSignature> {
+        let signature: &[u8; 64] = value.try_into().map_err(|_| BadSignature)?;
         self.0
             .verify_strict(bytes, &Signature::from_bytes(signature))
             .map_err(|_| BadSignature)
@@ -62,16 +64,13 @@ pub(crate) fn sign(key: &SigningKey, bytes: &[u8]) -> Vec<u8> {
     encode(&key.sign(bytes).to_bytes())
 }
 
-/// The algorithm's name and one field of so many bytes: the shape of both keys and signatures.
-fn field<const N: usize>(bytes: &[u8]) -> Option<&[u8; N]> {
+/// The algorithm's name and one field: the shape of both keys and signatures.
+fn field(bytes: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader::new(bytes);
     let name = reader.string()?;
     let value = reader.string()?;
     reader.end()?;
-    if name != NAME.as_bytes() {
-        return None;
-    }
-    value.try_into().ok()
+    (name == NAME.as_bytes()).then_some(value)
 }
 
 fn encode(value: &[u8]) -> Vec<u8> {
@@ -209,7 +208,7 @@ mod tests {
         let secret = SigningKey::from_bytes(&[7; 32]);
         let key = Key(secret.verifying_key());
         let mut signature = secret.sign(b"message").to_bytes();
-        assert_eq!(key.verify_raw(b"message", &signature), Ok(()));
+        assert_eq!(key.verify_value(b"message", &signature), Ok(()));
         // S + L, little-endian, which fits into 32 bytes.
         let order = point("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
         let mut carry = 0;
@@ -219,7 +218,7 @@ mod tests {
             carry = sum >> 8;
         }
         assert_eq!(carry, 0);
-        assert_eq!(key.verify_raw(b"message", &signature), Err(BadSignature));
+        assert_eq!(key.verify_value(b"message", &signature), Err(BadSignature));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! One module for each signature algorithm, chosen by the trusted key and by nothing else.
 //!
-//! A further algorithm (`sk-ssh-ed25519@openssh.com`, `ecdsa-sha2-nistp256`, `ssh-rsa`) is a module
-//! and a variant here. Each gets the whole inner signature, whose shape is the algorithm's own:
-//! security keys append flags and a counter, RSA names its hash there.
+//! A further algorithm is a module and a variant here. Each gets the whole inner signature, whose
+//! shape is the algorithm's own: security keys append flags and a counter, RSA names its hash there.
 
+pub(crate) mod ecdsa;
 pub(crate) mod ed25519;
+pub(crate) mod rsa;
+pub(crate) mod security_key;
 
 use conex_core::crypto::{BadKey, BadSignature};
 use conex_core::key::PublicKey;
@@ -13,16 +15,25 @@ use conex_core::key::PublicKey;
 #[derive(Debug, Clone)]
 pub(crate) enum Scheme {
     Ed25519(ed25519::Key),
+    Ecdsa(ecdsa::Key),
+    Rsa(rsa::Key),
+    SecurityKey(security_key::Key),
 }
 
 impl Scheme {
     /// Takes a key apart.
     ///
     /// # Errors
-    /// [`BadKey`] when the algorithm is unknown, or the key is malformed or weak.
+    /// [`BadKey`] when the algorithm is unknown, or the key is malformed, weak, too large or for
+    /// something else.
     pub(crate) fn of(key: &PublicKey) -> Result<Self, BadKey> {
         match key.algorithm() {
             ed25519::NAME => ed25519::Key::parse(key.blob()).map(Self::Ed25519),
+            ecdsa::NAME => ecdsa::Key::parse(key.blob()).map(Self::Ecdsa),
+            rsa::NAME => rsa::Key::parse(key.blob()).map(Self::Rsa),
+            security_key::ED25519 | security_key::ECDSA => {
+                security_key::Key::parse(key.blob()).map(Self::SecurityKey)
+            }
             other => Err(BadKey::Unsupported(other.into())),
         }
     }
@@ -31,6 +42,9 @@ impl Scheme {
     pub(crate) fn verify(&self, bytes: &[u8], inner: &[u8]) -> Result<(), BadSignature> {
         match self {
             Self::Ed25519(key) => key.verify(bytes, inner),
+            Self::Ecdsa(key) => key.verify(bytes, inner),
+            Self::Rsa(key) => key.verify(bytes, inner),
+            Self::SecurityKey(key) => key.verify(bytes, inner),
         }
     }
 }

@@ -1,0 +1,411 @@
+//! `conex compact`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use conex_core::approval::Standing;
+use conex_core::compose::{Composition, INLINE};
+use conex_core::crypto::Digests as _;
+use conex_core::digest::Digest;
+use conex_core::forecast::{Amendment, Effect, Outlook};
+use conex_core::key::Fingerprint;
+use conex_core::metadata::{StoredPage, place};
+use conex_core::name::{Id, PackageName};
+use conex_core::page::{BatchRef, PageBody};
+use conex_core::path::Path as TreePath;
+use conex_core::problem::Code;
+use conex_core::version::Version;
+use conex_core::vouch::{Subject, Vouch};
+use conex_crypto::StandardCrypto;
+
+use crate::error::{CommandError, Result};
+use crate::foresee;
+use crate::keys::{self, KeyArguments};
+use crate::output::{self, line, plain};
+use crate::tree::{Tree, Work};
+use crate::{git, prompt};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Delete superseded pages of this person, without signing anything [default: one page in
+    /// place of all of yours]
+    #[arg(value_name = "PERSON")]
+    person: Option<Id>,
+
+    /// Delete superseded pages of everybody, without signing anything
+    #[arg(long, conflicts_with = "person")]
+    all: bool,
+
+    /// Delete batches, too, that no page names any more. Only if no open branch can name them
+    #[arg(long)]
+    batches: bool,
+
+    /// Say what would change, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    key: KeyArguments,
+}
+
+pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let tree = Tree::open(repo)?;
+    if let Some(why) = git::in_the_way(tree.path())? {
+        return Err(CommandError::refused(why).hint(
+            "compaction is a change of its own on the main line: commit, or finish what is begun, first",
+        ));
+    }
+    let work = tree.examine()?;
+    if arguments.all {
+        return delete(&tree, work, None, arguments);
+    }
+    if let Some(person) = &arguments.person {
+        return delete(&tree, work, Some(person), arguments);
+    }
+    rewrite(&tree, work, arguments)
+}
+
+/// What a vouch is measured by: whether anything could rest on it.
+struct Measure<'w> {
+    /// The greatest approved version of each statement in the tree.
+    newest: BTreeMap<&'w Subject, Option<Version>>,
+    /// The packages of which nothing runs ahead: their releases are those that are approved.
+    settled: BTreeSet<&'w PackageName>,
+}
+
+impl<'w> Measure<'w> {
+    fn new(work: &'w Work) -> Self {
+        let metadata = &work.report.metadata;
+        let inline = metadata.pages.iter().map(|page| page.page.body().vouches());
+        let batches = metadata
+            .batches
+            .values()
+            .map(conex_core::page::Batch::vouches);
+        let mut greatest: BTreeMap<&Subject, Version> = BTreeMap::new();
+        for vouch in inline.chain(batches).flatten() {
+            if matches!(vouch.subject, Subject::Releases(_)) {
+                let seen = greatest.entry(&vouch.subject).or_insert(vouch.version);
+                *seen = vouch.version.max(*seen);
+            }
+        }
+        let mut measure = Self {
+            newest: BTreeMap::new(),
+            settled: BTreeSet::new(),
+        };
+        for finding in &work.report.findings {
+            let newest = match &finding.assessment.standing {
+                Standing::Approved(newest)
+                | Standing::Behind { newest, .. }
+                | Standing::Differs { newest } => Some(newest.version),
+                Standing::Equivocal { version } => Some(*version),
+                Standing::Pending => None,
+            };
+            measure.newest.insert(&finding.subject, newest);
+            if let (Subject::Releases(package), Standing::Approved(approved)) =
+                (&finding.subject, &finding.assessment.standing)
+                && greatest.get(&finding.subject) <= Some(&approved.version)
+            {
+                measure.settled.insert(package);
+            }
+        }
+        measure
+    }
+
+    /// Whether anything can rest on a vouch: it is for the greatest approved version or above, or
+    /// for something that is not there yet.
+    fn is_live(&self, vouch: &Vouch) -> bool {
+        match self.newest.get(&vouch.subject) {
+            Some(newest) => newest.is_none_or(|newest| vouch.version >= newest),
+            None => match &vouch.subject {
+                // A release that is gone, of a package of which nothing runs ahead.
+                Subject::Checksums(package, _) => !self.settled.contains(package),
+                _ => true,
+            },
+        }
+    }
+}
+
+/// One page of the signer's in place of all under their key.
+fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
+    let (locked, id) = keys::signer(&arguments.key, &work.people)?;
+    let key = locked.fingerprint();
+    let metadata = &work.report.metadata;
+    let is_void = is_void(work, &id);
+    let counting = foresee::counting(&work.report, &id, key);
+    let pages: Vec<&StoredPage> = metadata
+        .pages
+        .iter()
+        .filter(|stored| {
+            let body = stored.page.body();
+            let own = is_void && *body.signer() == id && body.key() == key;
+            own || counting.contains(&stored.digest)
+        })
+        .collect();
+    let measure = Measure::new(work);
+    let mut references: BTreeSet<&BatchRef> = BTreeSet::new();
+    let mut vouches: BTreeSet<&Vouch> = BTreeSet::new();
+    let mut covered: BTreeSet<&Vouch> = BTreeSet::new();
+    let mut said: BTreeSet<&Vouch> = BTreeSet::new();
+    for body in pages.iter().map(|stored| stored.page.body()) {
+        said.extend(body.vouches());
+        vouches.extend(body.vouches().iter().filter(|vouch| measure.is_live(vouch)));
+        for reference in body.batches() {
+            let Some(batch) = metadata.batches.get(&reference.digest()) else {
+                continue;
+            };
+            // A batch is kept whole: it is stored once, and others name it, too.
+            if batch.vouches().iter().any(|vouch| measure.is_live(vouch)) {
+                references.insert(reference);
+                covered.extend(batch.vouches());
+            }
+        }
+    }
+    vouches.retain(|vouch| !covered.contains(vouch));
+    let dropped = said.len() - said.iter().filter(|vouch| measure.is_live(vouch)).count();
+    if pages.len() < 2 && dropped == 0 {
+        return Err(
+            CommandError::refused(format_args!("{id} has nothing to compact"))
+                .hint("conex compact --all deletes superseded pages of everybody"),
+        );
+    }
+    if vouches.is_empty() && references.is_empty() {
+        return Err(CommandError::refused(format_args!(
+            "nothing rests on the pages of {id}; a person's last page is never deleted"
+        ))
+        .hint(format_args!("conex compact {id} deletes all but one")));
+    }
+    let (body, batches) = compose(work, &id, key, &references, &vouches)?;
+    let deleted: BTreeSet<Digest> = pages.iter().map(|stored| stored.digest).collect();
+    let everything = vouches.iter().chain(&covered).map(|vouch| (*vouch).clone());
+    nothing_changes(
+        work,
+        &Amendment {
+            deleted,
+            vouches: vec![(id.clone(), everything.collect())],
+            ..Amendment::default()
+        },
+        is_void,
+    )?;
+    let mut out = output::stdout();
+    line(
+        &mut out,
+        format_args!(
+            "one page of {id} in place of {}: {} vouches, {} batches; {dropped} superseded vouches are left out",
+            pages.len(),
+            body.vouches().len(),
+            body.batches().len()
+        ),
+    );
+    let gone: Vec<TreePath> = pages.iter().map(|stored| stored.place.clone()).collect();
+    let unused = unused(work, arguments, &gone, body.batches());
+    tell(&mut out, &unused, "batch");
+    if arguments.dry_run {
+        return Ok(());
+    }
+    let secret = locked.confirm(&arguments.key, &format!("Sign this page as {id}?"))?;
+    let composition = Composition {
+        page: body,
+        batches,
+    };
+    let (page, files) = composition
+        .sign(&work.head.root().origin, &StandardCrypto, &secret)
+        .map_err(CommandError::refused)?;
+    page.verify(&work.head.root().origin, locked.public(), &StandardCrypto)
+        .map_err(|_| {
+            CommandError::refused(
+                "the key gave a signature that does not verify; nothing was written",
+            )
+        })?;
+    // A page that says the same as before has the same name.
+    let written: BTreeSet<&TreePath> = files.iter().map(|(path, _)| path).collect();
+    let mut deleted: Vec<TreePath> = gone;
+    deleted.retain(|path| !written.contains(path));
+    deleted.extend(unused);
+    for path in written {
+        line(&mut out, path);
+    }
+    tree.replace(files, deleted)?;
+    line(&mut out, ALONE);
+    Ok(())
+}
+
+const ALONE: &str = "commit this by itself: git add -A conex, git commit";
+
+fn compose(
+    work: &Work,
+    id: &Id,
+    key: Fingerprint,
+    references: &BTreeSet<&BatchRef>,
+    vouches: &BTreeSet<&Vouch>,
+) -> Result<(PageBody, Vec<conex_core::page::Batch>)> {
+    let mut all: BTreeMap<Digest, BatchRef> = references
+        .iter()
+        .map(|reference| (reference.digest(), (*reference).clone()))
+        .collect();
+    let (mut inline, mut batches) = (Vec::new(), Vec::new());
+    if !vouches.is_empty() {
+        let composed = Composition::new(
+            &work.head.root().origin,
+            &StandardCrypto,
+            id.clone(),
+            key,
+            vouches.iter().copied(),
+            &work.report.metadata.batches,
+            INLINE,
+        )
+        .map_err(CommandError::refused)?;
+        inline = composed.page.vouches().to_vec();
+        batches = composed.batches;
+        let named = composed.page.batches().iter();
+        all.extend(named.map(|reference| (reference.digest(), reference.clone())));
+    }
+    let body = PageBody::new(id.clone(), key, all.into_values().collect(), inline)
+        .map_err(CommandError::refused)?;
+    Ok((body, batches))
+}
+
+/// Whether somebody has so many pages that none counts.
+fn is_void(work: &Work, id: &Id) -> bool {
+    let place = format!("conex/index/{id}");
+    let mut void = work.report.with_code(Code::PersonVoid);
+    void.any(|note| *note.place == *place)
+}
+
+/// Refuses what any statement would stand differently by, but for what is gained where somebody's
+/// pages count again.
+fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()> {
+    let outlook = Outlook::new(&work.report, &StandardCrypto).ok_or_else(|| {
+        CommandError::refused("there is no valid root here").hint("start with conex init")
+    })?;
+    let forecast = outlook.forecast(proposal);
+    let changed = forecast
+        .changes
+        .iter()
+        .find(|change| !(gains && change.effect == Effect::Gained))
+        .map(|change| change.subject.to_string());
+    let wrong = forecast.problems.first().map(ToString::to_string);
+    match changed.or(wrong) {
+        None => Ok(()),
+        Some(first) => Err(CommandError::refused(format_args!(
+            "by this compaction something would stand differently: {}",
+            plain(&first)
+        ))
+        .hint(
+            "conex verify --main says whether everything is in order; if it is, please report this",
+        )),
+    }
+}
+
+/// Deletes pages that nothing can rest on; no signature is needed for that.
+fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) -> Result<()> {
+    let metadata = &work.report.metadata;
+    let measure = Measure::new(work);
+    let spent = spent_keys(work);
+    let is_live = |stored: &StoredPage| {
+        let body = stored.page.body();
+        let batches = body
+            .batches()
+            .iter()
+            .map(|reference| metadata.batches.get(&reference.digest()));
+        let covered = batches.map(|batch| {
+            batch.is_none_or(|batch| batch.vouches().iter().any(|vouch| measure.is_live(vouch)))
+        });
+        let inline = body.vouches().iter().map(|vouch| measure.is_live(vouch));
+        inline.chain(covered).any(|live| live)
+    };
+    let inert = foresee::inert(&work.report);
+    let mut deleted: Vec<&StoredPage> = Vec::new();
+    for pages in metadata
+        .pages
+        .chunk_by(|a, b| a.page.body().signer() == b.page.body().signer())
+    {
+        let signer = pages.first().map(|stored| stored.page.body().signer());
+        if person.is_some() && person != signer {
+            continue;
+        }
+        let is_spent = |stored: &&StoredPage| {
+            if inert.contains(stored.place.as_str()) {
+                // A page that waits for its signer to be approved stays.
+                spent.contains(&stored.page.body().key())
+            } else {
+                !is_live(stored)
+            }
+        };
+        let gone: Vec<&StoredPage> = pages.iter().filter(is_spent).collect();
+        // A person's last page is never deleted: git would take it for renamed.
+        let keep = usize::from(gone.len() == pages.len());
+        deleted.extend(gone.into_iter().skip(keep));
+    }
+    nothing_changes(
+        work,
+        &Amendment {
+            deleted: deleted.iter().map(|stored| stored.digest).collect(),
+            ..Amendment::default()
+        },
+        false,
+    )?;
+    let mut out = output::stdout();
+    let mut gone: Vec<TreePath> = deleted.iter().map(|stored| stored.place.clone()).collect();
+    let batches = unused(work, arguments, &gone, &[]);
+    if gone.is_empty() && batches.is_empty() {
+        return Err(CommandError::refused("there is no superseded page")
+            .hint("conex compact puts one page of yours in place of many"));
+    }
+    tell(&mut out, &gone, "page");
+    tell(&mut out, &batches, "batch");
+    if arguments.dry_run {
+        return Ok(());
+    }
+    gone.extend(batches);
+    if !arguments.key.yes {
+        prompt::confirm("Delete these files?")?;
+    }
+    tree.replace(Vec::new(), gone)?;
+    line(&mut out, ALONE);
+    Ok(())
+}
+
+/// Keys that sign nothing any more.
+fn spent_keys(work: &Work) -> BTreeSet<Fingerprint> {
+    let root = work.head.root();
+    let former = root.former.iter().map(|former| &former.former.key);
+    let authors = work.report.metadata.authors.values();
+    let authors = authors.flat_map(|author| author.former.iter().map(|former| &former.key));
+    former
+        .chain(authors)
+        .map(|key| StandardCrypto.fingerprint(key))
+        .chain(root.revoked.iter().copied())
+        .collect()
+}
+
+/// The batches that no page names, once those that go are gone.
+fn unused(
+    work: &Work,
+    arguments: &Arguments,
+    gone: &[TreePath],
+    named: &[BatchRef],
+) -> Vec<TreePath> {
+    if !arguments.batches {
+        return Vec::new();
+    }
+    let gone: BTreeSet<&TreePath> = gone.iter().collect();
+    let metadata = &work.report.metadata;
+    let pages = metadata.pages.iter();
+    let staying = pages.filter(|stored| !gone.contains(&stored.place));
+    let used: BTreeSet<Digest> = staying
+        .flat_map(|stored| stored.page.body().batches())
+        .chain(named)
+        .map(BatchRef::digest)
+        .collect();
+    let batches = metadata.batches.keys();
+    batches
+        .filter(|digest| !used.contains(digest))
+        .map(|digest| place::batch(*digest))
+        .collect()
+}
+
+fn tell(out: &mut impl std::io::Write, gone: &[TreePath], what: &str) {
+    for path in gone {
+        line(out, format_args!("superseded {what}: {path}"));
+    }
+}

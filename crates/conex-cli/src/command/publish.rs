@@ -1,0 +1,228 @@
+//! `conex publish`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
+use conex_core::name::{PackageName, ReleaseName};
+use conex_core::verify::Finding;
+use conex_core::vouch::{Subject, Vouch};
+
+use crate::difference::{Difference, Edit};
+use crate::error::{CommandError, Result};
+use crate::keys::KeyArguments;
+use crate::lock;
+use crate::output::{self, BOLD, RED, RESET, line};
+use crate::signing::{Member, Publication};
+use crate::tree::{Tree, Work};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Releases that you added, changed or removed: foo.1.0 (in an opam repository) or foo/1.0
+    #[arg(required = true, value_name = "RELEASE")]
+    releases: Vec<String>,
+
+    /// The git revision in which the package is as it was last approved
+    /// [default: the branch `signed`, else the last commit]
+    #[arg(long, value_name = "REVISION")]
+    base: Option<String>,
+
+    /// Stand behind what else changed in these packages, too
+    #[arg(long, conflicts_with = "leave_others")]
+    accept_others: bool,
+
+    /// Publish the named releases only; what else changed goes on waiting for approval
+    #[arg(long)]
+    leave_others: bool,
+
+    /// Say what would be signed, and sign nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    key: KeyArguments,
+}
+
+pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
+    let work = tree.examine()?;
+    let member = Member::known_or_enrolled(&arguments.key, work)?;
+    let mut named: BTreeMap<PackageName, Vec<ReleaseName>> = BTreeMap::new();
+    for text in &arguments.releases {
+        let (package, release) = tree.parse_release(&work.head, text)?;
+        named.entry(package).or_default().push(release);
+    }
+    let mut vouches: Vec<Vouch> = Vec::new();
+    for (package, releases) in &named {
+        vouches.extend(package_vouches(&tree, work, package, releases, arguments)?);
+    }
+    let mut out = output::stdout();
+    if vouches.is_empty() {
+        return Err(
+            CommandError::refused("all of this is approved already, just as it is")
+                .hint("conex status PACKAGE says by whom"),
+        );
+    }
+    let person = work.people.find(&member.id);
+    let owns = |package: &PackageName| {
+        let owners = work.report.owners.get(package);
+        person.is_some_and(|person| {
+            work.people.janitors().contains(&person)
+                || owners.is_some_and(|(owners, _)| owners.people.contains(&person))
+        })
+    };
+    for package in named.keys().filter(|package| !owns(package)) {
+        line(
+            &mut out,
+            format_args!(
+                "{} does not own {package} yet: others have to approve this, or the claim",
+                member.id
+            ),
+        );
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
+    let what = match arguments.releases.as_slice() {
+        [one] => one.clone(),
+        many => format!("these {} releases", many.len()),
+    };
+    Publication {
+        files: Files::new(),
+        drafts: vouches.iter().map(Draft::from).collect(),
+        inline: INLINE,
+        question: format!("Publish {what} as {}?", member.id),
+    }
+    .sign(&tree, work, &member, &arguments.key)
+}
+
+/// Shows what changed in a package, and gives the vouches for what was named.
+fn package_vouches(
+    tree: &Tree,
+    work: &Work,
+    package: &PackageName,
+    named: &[ReleaseName],
+    arguments: &Arguments,
+) -> Result<Vec<Vouch>> {
+    let find = |subject: &Subject| -> Option<&Finding> {
+        work.report
+            .findings
+            .iter()
+            .find(|finding| finding.subject == *subject)
+    };
+    let subject = Subject::Releases(package.clone());
+    let releases = find(&subject);
+    let base = arguments.base.as_deref();
+    let difference = Difference::of(tree, work, package, releases, named, base)?;
+    let edits = difference.edits();
+    for release in named {
+        let is_there = difference
+            .now
+            .iter()
+            .any(|it| it.checksums.release == *release);
+        if !is_there && !edits.contains_key(release) {
+            return Err(CommandError::usage(format_args!(
+                "there is no release {release} of {package}, and there was none"
+            ))
+            .hint("conex status says what is there"));
+        }
+    }
+    let mut out = output::stdout();
+    for release in named {
+        show(
+            &mut out,
+            package,
+            release,
+            edits.get(release).copied(),
+            &difference,
+        );
+    }
+    let others: Vec<(&&ReleaseName, &Edit)> = edits
+        .iter()
+        .filter(|(release, _)| !named.contains(release))
+        .collect();
+    for (release, edit) in &others {
+        line(
+            &mut out,
+            format_args!(
+                "{RED}also, and not by this{RESET}: {package}/{release} {}",
+                edit.as_str()
+            ),
+        );
+    }
+    let strange = others.iter().any(|(_, edit)| edit.is_source());
+    if strange && !arguments.accept_others && !arguments.leave_others {
+        return Err(CommandError::refused(format_args!(
+            "something else changed in {package} since it was last approved; nothing was signed"
+        ))
+        .hint(
+            "--leave-others publishes only what you named; --accept-others stands behind all of it",
+        ));
+    }
+    let mut wanted: Vec<ReleaseName> = named.to_vec();
+    if arguments.accept_others {
+        wanted.extend(others.iter().map(|(release, _)| (**release).clone()));
+    }
+    let mut vouches: Vec<Vouch> = wanted
+        .iter()
+        .filter_map(|release| find(&Subject::Checksums(package.clone(), release.clone())))
+        .filter(|finding| is_unapproved(finding))
+        .map(vouch)
+        .collect::<Result<_>>()?;
+    let touched = wanted
+        .iter()
+        .any(|release| edits.get(release).is_some_and(|edit| edit.is_source()));
+    if touched && let Some(finding) = releases.filter(|finding| is_unapproved(finding)) {
+        let mut whole = vouch(finding)?;
+        if strange && arguments.leave_others {
+            let only = difference.with_only(named);
+            whole.digest = tree.releases_digest(&work.head, package, &only)?;
+            // Another content than the one that stands there, so never in a version begun for that.
+            if !finding.assessment.vouched.is_empty() {
+                whole.version = whole
+                    .version
+                    .next()
+                    .ok_or_else(|| exhausted(&finding.subject))?;
+            }
+        }
+        vouches.push(whole);
+    }
+    Ok(vouches)
+}
+
+fn vouch(finding: &Finding) -> Result<Vouch> {
+    Draft::of(finding)
+        .map(Draft::vouch)
+        .ok_or_else(|| exhausted(&finding.subject))
+}
+
+pub(crate) fn exhausted(subject: &Subject) -> CommandError {
+    CommandError::refused(format_args!("{subject}: its counters are exhausted"))
+        .hint("raise the epoch of the package, or revoke the key that ran them away")
+}
+
+fn show(
+    out: &mut impl std::io::Write,
+    package: &PackageName,
+    release: &ReleaseName,
+    edit: Option<Edit>,
+    difference: &Difference,
+) {
+    let what = edit.map_or("as it was", Edit::as_str);
+    line(out, format_args!("{BOLD}{package}/{release}{RESET} {what}"));
+    let files = difference
+        .now
+        .iter()
+        .filter(|it| it.checksums.release == *release)
+        .flat_map(|it| &it.checksums.files);
+    for file in files {
+        line(
+            out,
+            format_args!(
+                "  {} {} bytes, sha256 {}",
+                file.path, file.size, file.digest
+            ),
+        );
+    }
+}

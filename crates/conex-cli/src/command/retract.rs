@@ -1,0 +1,138 @@
+//! `conex retract`.
+
+use std::path::Path;
+
+use conex_core::compose::{Draft, Files, INLINE};
+use conex_core::digest::Digest;
+use conex_core::outstanding::{Outstanding, outstanding, retraction};
+use conex_core::vouch::{Subject, Vouch};
+use conex_crypto::StandardCrypto;
+
+use crate::command::approve::glob;
+use crate::command::publish::exhausted;
+use crate::error::{CommandError, Result};
+use crate::keys::KeyArguments;
+use crate::lock;
+use crate::output::{self, BOLD, RESET, line};
+use crate::signing::{Member, Publication};
+use crate::tree::{Tree, Work};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Packages, releases (foo/1.0), people or teams whose approvals ahead are taken back; `*`
+    /// stands for any characters
+    #[arg(required = true, value_name = "PATTERN")]
+    patterns: Vec<String>,
+
+    /// Say what would be signed, and sign nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    key: KeyArguments,
+}
+
+pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
+    let work = tree.examine()?;
+    let member = Member::known(&arguments.key, &work.people)?;
+    let all = outstanding(&work.report, &StandardCrypto);
+    let is_named = |it: &&Outstanding| {
+        let full = it.subject.to_string();
+        let name = full.split(' ').next().unwrap_or_default();
+        arguments
+            .patterns
+            .iter()
+            .any(|pattern| glob(pattern, name) || glob(pattern, it.subject.name()))
+    };
+    let named: Vec<&Outstanding> = all.iter().filter(is_named).collect();
+    if named.is_empty() {
+        return Err(CommandError::refused(
+            "nothing that matches was approved ahead of what is there",
+        )
+        .hint("conex status lists what is outstanding"));
+    }
+    let mut out = output::stdout();
+    let mut vouches: Vec<Vouch> = Vec::new();
+    for it in &named {
+        let who = it.by.iter().map(ToString::to_string).collect::<Vec<_>>();
+        line(
+            &mut out,
+            format_args!(
+                "{BOLD}{}{RESET} {}, {} by {}",
+                it.subject,
+                it.version,
+                if it.approved {
+                    "approved"
+                } else {
+                    "vouched for"
+                },
+                who.join(", ")
+            ),
+        );
+        if vouches
+            .last()
+            .is_some_and(|last| last.subject == it.subject)
+        {
+            continue;
+        }
+        match present(&tree, work, &it.subject)? {
+            Some(digest) => {
+                let ahead = named.iter().copied();
+                vouches.push(
+                    retraction(&it.subject, digest, ahead).ok_or_else(|| exhausted(&it.subject))?,
+                );
+            }
+            None => line(
+                &mut out,
+                format_args!("  is not there; it counts for nothing without what names it"),
+            ),
+        }
+    }
+    if vouches.is_empty() {
+        return Err(CommandError::refused("nothing of it can be taken back by a vouch").hint(
+            "what was approved of people and ownership is taken back by merging it and changing it again",
+        ));
+    }
+    for vouch in &vouches {
+        line(
+            &mut out,
+            format_args!(
+                "  back to what is there: {} {}",
+                vouch.subject, vouch.version
+            ),
+        );
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
+    Publication {
+        files: Files::new(),
+        drafts: vouches.iter().map(Draft::from).collect(),
+        inline: INLINE,
+        question: format!("Take this back as {}?", member.id),
+    }
+    .sign(&tree, work, &member, &arguments.key)?;
+    line(
+        &mut out,
+        "it is taken back once as many agree as have to approve: conex status says who else",
+    );
+    Ok(())
+}
+
+/// The digest of the present content of a statement; an absent package has no releases.
+fn present(tree: &Tree, work: &Work, subject: &Subject) -> Result<Option<Digest>> {
+    let found = work
+        .report
+        .findings
+        .iter()
+        .find(|finding| finding.subject == *subject);
+    match (found, subject) {
+        (Some(finding), _) => Ok(Some(finding.digest)),
+        (None, Subject::Releases(package)) => {
+            tree.releases_digest(&work.head, package, &[]).map(Some)
+        }
+        (None, _) => Ok(None),
+    }
+}

@@ -1,0 +1,77 @@
+//! Public keys that somebody published elsewhere: a forge's `/<name>.keys`, or a file like it.
+
+use std::fs;
+use std::io::Read as _;
+use std::time::Duration;
+
+use conex_core::key::PublicKey;
+
+use crate::error::{CommandError, Result, at};
+use crate::output::plain;
+
+/// The longest list of keys that is read, in bytes: a forge allows some dozens of keys.
+const LIMIT: u64 = 64 << 10;
+
+/// How long a forge may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Reads keys from an address that begins with `https://`, or from a file.
+///
+/// Lines whose keys cannot be used here are passed over; a list without a single key is refused.
+pub(crate) fn published(source: &str) -> Result<Vec<PublicKey>> {
+    let text = if source.contains("://") {
+        fetch(source)?
+    } else {
+        let file = fs::File::open(source).map_err(at(source))?;
+        let mut text = String::new();
+        file.take(LIMIT)
+            .read_to_string(&mut text)
+            .map_err(at(source))?;
+        text
+    };
+    let shown = plain(source);
+    if text.trim_start().starts_with('<') {
+        return Err(CommandError::refused(format_args!(
+            "{shown} is a web page, not a list of keys"
+        ))
+        .hint("give the address that lists keys, which on most forges ends in NAME.keys"));
+    }
+    let keys = conex_crypto::public_keys(&text).map_err(|error| {
+        CommandError::refused(format_args!("{shown}: {error}"))
+            .hint("the list has one OpenSSH public key on each line")
+    })?;
+    if keys.is_empty() {
+        return Err(CommandError::refused(format_args!("{shown} lists no key"))
+            .hint("add your public key to the account first, as for git over ssh"));
+    }
+    Ok(keys)
+}
+
+fn fetch(address: &str) -> Result<String> {
+    let loopback = ["http://127.0.0.1:", "http://localhost:"];
+    if !address.starts_with("https://") && !loopback.iter().any(|it| address.starts_with(it)) {
+        return Err(CommandError::usage(format_args!(
+            "{} would be read without protection on the way",
+            plain(address)
+        ))
+        .hint("give an address that begins with https://, or a file"));
+    }
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .max_redirects(3)
+        .build()
+        .into();
+    let failed = |error: ureq::Error| {
+        CommandError::io(format_args!("{}: {error}", plain(address)))
+            .hint("save the list to a file yourself, and give the file")
+    };
+    agent
+        .get(address)
+        .call()
+        .map_err(failed)?
+        .body_mut()
+        .with_config()
+        .limit(LIMIT)
+        .read_to_string()
+        .map_err(failed)
+}

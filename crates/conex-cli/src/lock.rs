@@ -1,0 +1,41 @@
+//! One command at a time works on a repository, and none while git is in the middle of something.
+
+use std::fs::{File, TryLockError};
+
+use conex_repo::GitRepository;
+
+use crate::error::{CommandError, Result, at};
+use crate::tree::Tree;
+
+/// Held while a command changes a working copy; given back when it ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _directory: File,
+}
+
+/// Takes the lock, without waiting. The directory itself is locked, so that no file is left behind.
+pub(crate) fn take(tree: &Tree) -> Result<Lock> {
+    let shown = tree.path().display();
+    if let Some(what) = GitRepository::open(tree.path())
+        .ok()
+        .and_then(|repository| repository.in_progress())
+    {
+        return Err(CommandError::refused(format_args!(
+            "{shown} is in the middle of a {what}; nothing was signed or written"
+        ))
+        .hint(format_args!(
+            "finish it (git {what} --continue) or give it up (git {what} --abort)"
+        )));
+    }
+    let directory = File::open(tree.path()).map_err(at(tree.path().display()))?;
+    match directory.try_lock() {
+        Ok(()) => Ok(Lock {
+            _directory: directory,
+        }),
+        Err(TryLockError::WouldBlock) => Err(CommandError::refused(format_args!(
+            "another command works on {shown}; nothing was signed or written"
+        ))
+        .hint("run this one when it has ended")),
+        Err(TryLockError::Error(error)) => Err(at(shown)(error)),
+    }
+}

@@ -1,0 +1,161 @@
+//! One prompt, one signature, one change: how every command ends that publishes something.
+
+use conex_core::compose::{Composition, Draft, Files, INLINE};
+use conex_core::crypto::Signer as _;
+use conex_core::key::Fingerprint;
+use conex_core::name::Id;
+use conex_core::people::People;
+use conex_core::statement::Author;
+use conex_crypto::StandardCrypto;
+
+use crate::error::{CommandError, Result};
+use crate::keys::{self, KeyArguments, Locked, Unlocked};
+use crate::output::{self, line};
+use crate::tree::{Tree, Work};
+
+/// Somebody with the key they sign with.
+pub(crate) struct Member {
+    pub(crate) locked: Locked,
+    pub(crate) id: Id,
+}
+
+impl Member {
+    /// Whoever is known here by an approved statement.
+    pub(crate) fn known(arguments: &KeyArguments, people: &People) -> Result<Self> {
+        let (locked, id) = keys::signer(arguments, people)?;
+        Ok(Self { locked, id })
+    }
+
+    /// The same, or somebody whose enrolment stands in the tree and is not approved yet: what they
+    /// sign counts as soon as they are.
+    pub(crate) fn known_or_enrolled(arguments: &KeyArguments, work: &Work) -> Result<Self> {
+        let authors = &work.report.metadata.authors;
+        let origin = &work.head.root().origin;
+        let proves = |author: &Author, locked: &Locked| {
+            author.keys.iter().any(|listed| {
+                listed.key == *locked.public()
+                    && listed.verify(origin, &author.id, &StandardCrypto).is_ok()
+            })
+        };
+        let (locked, id) = keys::choose(arguments, "this repository", |locked| {
+            work.people
+                .holder(locked.fingerprint())
+                .or_else(|| {
+                    let author = authors.values().find(|author| proves(author, locked))?;
+                    Some(&author.id)
+                })
+                .cloned()
+        })?;
+        Ok(Self { locked, id })
+    }
+}
+
+/// Vouches to sign, with files that belong to them.
+pub(crate) struct Publication<'a> {
+    /// Statements that are written with the page.
+    pub(crate) files: Files,
+    /// What to vouch for; where there is nothing, only the files are written.
+    pub(crate) drafts: Vec<Draft<'a>>,
+    /// More vouches than this go into batches.
+    pub(crate) inline: usize,
+    /// What is asked before anything is signed.
+    pub(crate) question: String,
+}
+
+impl<'a> Publication<'a> {
+    /// Vouches only, with a question that says how many.
+    pub(crate) fn of(drafts: Vec<Draft<'a>>, id: &Id) -> Self {
+        let question = match drafts.len() {
+            1 => format!("Vouch for this as {id}?"),
+            many => format!("Vouch for these {many} statements as {id}?"),
+        };
+        Self {
+            files: Files::new(),
+            drafts,
+            inline: INLINE,
+            question,
+        }
+    }
+
+    /// Asks, signs, checks the signature, and writes everything or nothing. Prints what was written.
+    pub(crate) fn sign(
+        self,
+        tree: &Tree,
+        work: &Work,
+        member: &Member,
+        arguments: &KeyArguments,
+    ) -> Result<()> {
+        let mut files = self.files;
+        if self.drafts.is_empty() {
+            if !arguments.yes {
+                crate::prompt::confirm(&self.question)?;
+            }
+        } else {
+            let page = compose(
+                work,
+                &member.id,
+                member.locked.fingerprint(),
+                self.drafts,
+                self.inline,
+            )?;
+            let secret = member.locked.confirm(arguments, &self.question)?;
+            files.extend(page.sign(work, &secret)?);
+        }
+        let written: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
+        tree.write(files)?;
+        let mut out = output::stdout();
+        for path in written {
+            line(&mut out, path);
+        }
+        Ok(())
+    }
+}
+
+/// A page that is ready to be signed, if there is anything to sign.
+pub(crate) struct Ready(Option<Composition>);
+
+/// Arranges vouches into a page under a key; more than `inline` go into batches. Where there are
+/// none there is no page.
+pub(crate) fn compose<'f>(
+    work: &Work,
+    id: &Id,
+    key: Fingerprint,
+    vouches: impl IntoIterator<Item: Into<Draft<'f>>>,
+    inline: usize,
+) -> Result<Ready> {
+    let drafts: Vec<Draft<'f>> = vouches.into_iter().map(Into::into).collect();
+    if drafts.is_empty() {
+        return Ok(Ready(None));
+    }
+    Composition::new(
+        &work.head.root().origin,
+        &StandardCrypto,
+        id.clone(),
+        key,
+        drafts,
+        &work.report.metadata.batches,
+        inline,
+    )
+    .map(|composition| Ready(Some(composition)))
+    .map_err(CommandError::refused)
+}
+
+impl Ready {
+    /// Signs the page, checks the signature, and gives the files to store.
+    pub(crate) fn sign(self, work: &Work, secret: &Unlocked) -> Result<Files> {
+        let Some(composition) = self.0 else {
+            return Ok(Files::new());
+        };
+        let origin = &work.head.root().origin;
+        let (page, files) = composition
+            .sign(origin, &StandardCrypto, secret)
+            .map_err(CommandError::refused)?;
+        page.verify(origin, secret.public_key(), &StandardCrypto)
+            .map_err(|_| {
+                CommandError::refused(
+                    "the key gave a signature that does not verify; nothing was written",
+                )
+            })?;
+        Ok(files)
+    }
+}

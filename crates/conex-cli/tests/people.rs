@@ -1,0 +1,448 @@
+//! People come and go: what janitors and authors see when it changes who may sign.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it stands"
+)]
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use conex_tests::{Community, fingerprint, secret};
+
+/// A settled community in a directory, everybody's keys, and what is typed and answered.
+struct Session {
+    directory: tempfile::TempDir,
+    transcript: String,
+}
+
+impl Session {
+    fn new(community: &Community) -> Self {
+        let session = Self {
+            directory: tempfile::tempdir().unwrap(),
+            transcript: String::new(),
+        };
+        community.write_to(&session.tree()).unwrap();
+        for who in [
+            "alice", "bob", "carol", "dora", "dave", "erin", "bob#2", "dave#2",
+        ] {
+            session.key(who);
+        }
+        session
+    }
+
+    /// The settled community of all tests: two approve everything, whoever owns it not.
+    fn settled() -> Self {
+        let rules = |root: &mut conex_core::statement::RootFields| {
+            root.unclaimed = root.quorum;
+            root.upkeep = root.quorum;
+        };
+        Self::new(&Community::settled_by("plain", rules))
+    }
+
+    fn key(&self, who: &str) {
+        let name = who.replace('#', "-");
+        let keys = self.directory.path().join("home/keys");
+        fs::create_dir_all(&keys).unwrap();
+        let text = secret(who).write(&name, None).unwrap();
+        fs::write(keys.join(&name), text.as_bytes()).unwrap();
+        fs::set_permissions(keys.join(&name), fs::Permissions::from_mode(0o600)).unwrap();
+        let public = format!("{} {name}\n", secret(who).public_key());
+        fs::write(keys.join(format!("{name}.pub")), public).unwrap();
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.directory.path().join("tree")
+    }
+
+    fn write(&self, file: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.tree().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        fn below(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+            for entry in fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.ends_with(".git") {
+                    continue;
+                }
+                if path.is_dir() {
+                    below(&path, files);
+                } else {
+                    files.insert(path.clone(), fs::read(path).unwrap());
+                }
+            }
+        }
+        let mut files = BTreeMap::new();
+        below(&self.tree(), &mut files);
+        files
+    }
+
+    fn pages(&self, who: &str) -> usize {
+        let directory = self.tree().join("conex/index").join(who);
+        fs::read_dir(directory).map_or(0, Iterator::count)
+    }
+
+    fn output(&self, line: &str) -> (String, i32) {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let output = Command::new(env!("CARGO_BIN_EXE_conex"))
+            .args(arguments)
+            .current_dir(self.tree())
+            .stdin(Stdio::null())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("CONEX_HOME", self.directory.path().join("home"))
+            .env("CONEX_STATE", self.directory.path().join("home"))
+            .output()
+            .unwrap();
+        let place = self.directory.path().display().to_string();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).replace(&place, "/somewhere");
+        (said, output.status.code().unwrap())
+    }
+
+    /// Runs a command that succeeds, and adds it to the transcript.
+    fn run(&mut self, line: &str) -> &mut Self {
+        let (said, code) = self.output(line);
+        assert_eq!(code, 0, "conex {line}\n{said}");
+        write!(self.transcript, "$ conex {line}\n{said}\n").unwrap();
+        self
+    }
+
+    /// Runs a command that is refused and changes nothing, and adds it to the transcript.
+    fn refused(&mut self, line: &str) -> &mut Self {
+        let before = self.files();
+        let (said, code) = self.output(line);
+        assert_ne!(code, 0, "conex {line}\n{said}");
+        assert!(said.contains("hint: ") || code == 2, "no hint: {said}");
+        assert_eq!(self.files(), before, "conex {line}");
+        write!(
+            self.transcript,
+            "$ conex {line}\n{said}[exit code {code}]\n\n"
+        )
+        .unwrap();
+        self
+    }
+
+    /// Shows what a command would do, and sees that it does nothing.
+    fn dry(&mut self, line: &str) -> &mut Self {
+        let before = self.files();
+        self.run(&format!("{line} --dry-run"));
+        assert_eq!(self.files(), before, "conex {line}");
+        self
+    }
+
+    /// The verdict of a client.
+    fn verify(&self) -> (String, i32) {
+        let (status, _) = self.output("status");
+        let line = status.lines().find(|line| line.contains("root:")).unwrap();
+        let anchor = line.split_whitespace().last().unwrap();
+        self.output(&format!("verify --mode enforce --trust-anchors {anchor}"))
+    }
+
+    fn accepted(&mut self) -> &mut Self {
+        let (said, code) = self.verify();
+        assert_eq!(code, 0, "{}\n{said}", self.transcript);
+        self
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        let output = Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example.org"])
+            .args(arguments)
+            .current_dir(self.tree())
+            .output()
+            .expect("git is installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn janitors_come_and_go() {
+    let mut session = Session::settled();
+    session
+        .dry("root join dora=dora --key alice")
+        .run("root join dora=dora --key alice -y")
+        .refused("root leave bob --key carol -y") // one root at a time
+        .run("root sign --key bob -y")
+        .accepted()
+        // An honest departure costs nothing: the pages go on counting.
+        .run("root leave bob --key bob -y")
+        .run("root sign --key alice -y")
+        .run("root sign --key carol -y")
+        .accepted()
+        .refused("root leave nobody --key alice -y")
+        .refused("root join alice=dora --key alice -y")
+        // Bob comes back with the key he had.
+        .run("root join bob=bob --key alice -y")
+        .run("root sign --key dora -y")
+        .accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn rules_are_set_and_what_they_cost_is_foretold() {
+    let mut session = Session::settled();
+    session
+        .dry("root set quorum=1 upkeep=1 unclaimed=1 --key alice")
+        .refused("root set quorum=3 --key alice -y")
+        .refused("root set quorum=1 --key alice -y")
+        .refused("root set quorum=9 --key alice -y")
+        .refused("root set quorum=0 --key alice -y")
+        .refused("root set quorum=2 --key alice -y")
+        .refused("root set no-ignore=*.md --key alice -y")
+        .refused("root set projections=opam/9 --key alice -y")
+        .run("root set quorum=3 upkeep=1 unclaimed=1 complete ignore=tools/** --adopt --key alice -y")
+        .refused("root sign --key carol -y")
+        .run("root sign --adopt --key carol -y")
+        .run("root sign --adopt --key bob -y")
+        .accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn janitors_change_keys() {
+    let mut session = Session::settled();
+    session
+        .refused("root rotate bob --new bob-2 --key alice -y")
+        .refused("root rotate bob --new bob --key bob -y")
+        .dry("root rotate bob --new bob-2 --key bob")
+        .run("root rotate bob --new bob-2 --lost --key alice -y")
+        .run("root sign --key bob-2 -y")
+        .run("root sign --key carol -y")
+        .accepted()
+        .refused("root sign --key bob -y");
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn key_theft_of_a_janitor() {
+    let mut session = Session::settled();
+    session.git(&["init", "-q"]);
+    session.git(&["add", "-A"]);
+    session.git(&["commit", "-q", "-m", "before the theft"]);
+    // The thief and a careless colleague approve a file.
+    session.write("repo", "stamp: \"evil\"\n");
+    for who in ["bob", "alice"] {
+        let (said, code) = session.output(&format!("approve . --key {who} -y"));
+        assert_eq!(code, 0, "{said}");
+    }
+    session.accepted();
+    let stolen = fingerprint("bob");
+    session
+        // All that bob stood behind would be lost: nothing is done without saying so.
+        .refused(&format!("root revoke {stolen} --key alice -y"))
+        .refused(&format!("root revoke {stolen} --accept abc --key alice -y"))
+        .refused(&format!(
+            "root revoke {stolen} --accept-before nowhere --key alice -y"
+        ))
+        // With what he signed before accepted, only the thief's deed is.
+        .refused(&format!(
+            "root revoke {stolen} --accept-before HEAD --key alice -y"
+        ))
+        .run(&format!(
+            "root revoke {stolen} --new bob-2 --accept-before HEAD --let-go . --key alice -y"
+        ))
+        .refused("root sign --key carol -y")
+        .run("root sign --let-go . --key carol -y");
+    let (said, code) = session.verify();
+    assert_eq!(code, 1);
+    assert!(said.contains("repo: "), "{said}");
+    // Nothing under the stolen key counts afterwards.
+    session.refused("approve . --key bob -y");
+    session.git(&["checkout", "-q", "--", "repo"]);
+    // What was approved before the thief is approved again.
+    session.accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn janitor_loss() {
+    // Whoever is revoked takes all approvals along; two adopt everything with one prompt each.
+    let mut session = Session::settled();
+    let stolen = fingerprint("bob");
+    session
+        .run(&format!("root revoke {stolen} --adopt --key alice -y"))
+        .refused("root sign --key carol -y")
+        .run("root sign --adopt --key carol -y")
+        .accepted();
+    assert_eq!(session.pages("carol"), 1);
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn authors_change_keys() {
+    let mut session = Session::settled();
+    session
+        .refused("rotate --new erin --key dave -y")
+        .refused("rotate erin --new dave-2 --key dave -y")
+        .refused("rotate --new bob-2 --key alice -y")
+        .refused("rotate --lost --new dave-2 -y")
+        .dry("rotate --new dave-2 --key dave")
+        .run("rotate --new dave-2 --key dave -y")
+        .run("approve dave --key alice -y")
+        .run("approve dave --key carol -y")
+        .accepted()
+        .refused("approve foo --key dave -y");
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.run("approve foo --key dave-2 -y").accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn key_loss_and_key_theft_of_an_author() {
+    // Lost: the same, without the old key.
+    let mut session = Session::settled();
+    session
+        .run("rotate dave --new dave-2 --lost -y")
+        .run("approve dave --key alice -y")
+        .run("approve dave --key bob -y")
+        .accepted();
+    // Stolen: revoked; what is good is adopted by the janitors or by the new key.
+    let mut theft = Session::settled();
+    let stolen = fingerprint("dave");
+    theft
+        .refused(&format!("root revoke {stolen} --key alice -y"))
+        .refused(&format!("root revoke {stolen} --new dave-2 --key alice -y"))
+        .run(&format!("root revoke {stolen} --adopt --key alice -y"))
+        .run("root sign --adopt --key bob -y")
+        .accepted()
+        .refused("rotate dave --new dave --lost -y")
+        .run("rotate dave --new dave-2 --lost -y")
+        .run("approve dave --key alice -y")
+        .run("approve dave --key bob -y")
+        .accepted();
+    insta::assert_snapshot!(format!("{}{}", session.transcript, theft.transcript));
+}
+
+#[test]
+fn teams() {
+    let mut session = Session::settled();
+    session
+        .run("team makers")
+        .refused("team nobody")
+        .refused("team players --add dave --key alice -y")
+        .refused("team players --create --add frank --key alice -y")
+        .run("team players --create --add dave --add alice --key alice -y")
+        .run("approve players --key bob -y")
+        .accepted()
+        .refused("team makers --add dave --key alice -y")
+        .refused("team makers --remove frank --key alice -y")
+        .refused("team makers --remove dave --remove erin --key alice -y")
+        .refused("team makers --remove erin --key alice -y")
+        .dry("team makers --remove erin --adopt --key alice")
+        .run("team makers --remove erin --adopt --key alice -y")
+        .run("approve makers --key bob -y")
+        .run("approve lib --key bob -y")
+        .accepted()
+        // Who is no janitor writes it, and the janitors approve it.
+        .run("team makers --add erin --key dave -y")
+        .run("approve makers --key alice -y")
+        .run("approve makers --key carol -y")
+        .accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn retirement() {
+    let mut session = Session::settled();
+    session
+        .refused("retire nobody --key alice -y")
+        .refused("retire alice --key alice -y")
+        .refused("retire dave --key alice -y")
+        .refused("retire makers --key alice -y")
+        .refused("retire foo --key alice -y")
+        // A member of a team may go, and what she approved goes on counting.
+        .run("retire erin --key erin -y")
+        .run("approve erin --key alice -y")
+        .run("approve erin --key bob -y")
+        .accepted()
+        .refused("retire erin --key alice -y")
+        .refused("rotate erin --lost --new dave-2 -y");
+    fs::remove_dir_all(session.tree().join("foo")).unwrap();
+    session
+        .run("approve foo --key dave -y")
+        .accepted()
+        .run("retire foo --key alice -y")
+        .run("approve foo --key bob -y")
+        .accepted()
+        .refused("retire foo --key alice -y")
+        // Nothing is dave's any more.
+        .run("retire dave --key bob -y")
+        .run("approve dave --key carol -y")
+        .accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn compaction() {
+    let mut session = Session::settled();
+    for content in ["one", "two", "three"] {
+        session.write("bar/0.1/data", content);
+        for who in ["alice", "bob"] {
+            let (said, code) = session.output(&format!("approve bar --key {who} -y"));
+            assert_eq!(code, 0, "{said}");
+        }
+    }
+    session.accepted();
+    assert_eq!((session.pages("alice"), session.pages("bob")), (5, 5));
+    session
+        .dry("compact --key alice")
+        .run("compact --key alice -y")
+        .accepted()
+        .refused("compact --key alice -y")
+        .run("compact bob -y")
+        .accepted()
+        .refused("compact --all -y")
+        .refused("compact carol -y");
+    assert_eq!((session.pages("alice"), session.pages("bob")), (1, 3));
+    session.git(&["init", "-q"]);
+    session
+        .refused("compact --key bob -y") // nothing of it is committed
+        .git(&["add", "-A"]);
+    session.git(&["commit", "-q", "-m", "compacted by alice"]);
+    session.run("compact --key bob -y").accepted();
+    assert_eq!(session.pages("bob"), 1);
+    session.git(&["add", "-A"]);
+    session.git(&["commit", "-q", "-m", "compacted by bob"]);
+    // In the middle of a merge nothing is compacted.
+    session.git(&["checkout", "-q", "-b", "side", "HEAD~1"]);
+    session.write("notes.md", "x\n");
+    session.git(&["add", "-A"]);
+    session.git(&["commit", "-q", "-m", "side"]);
+    session.git(&["merge", "-q", "--no-commit", "--no-ff", "@{-1}"]);
+    session.refused("compact --key bob -y");
+    insta::assert_snapshot!(session.transcript);
+}
+
+/// Somebody who publishes without end is void, alone, until they compact; that needs their key only.
+#[test]
+fn limit_denial() {
+    let mut community = Community::settled("plain");
+    let vouch = community.present("bar releases", "0.1");
+    for count in 1..=4_096_u64 {
+        let mut vouch = vouch.clone();
+        vouch.version = conex_tests::version(&format!("0.{}", count + 1));
+        vouch.digest = conex_core::digest::Digest::from_bytes([7; 32]);
+        community.vouch("dave", &[vouch]);
+    }
+    let mut session = Session::new(&community);
+    let (said, code) = session.verify();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("foo"), "{said}");
+    assert!(!said.contains("lib/"), "only dave is void: {said}");
+    // Others cannot sign in his place; he can make it good with one page.
+    session
+        .run("compact --key dave -y")
+        .accepted()
+        .refused("compact --key dave -y");
+    assert_eq!(session.pages("dave"), 1);
+    insta::assert_snapshot!(session.transcript);
+}

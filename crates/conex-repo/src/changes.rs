@@ -1,0 +1,251 @@
+//! What differs between two trees.
+
+use core::cmp::Ordering;
+use core::sync::atomic::{AtomicUsize, Ordering as Memory};
+use std::collections::BTreeSet;
+
+use conex_core::limits;
+use conex_core::path::Path;
+use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use rayon::prelude::*;
+
+/// Most entries that are looked at. A repository of ten times opam's size has half as many; a git
+/// tree that holds itself ten times over, ten levels deep, has more than anybody can count.
+const STEPS: usize = 1 << 20;
+
+/// Why it could not be found out what differs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {error}")]
+pub struct ChangesError {
+    /// The directory that could not be compared.
+    pub place: Path,
+    /// Why not.
+    pub error: StoreError,
+}
+
+impl ChangesError {
+    pub(crate) fn new(place: &Path, error: StoreError) -> Self {
+        Self {
+            place: place.clone(),
+            error,
+        }
+    }
+}
+
+/// Finds what differs between two trees by reading both whole, in parallel.
+///
+/// The set has the path of every file, or special file, that stands in one tree only, or in both with
+/// different bytes or kinds. A file that cannot be read differs. A directory has no content of
+/// its own, so an empty one is nothing. Something whose name is no component of a path stands for
+/// nothing that could be in the set; where such a thing may differ, the set has the directory that it
+/// stands in.
+///
+/// # Errors
+/// [`ChangesError`] when a directory cannot be listed.
+#[tracing::instrument(level = "debug", skip_all, err)]
+pub fn changed<A, B>(old: &A, new: &B) -> Result<BTreeSet<Path>, ChangesError>
+where
+    A: Store + ?Sized,
+    B: Store + ?Sized,
+{
+    let comparison = Comparison {
+        old,
+        new,
+        steps: Steps::default(),
+    };
+    let mut changed = BTreeSet::new();
+    let mut next = vec![Pair {
+        place: Path::top(),
+        old: Some(EntryKind::Directory),
+        new: Some(EntryKind::Directory),
+    }];
+    // Level by level, so that no depth of a tree is a depth of the stack.
+    while !next.is_empty() {
+        let found = core::mem::take(&mut next)
+            .into_par_iter()
+            .map_init(Default::default, |buffers, pair| {
+                comparison.pair(pair, buffers)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        for Looked { differs, below } in found {
+            changed.extend(differs);
+            next.extend(below);
+        }
+    }
+    Ok(changed)
+}
+
+/// Counts entries that are looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Steps(AtomicUsize);
+
+impl Steps {
+    /// Takes one more.
+    pub(crate) fn take(&self, directory: &Path) -> Result<(), ChangesError> {
+        if self.0.fetch_add(1, Memory::Relaxed) < STEPS {
+            Ok(())
+        } else {
+            Err(ChangesError::new(directory, StoreError::TooMany))
+        }
+    }
+}
+
+struct Comparison<'a, A: ?Sized, B: ?Sized> {
+    old: &'a A,
+    new: &'a B,
+    steps: Steps,
+}
+
+/// What stands at one path in both trees.
+struct Pair {
+    place: Path,
+    old: Option<EntryKind>,
+    new: Option<EntryKind>,
+}
+
+/// What looking at a pair gave.
+#[derive(Default)]
+struct Looked {
+    differs: Vec<Path>,
+    below: Vec<Pair>,
+}
+
+impl<A: Store + ?Sized, B: Store + ?Sized> Comparison<'_, A, B> {
+    fn pair(&self, pair: Pair, buffers: &mut (Vec<u8>, Vec<u8>)) -> Result<Looked, ChangesError> {
+        let mut looked = Looked::default();
+        if [pair.old, pair.new].contains(&Some(EntryKind::Directory)) {
+            self.directory(&pair, &mut looked)?;
+        }
+        let differs = match (pair.old, pair.new) {
+            (None | Some(EntryKind::Directory), None | Some(EntryKind::Directory)) => false,
+            (Some(EntryKind::File), Some(EntryKind::File)) => {
+                let (before, after) = buffers;
+                let old = self.old.read(&pair.place, limits::DATA_FILE, before);
+                let new = self.new.read(&pair.place, limits::DATA_FILE, after);
+                old.is_err() || new.is_err() || before != after
+            }
+            _ => true,
+        };
+        if differs {
+            looked.differs.push(pair.place);
+        }
+        Ok(looked)
+    }
+
+    fn directory(&self, pair: &Pair, looked: &mut Looked) -> Result<(), ChangesError> {
+        let directory = &pair.place;
+        let list = |store: &dyn Fn(&Path) -> Result<Vec<Entry>, StoreError>, kind| match kind {
+            Some(EntryKind::Directory) => {
+                store(directory).map_err(|error| ChangesError::new(directory, error))
+            }
+            _ => Ok(Vec::new()),
+        };
+        let old = list(&|path| self.old.list(path), pair.old)?;
+        let new = list(&|path| self.new.list(path), pair.new)?;
+        let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return Ok(()),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(a), Some(b)) => a.name.cmp(&b.name),
+            };
+            let old = (order != Ordering::Greater).then(|| old.next()).flatten();
+            let new = (order != Ordering::Less).then(|| new.next()).flatten();
+            let Some(name) = old.as_ref().or(new.as_ref()).map(|entry| &entry.name) else {
+                return Ok(());
+            };
+            self.steps.take(directory)?;
+            match directory.join(name) {
+                Ok(place) => looked.below.push(Pair {
+                    place,
+                    old: old.map(|entry| entry.kind),
+                    new: new.map(|entry| entry.kind),
+                }),
+                Err(_) => looked.differs.push(directory.clone()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DirectoryStore;
+    use conex_core::store::MemoryStore;
+
+    fn paths(old: &impl Store, new: &impl Store) -> Vec<String> {
+        let found = changed(old, new).unwrap();
+        found.iter().map(|path| path.as_str().to_owned()).collect()
+    }
+
+    fn memory(files: &[(&str, &str)]) -> MemoryStore {
+        let mut store = MemoryStore::new();
+        for (path, text) in files {
+            store.insert(*path, *text);
+        }
+        store
+    }
+
+    #[test]
+    fn what_differs_is_found_and_nothing_else() {
+        let old = memory(&[
+            ("same", "1"),
+            ("edited", "1"),
+            ("gone/a", "1"),
+            ("gone/b/c", "1"),
+            ("file-then-directory", "1"),
+            ("directory-then-file/x", "1"),
+        ]);
+        let new = memory(&[
+            ("same", "1"),
+            ("edited", "2"),
+            ("new/a/b", "1"),
+            ("file-then-directory/x", "1"),
+            ("directory-then-file", "1"),
+        ]);
+        assert_eq!(
+            paths(&old, &new),
+            [
+                "directory-then-file",
+                "directory-then-file/x",
+                "edited",
+                "file-then-directory",
+                "file-then-directory/x",
+                "gone/a",
+                "gone/b/c",
+                "new/a/b",
+            ]
+        );
+        assert_eq!(paths(&old, &new), paths(&new, &old));
+        assert!(paths(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn special_files() {
+        use std::os::unix::fs::symlink;
+        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (directory, target) in [(&old, "a"), (&new, "a")] {
+            std::fs::create_dir(directory.path().join("empty")).unwrap();
+            std::fs::write(directory.path().join("a"), "text").unwrap();
+            symlink(target, directory.path().join("link")).unwrap();
+            symlink("/", directory.path().join("way-out")).unwrap();
+        }
+        std::fs::create_dir(new.path().join("emptier")).unwrap();
+        std::fs::remove_file(new.path().join("a")).unwrap();
+        symlink("link", new.path().join("a")).unwrap();
+        let (old, new) = (
+            DirectoryStore::open(old.path()).unwrap(),
+            DirectoryStore::open(new.path()).unwrap(),
+        );
+        // Links are not looked into, so they always differ.
+        assert_eq!(paths(&old, &new), ["a", "link", "way-out"]);
+    }
+
+    #[test]
+    fn a_name_that_is_no_component_changes_its_directory() {
+        let old = memory(&[("a/b/x", "1")]);
+        let new = memory(&[("a/b/x", "1"), ("a/b/\u{e9}", "1")]);
+        assert_eq!(paths(&old, &new), ["a/b"]);
+    }
+}

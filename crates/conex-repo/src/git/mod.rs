@@ -1,0 +1,267 @@
+//! Revisions of a git repository, as trees: no work tree is needed, and none is looked at.
+//!
+//! Whoever owns the repository may be the attacker. So every object is digested again when it is
+//! read and has to have the id it was asked for by; nothing outside the repository's own
+//! configuration is read; replacement objects are ignored; and what an object decompresses to is
+//! bounded before it is allocated. Which commit a name like `main` stands for is whatever the
+//! repository says: names are not trusted, contents are verified.
+
+mod store;
+
+use core::fmt;
+use std::path::{Path as SystemPath, PathBuf};
+use std::sync::Arc;
+
+use conex_core::limits;
+use conex_core::store::StoreError;
+use gix::ObjectId;
+use gix::bstr::ByteSlice as _;
+use gix::objs::{Find as _, Kind};
+use gix::state::InProgress;
+use thread_local::ThreadLocal;
+
+pub use store::GitStore;
+
+/// Most bytes that one object may take in memory while it is put together from its deltas: the
+/// largest data file, the object it is a delta of, and the delta.
+const OBJECT_MEMORY: u64 = 4 * limits::DATA_FILE;
+
+/// Longest chain of tags that point to tags.
+const TAGS: usize = 8;
+
+/// Why a repository or a revision could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GitError {
+    /// There is no git repository at the path.
+    #[error("there is no git repository at {}", .0.display())]
+    NoRepository(PathBuf),
+    /// There is one, which cannot be read, or is of a kind that this program does not know.
+    #[error("the git repository at {} cannot be opened: {reason}", .path.display())]
+    Unreadable {
+        /// Where it is.
+        path: PathBuf,
+        /// The library's own words.
+        reason: String,
+    },
+    /// No commit, or more than one, goes by this name.
+    #[error("the git repository has no revision {0:?}")]
+    NoRevision(String),
+    /// The name stands for something else than a commit.
+    #[error("{0:?} is a {1}, not a commit")]
+    NotACommit(String, &'static str),
+    /// An object is missing or broken.
+    #[error("git object {0}: {1}")]
+    Object(String, StoreError),
+    /// The history could not be followed; the library's own words.
+    #[error("the history cannot be followed: {0}")]
+    History(String),
+}
+
+/// A commit of a repository, which is there and whose object has this id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitId(ObjectId);
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A git repository, with or without a work tree.
+#[derive(Clone)]
+pub struct GitRepository {
+    shared: Arc<Shared>,
+}
+
+/// What all stores of a repository use: one handle for each thread.
+struct Shared {
+    path: PathBuf,
+    repository: gix::ThreadSafeRepository,
+    handles: ThreadLocal<gix::Repository>,
+}
+
+impl GitRepository {
+    /// Opens the repository of a work tree, or a bare one. Parent directories are not searched.
+    ///
+    /// # Errors
+    /// [`GitError::NoRepository`], [`GitError::Unreadable`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, GitError> {
+        let path = path.into();
+        let options = gix::open::Options::isolated().config_overrides([
+            "core.useReplaceRefs=false".to_owned(),
+            format!("gitoxide.objects.allocLimit={OBJECT_MEMORY}"),
+        ]);
+        let repository = gix::ThreadSafeRepository::open_opts(&path, options).map_err(|error| {
+            if gix::discover::is_git(&path).is_err()
+                && gix::discover::is_git(&path.join(".git")).is_err()
+            {
+                GitError::NoRepository(path.clone())
+            } else {
+                GitError::Unreadable {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                }
+            }
+        })?;
+        tracing::debug!(path = %path.display(), "opened a git repository");
+        Ok(Self {
+            shared: Arc::new(Shared {
+                path,
+                repository,
+                handles: ThreadLocal::new(),
+            }),
+        })
+    }
+
+    /// Where the repository is, as it was given.
+    pub fn path(&self) -> &SystemPath {
+        &self.shared.path
+    }
+
+    /// The commit that a name stands for: a branch, tag, full or short id, or anything else that
+    /// `git rev-parse` takes for one commit. Tags are followed to their commit.
+    ///
+    /// # Errors
+    /// [`GitError::NoRevision`], [`GitError::NotACommit`], [`GitError::Object`].
+    pub fn resolve(&self, name: &str) -> Result<CommitId, GitError> {
+        let no_revision = || GitError::NoRevision(name.to_owned());
+        let found = self
+            .shared
+            .handle()
+            .rev_parse_single(name)
+            .map_err(|_| no_revision())?;
+        let mut id = found.detach();
+        let mut buffer = Vec::new();
+        for _ in 0..TAGS {
+            match self.shared.object(&id, &mut buffer) {
+                Ok(Kind::Commit) => return Ok(CommitId(id)),
+                Ok(Kind::Tag) => {
+                    id = gix::objs::TagRefIter::from_bytes(&buffer, id.kind())
+                        .target_id()
+                        .map_err(|_| no_revision())?;
+                }
+                Ok(Kind::Tree) => return Err(GitError::NotACommit(name.to_owned(), "tree")),
+                Ok(Kind::Blob) => return Err(GitError::NotACommit(name.to_owned(), "file")),
+                Err(error) => return Err(GitError::Object(id.to_string(), error)),
+            }
+        }
+        Err(no_revision())
+    }
+
+    /// The tree of a commit.
+    ///
+    /// # Errors
+    /// [`GitError::Object`].
+    pub fn store(&self, commit: CommitId) -> Result<GitStore, GitError> {
+        let failed = |error| GitError::Object(commit.to_string(), error);
+        let mut buffer = Vec::new();
+        self.shared
+            .expect(&commit.0, Kind::Commit, &mut buffer)
+            .map_err(failed)?;
+        let tree = gix::objs::CommitRefIter::from_bytes(&buffer, commit.0.kind())
+            .tree_id()
+            .map_err(|error| failed(StoreError::Io(error.to_string())))?;
+        Ok(GitStore::new(Arc::clone(&self.shared), tree))
+    }
+
+    /// The tree of the commit that a name stands for.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`] and [`Self::store`].
+    pub fn revision(&self, name: &str) -> Result<GitStore, GitError> {
+        self.store(self.resolve(name)?)
+    }
+
+    /// The best common ancestor of two commits, if they have any: where a branch left a main line.
+    ///
+    /// # Errors
+    /// [`GitError::History`] when a commit on the way is missing or broken.
+    pub fn merge_base(&self, one: CommitId, other: CommitId) -> Result<Option<CommitId>, GitError> {
+        self.shared
+            .handle()
+            .merge_base(one.0, other.0)
+            .map(|found| found.map(|id| CommitId(id.detach())))
+            .map_err(|error| GitError::History(error.to_string()))
+    }
+
+    /// Whether `old` is `new` or one of its ancestors, so that going from one to the other is a
+    /// fast-forward.
+    ///
+    /// # Errors
+    /// As [`Self::merge_base`].
+    pub fn is_ancestor(&self, old: CommitId, new: CommitId) -> Result<bool, GitError> {
+        Ok(self.merge_base(old, new)? == Some(old))
+    }
+
+    /// The branch that is checked out, by its short name; none when a commit itself is.
+    pub fn branch(&self) -> Option<String> {
+        let head = self.shared.handle().head_name().ok().flatten()?;
+        head.shorten().to_str().ok().map(ToOwned::to_owned)
+    }
+
+    /// What the repository is in the middle of: `merge`, `rebase`, `cherry-pick`, `revert`,
+    /// `bisect`, `am`. Then its work tree is not what anybody means to keep.
+    pub fn in_progress(&self) -> Option<&'static str> {
+        Some(match self.shared.handle().state()? {
+            InProgress::Merge => "merge",
+            InProgress::Rebase | InProgress::RebaseInteractive => "rebase",
+            InProgress::CherryPick | InProgress::CherryPickSequence => "cherry-pick",
+            InProgress::Revert | InProgress::RevertSequence => "revert",
+            InProgress::Bisect => "bisect",
+            InProgress::ApplyMailbox | InProgress::ApplyMailboxRebase => "am",
+        })
+    }
+}
+
+impl fmt::Debug for GitRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GitRepository")
+            .field(&self.shared.path)
+            .finish()
+    }
+}
+
+impl Shared {
+    fn handle(&self) -> &gix::Repository {
+        self.handles.get_or(|| self.repository.to_thread_local())
+    }
+
+    /// Reads an object whole. What comes back has the id it was asked for by.
+    fn object(&self, id: &ObjectId, buffer: &mut Vec<u8>) -> Result<Kind, StoreError> {
+        let found = self
+            .handle()
+            .objects
+            .try_find(id, buffer)
+            .map_err(|error| {
+                if error.is_resource_exhausted() {
+                    StoreError::TooLarge(OBJECT_MEMORY)
+                } else {
+                    StoreError::Io(error.to_string())
+                }
+            })?
+            .ok_or_else(|| StoreError::Io(format!("git object {id} is missing")))?;
+        found
+            .verify_checksum(id)
+            .map_err(|_| StoreError::Io(format!("git object {id} has another content")))?;
+        Ok(found.kind)
+    }
+
+    fn expect(&self, id: &ObjectId, kind: Kind, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        let found = self.object(id, buffer)?;
+        if found == kind {
+            Ok(())
+        } else {
+            Err(StoreError::Io(format!("git object {id} is a {found}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

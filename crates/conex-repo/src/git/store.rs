@@ -1,0 +1,268 @@
+//! One revision, and what differs between two.
+
+use core::cmp::Ordering;
+use core::fmt;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use conex_core::limits;
+use conex_core::path::Path;
+use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use gix::ObjectId;
+use gix::objs::tree::EntryMode;
+use gix::objs::{Kind, TreeRefIter};
+
+use super::Shared;
+use crate::changes::{ChangesError, Steps};
+
+/// The tree of one revision. Symbolic links and submodules are special entries, and never followed.
+///
+/// Trees are read once and kept; files are not kept.
+pub struct GitStore {
+    shared: Arc<Shared>,
+    top: ObjectId,
+    trees: RwLock<HashMap<Path, Tree>>,
+}
+
+/// The entries of a tree, sorted by the bytes of their names, each name once.
+type Tree = Arc<[Node]>;
+
+#[derive(Debug)]
+struct Node {
+    name: String,
+    kind: EntryKind,
+    id: ObjectId,
+}
+
+impl GitStore {
+    pub(super) fn new(shared: Arc<Shared>, top: ObjectId) -> Self {
+        Self {
+            shared,
+            top,
+            trees: RwLock::default(),
+        }
+    }
+
+    /// What differs between this revision and `newer`, found by comparing trees: what has the same id
+    /// is not looked into. A file that is only executable in one of them does not differ.
+    ///
+    /// The set is to be read as that of [`crate::changes::changed`].
+    ///
+    /// # Errors
+    /// [`ChangesError`] when a tree is missing or broken, or too much differs.
+    #[tracing::instrument(level = "debug", skip_all, err)]
+    pub fn changed(&self, newer: &Self) -> Result<BTreeSet<Path>, ChangesError> {
+        let (mut found, steps) = (BTreeSet::new(), Steps::default());
+        self.compare(
+            newer,
+            &Path::top(),
+            Some(&self.top),
+            Some(&newer.top),
+            &steps,
+            &mut found,
+        )?;
+        Ok(found)
+    }
+
+    fn compare(
+        &self,
+        newer: &Self,
+        directory: &Path,
+        old: Option<&ObjectId>,
+        new: Option<&ObjectId>,
+        steps: &Steps,
+        found: &mut BTreeSet<Path>,
+    ) -> Result<(), ChangesError> {
+        if old == new {
+            return Ok(());
+        }
+        let load = |store: &Self, id: Option<&ObjectId>| match id {
+            Some(_) => store
+                .tree(directory)
+                .map_err(|error| ChangesError::new(directory, error)),
+            None => Ok(Tree::default()),
+        };
+        let (before, after) = (load(self, old)?, load(newer, new)?);
+        let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+        loop {
+            let order = match (before.peek(), after.peek()) {
+                (None, None) => return Ok(()),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(a), Some(b)) => a.name.cmp(&b.name),
+            };
+            let a = (order != Ordering::Greater)
+                .then(|| before.next())
+                .flatten();
+            let b = (order != Ordering::Less).then(|| after.next()).flatten();
+            let Some(either) = a.or(b) else { return Ok(()) };
+            if a.map(Node::content) == b.map(Node::content) {
+                continue;
+            }
+            steps.take(directory)?;
+            let Ok(place) = directory.join(&either.name) else {
+                found.insert(directory.clone());
+                continue;
+            };
+            let tree = |node: Option<&Node>| {
+                node.filter(|node| node.kind == EntryKind::Directory)
+                    .map(|node| node.id)
+            };
+            let is_file =
+                |node: Option<&Node>| node.is_some_and(|node| node.kind != EntryKind::Directory);
+            if is_file(a) || is_file(b) {
+                found.insert(place.clone());
+            }
+            self.compare(
+                newer,
+                &place,
+                tree(a).as_ref(),
+                tree(b).as_ref(),
+                steps,
+                found,
+            )?;
+        }
+    }
+
+    fn tree(&self, directory: &Path) -> Result<Tree, StoreError> {
+        let known = self.trees.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tree) = known.get(directory) {
+            return Ok(Arc::clone(tree));
+        }
+        drop(known);
+        let tree = match directory.parent() {
+            None => self.shared.tree(&self.top)?,
+            Some(parent) => {
+                let (kind, id) = self.node(&parent, directory.file_name())?;
+                match kind {
+                    EntryKind::Directory => self.shared.tree(&id)?,
+                    EntryKind::File => return Err(StoreError::Special("file")),
+                    EntryKind::Special(kind) => return Err(StoreError::Special(kind)),
+                }
+            }
+        };
+        self.trees
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(directory.clone(), Arc::clone(&tree));
+        Ok(tree)
+    }
+
+    fn node(&self, parent: &Path, name: &str) -> Result<(EntryKind, ObjectId), StoreError> {
+        let tree = self.tree(parent)?;
+        tree.binary_search_by(|node| node.name.as_str().cmp(name))
+            .ok()
+            .and_then(|at| tree.get(at))
+            .map(|node| (node.kind, node.id))
+            .ok_or(StoreError::Missing)
+    }
+}
+
+impl Store for GitStore {
+    fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
+        let entry = |node: &Node| Entry {
+            name: node.name.clone(),
+            kind: node.kind,
+        };
+        Ok(self.tree(directory)?.iter().map(entry).collect())
+    }
+
+    fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        let parent = file.parent().ok_or(StoreError::Special("directory"))?;
+        let (kind, id) = self.node(&parent, file.file_name())?;
+        match kind {
+            EntryKind::File => {}
+            EntryKind::Directory => return Err(StoreError::Special("directory")),
+            EntryKind::Special(kind) => return Err(StoreError::Special(kind)),
+        }
+        self.shared
+            .expect(&id, Kind::Blob, buffer)
+            .map_err(|error| match error {
+                StoreError::TooLarge(_) => StoreError::TooLarge(limit),
+                other => other,
+            })?;
+        if buffer.len() as u64 > limit {
+            buffer.clear();
+            return Err(StoreError::TooLarge(limit));
+        }
+        Ok(())
+    }
+
+    fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
+        let Some(parent) = path.parent() else {
+            return Ok(Some(EntryKind::Directory));
+        };
+        match self.node(&parent, path.file_name()) {
+            Ok((kind, _)) => Ok(Some(kind)),
+            Err(StoreError::Missing | StoreError::Special(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl fmt::Debug for GitStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitStore")
+            .field("repository", &self.shared.path)
+            .field("tree", &self.top)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// What makes a difference, beside the name.
+    fn content(&self) -> (EntryKind, ObjectId) {
+        (self.kind, self.id)
+    }
+}
+
+impl Shared {
+    fn tree(&self, id: &ObjectId) -> Result<Tree, StoreError> {
+        let mut buffer = Vec::new();
+        self.expect(id, Kind::Tree, &mut buffer)?;
+        parse(&buffer, id)
+    }
+}
+
+/// The entries of a tree; refused where git itself would not have written it.
+fn parse(bytes: &[u8], id: &ObjectId) -> Result<Tree, StoreError> {
+    let malformed = || StoreError::Io(format!("git tree {id} is malformed"));
+    let mut nodes = Vec::new();
+    for entry in TreeRefIter::from_bytes(bytes, id.kind()) {
+        let entry = entry.map_err(|_| malformed())?;
+        if nodes.len() >= limits::ENTRIES {
+            return Err(StoreError::TooMany);
+        }
+        let name: &[u8] = entry.filename.as_ref();
+        if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
+            return Err(malformed());
+        }
+        nodes.push(Node {
+            // As in a directory: what is not text gets a backslash, which no valid name has.
+            name: match core::str::from_utf8(name) {
+                Ok(text) => text.to_owned(),
+                Err(_) => name.escape_ascii().to_string(),
+            },
+            kind: kind(entry.mode),
+            id: entry.oid.to_owned(),
+        });
+    }
+    // Git sorts a directory as if its name ended in a slash.
+    nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    // Which of two entries of one name is meant, programs would not agree on.
+    let mut pairs = nodes.iter().zip(nodes.iter().skip(1));
+    if pairs.any(|(a, b)| a.name == b.name) {
+        return Err(malformed());
+    }
+    Ok(nodes.into())
+}
+
+fn kind(mode: EntryMode) -> EntryKind {
+    match mode.value() & 0o170_000 {
+        0o040_000 => EntryKind::Directory,
+        0o100_000 => EntryKind::File,
+        0o120_000 => EntryKind::Special("symbolic link"),
+        0o160_000 => EntryKind::Special("submodule"),
+        _ => EntryKind::Special("file of unknown type"),
+    }
+}
