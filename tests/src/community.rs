@@ -24,6 +24,7 @@ use conex_core::version::{Threshold, Version};
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::{SecretKey, StandardCrypto};
 
+use crate::client::Follower;
 use crate::verdict::{Verdict, verify};
 
 /// The key of a person, by name: `alice` is her first, `alice#2` another one of hers.
@@ -103,6 +104,7 @@ pub struct Community {
     pub tree: MemoryStore,
     root: Root,
     first: Digest,
+    follower: Follower,
 }
 
 impl Community {
@@ -140,6 +142,7 @@ impl Community {
             tree: MemoryStore::new(),
             first: root.digest(&StandardCrypto),
             root: root.clone(),
+            follower: Follower::default(),
         };
         community.write(place::root(root.number).as_str(), root.to_text());
         let janitors: Vec<Id> = root.janitors.iter().map(|j| j.id.clone()).collect();
@@ -541,13 +544,21 @@ impl Community {
     }
 
     /// Verifies as a fresh client does that only counts what is unsigned.
+    #[track_caller]
     pub fn verify(&self) -> Verdict {
         self.verify_in(Mode::Warn)
     }
 
-    /// Verifies as a fresh client does.
+    /// Verifies as a fresh client does; a client with the state that was accepted last has to
+    /// come to the same verdict, but for what only an update can be refused for.
+    #[track_caller]
     pub fn verify_in(&self, mode: Mode) -> Verdict {
-        verify(&self.tree, &self.anchor(), mode, false)
+        let verdict = verify(&self.tree, &self.anchor(), mode, false);
+        if mode != Mode::Observe {
+            self.follower
+                .observe(&self.tree, &self.anchor(), mode, &verdict);
+        }
+        verdict
     }
 
     /// Verifies with other anchors.

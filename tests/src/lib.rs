@@ -3,11 +3,16 @@
 //! Everything here is deterministic: the key of a person follows from the name, no clock is read
 //! and no randomness is used.
 
+mod client;
 mod community;
 pub mod generate;
+mod history;
+pub mod oracle;
 mod verdict;
 
+pub use client::{Client, Counting, TRANSITIONS, changes};
 pub use community::{
     Community, fingerprint, former, id, janitor, opam_file, package, path, secret, subject, version,
 };
+pub use history::{History, PACKAGES, Step};
 pub use verdict::{Verdict, verify};

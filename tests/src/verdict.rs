@@ -38,6 +38,11 @@ impl Deref for Verdict {
 }
 
 impl Verdict {
+    /// Wraps a report.
+    pub fn of(report: Report) -> Self {
+        Self(report)
+    }
+
     /// Expects that everything is verified.
     #[track_caller]
     pub fn accepted(&self) -> &Self {

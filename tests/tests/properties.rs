@@ -7,7 +7,7 @@ use conex_core::digest::Digest;
 use conex_core::problem::Code;
 use conex_core::verify::Mode;
 use conex_core::vouch::Vouch;
-use conex_tests::{Community, former, opam_file, subject, version};
+use conex_tests::{Community, History, PACKAGES, Step, opam_file, subject, version};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -94,20 +94,6 @@ impl Mutation {
     }
 }
 
-/// Something honest people do, with whatever approvals it needs.
-#[derive(Debug, Clone)]
-enum Step {
-    Publish(usize, u8),
-    Repair(usize),
-    Withdraw(usize),
-    Claim(usize),
-    Enrol(u8),
-    Rotate,
-    Rules(bool),
-}
-
-const PACKAGES: [&str; 4] = ["foo", "lib", "bar", "new"];
-
 fn step() -> impl Strategy<Value = Step> {
     let package = || 0..PACKAGES.len();
     prop_oneof![
@@ -116,140 +102,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => package().prop_map(Step::Withdraw),
         1 => package().prop_map(Step::Claim),
         1 => (0..4_u8).prop_map(Step::Enrol),
+        1 => package().prop_map(Step::Remove),
+        1 => package().prop_map(Step::Raise),
         1 => Just(Step::Rotate),
+        1 => Just(Step::Revoke),
+        1 => Just(Step::Team),
+        1 => Just(Step::Compact),
         1 => any::<bool>().prop_map(Step::Rules),
     ]
-}
-
-/// A community with a history, and what is needed to go on with it.
-struct History {
-    community: Community,
-    /// How often anything was done.
-    count: usize,
-    /// How often dave changed his key.
-    keys: usize,
-}
-
-impl History {
-    fn new() -> Self {
-        Self {
-            community: SETTLED.clone(),
-            count: 0,
-            keys: 1,
-        }
-    }
-
-    fn dave(&self) -> String {
-        if self.keys == 1 {
-            "dave".into()
-        } else {
-            format!("dave#{}", self.keys)
-        }
-    }
-
-    fn releases(&self, package: &str) -> Vec<String> {
-        let directory = format!("packages/{package}/");
-        let files = self.community.tree.files().map(|(file, _)| file.to_owned());
-        files.filter(|file| file.starts_with(&directory)).collect()
-    }
-
-    /// Content of a package is approved by its owner, or by the quorum.
-    fn approve_content(&mut self, package: &str) {
-        let owner = match package {
-            "foo" => self.dave(),
-            "lib" => "erin".into(),
-            _ => "alice".into(),
-        };
-        for who in [owner.as_str(), "alice", "bob"] {
-            if self.community.verify_in(Mode::Enforce).verified().is_none() {
-                // Whatever is withdrawn may leave content of the past.
-                self.community.restore(who, package);
-            }
-        }
-    }
-
-    fn take(&mut self, step: &Step) {
-        self.count += 1;
-        let count = self.count;
-        match step {
-            Step::Publish(at, number) => {
-                let package = PACKAGES.get(*at).unwrap();
-                let text = opam_file("4.14", &format!("dune{count}"));
-                self.community.release(package, &number.to_string(), &text);
-                self.approve_content(package);
-            }
-            Step::Repair(at) => {
-                let package = PACKAGES.get(*at).unwrap();
-                if let Some(file) = self.releases(package).first() {
-                    let old = self.community.read(file);
-                    let new = old.replacen("4.", &format!("4.{count}."), 1);
-                    self.community.write(file, new);
-                    self.community
-                        .approve_all("carol", |f| f.subject.name() == *package);
-                }
-            }
-            Step::Withdraw(at) => {
-                let package = PACKAGES.get(*at).unwrap();
-                let releases = self.releases(package);
-                if let [first, _, ..] = releases.as_slice() {
-                    self.community.remove(first);
-                    self.approve_content(package);
-                }
-            }
-            Step::Claim(at) => {
-                let package = PACKAGES.get(*at).unwrap();
-                if matches!(*package, "bar" | "new") && !self.releases(package).is_empty() {
-                    self.community.claim(package, &["janitors"]);
-                    for who in ["alice", "bob"] {
-                        self.community
-                            .approve_all(who, |f| f.subject.name() == *package);
-                    }
-                    self.approve_content(package);
-                }
-            }
-            Step::Enrol(number) => {
-                let who = format!("author{number}");
-                self.community.author(&who);
-                for janitor in ["bob", "carol"] {
-                    self.community
-                        .approve_all(janitor, |f| f.subject.name() == who);
-                }
-            }
-            Step::Rotate => {
-                let (old, pages) = (self.dave(), self.community.pages("dave"));
-                self.keys += 1;
-                let key = self.community.proven("dave", &self.dave());
-                let keys = self.keys;
-                self.community.edit_author("dave", |author| {
-                    author.keys = vec![key];
-                    if keys > 2 {
-                        author.former.clear();
-                    }
-                    author.former.push(former(&old, &pages));
-                    // Pages of all the keys before are listed under the first of them, too.
-                    for number in 1..keys.saturating_sub(1) {
-                        let name = if number == 1 {
-                            "dave".into()
-                        } else {
-                            format!("dave#{number}")
-                        };
-                        author.former.push(former(&name, &pages));
-                    }
-                });
-                self.community.approve_by(&["alice", "carol"], "dave");
-            }
-            Step::Rules(complete) => {
-                let number = u8::try_from(count % 200).unwrap();
-                self.community.next_root(&["alice", "bob"], |root| {
-                    root.complete |= complete;
-                    root.revoked
-                        .push(conex_tests::fingerprint(&format!("stolen{number}")));
-                    root.revoked.sort();
-                    root.revoked.dedup();
-                });
-            }
-        }
-    }
 }
 
 /// Merges what each changed of what both began with, as git does where nothing conflicts.
@@ -340,7 +200,7 @@ proptest! {
 
     #[test]
     fn any_honest_history_is_verified(steps in prop::collection::vec(step(), 1..10)) {
-        let mut history = History::new();
+        let mut history = History::new(&SETTLED);
         for step in &steps {
             history.take(step);
             let verdict = history.community.verify_in(Mode::Enforce);
@@ -380,7 +240,7 @@ proptest! {
         let theirs = theirs.iter().filter(|step| {
             matches!(step, Step::Publish(at, _) | Step::Repair(at) | Step::Claim(at) if *at > 0)
         });
-        let (mut a, mut b) = (History::new(), History::new());
+        let (mut a, mut b) = (History::new(&SETTLED), History::new(&SETTLED));
         ours.for_each(|step| a.take(step));
         theirs.for_each(|step| b.take(step));
         let both = merged(&a.community, &b.community);

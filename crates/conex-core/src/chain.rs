@@ -20,9 +20,20 @@ pub enum Trust {
     Root(Digest),
     /// Keys of janitors.
     Keys(AnchorKeys),
+    /// The head of a state that was verified before: an update extends it (spec section 9).
+    Recorded(RootId),
     /// Nothing: the first root in the repository vouches for itself. For the tools of people who
     /// work on their own copy; never for a client.
     DangerousSelfAsserted,
+}
+
+/// A root by its number and digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RootId {
+    /// Its position in the chain.
+    pub number: RootNumber,
+    /// Its digest.
+    pub digest: Digest,
 }
 
 /// Fingerprints of janitors' keys, with the quorum of them that has to have signed a root.
@@ -64,6 +75,21 @@ impl AnchorKeys {
             quorum,
         })
     }
+
+    /// The repository's name.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &BTreeSet<Fingerprint> {
+        &self.keys
+    }
+
+    /// How many of their holders have to have signed a root.
+    pub fn quorum(&self) -> Threshold {
+        self.quorum
+    }
 }
 
 /// The newest root that the chain leads to; made only by following it.
@@ -82,6 +108,14 @@ impl Head {
     /// Its digest.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Its number and digest, to be recorded.
+    pub fn id(&self) -> RootId {
+        RootId {
+            number: self.root.number,
+            digest: self.digest,
+        }
     }
 }
 
@@ -151,6 +185,11 @@ fn start(
     problems: &mut Vec<Problem>,
 ) -> Option<usize> {
     let (found, detail) = match trust {
+        Trust::Recorded(recorded) => {
+            return recorded_link(roots, recorded, crypto)
+                .map_err(|problem| problems.push(problem))
+                .ok();
+        }
         Trust::DangerousSelfAsserted => (Some(0), ""),
         Trust::Root(digest) => (
             roots
@@ -173,6 +212,28 @@ fn start(
         ));
     }
     found
+}
+
+/// The position of the head of the state before; an update never leaves it out or replaces it.
+fn recorded_link(
+    roots: &[StoredRoot],
+    recorded: &RootId,
+    crypto: &impl Crypto,
+) -> Result<usize, Problem> {
+    let number = recorded.number;
+    let place = place::root(number);
+    let mut numbered = roots.iter().enumerate();
+    match numbered.find(|(_, stored)| stored.root.number == number) {
+        Some((at, stored)) if stored.root.digest(crypto) == recorded.digest => Ok(at),
+        Some(_) => {
+            let detail = format!("root {number} is not the one that was verified before");
+            Err(Problem::new(Code::Fork, place, detail))
+        }
+        None => {
+            let detail = format!("root {number} was verified before, and is not there any more");
+            Err(Problem::new(Code::Rollback, place, detail))
+        }
+    }
 }
 
 /// Anchors are satisfied by signatures of anchored keys, never by these being listed.

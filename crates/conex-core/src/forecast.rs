@@ -337,6 +337,8 @@ fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendmen
         crypto,
         workers: &Sequential,
         ahead: report.ahead,
+        part: None,
+        verified: false,
     };
     let settled = state.settle();
     let (people, ownership) = (&settled.people, &settled.ownership);
@@ -480,9 +482,11 @@ fn approvals(
         crypto,
         workers: &Sequential,
         ahead,
+        part: None,
+        verified: false,
     };
     let judged = state.judge(&people);
-    let (index, _) = Index::new(metadata, &judged, |subject| {
+    let (index, _) = Index::new(metadata, &judged, None, |subject| {
         subject.kind().is_about_people()
     });
     let judge = Judge::new(root, &index, crypto, ahead);

@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use crate::approval::Vote;
 use crate::digest::Digest;
 use crate::metadata::{Metadata, place};
+use crate::page::BatchRef;
+use crate::part::Part;
 use crate::people::{Judged, Voter};
 use crate::problem::{Code, Problem};
 use crate::vouch::{Subject, Vouch};
@@ -23,14 +25,18 @@ pub struct Index<'m> {
 }
 
 impl<'m> Index<'m> {
-    /// Collects the vouches of counting pages whose subject is wanted.
+    /// Collects the vouches of counting pages whose subject is wanted; of a part of a state, only
+    /// from the batches that were read.
     ///
     /// `judged` says of each page of the metadata, in order, what it counts for.
     pub(crate) fn new(
         metadata: &'m Metadata,
         judged: &[Judged],
+        part: Option<&Part>,
         wanted: impl Fn(&Subject) -> bool,
     ) -> (Self, Vec<Problem>) {
+        let wanted =
+            |subject: &Subject| wanted(subject) && part.is_none_or(|part| part.concerns(subject));
         let mut problems = Vec::new();
         let mut index = Self {
             entries: Vec::new(),
@@ -44,7 +50,9 @@ impl<'m> Index<'m> {
             };
             let body = stored.page.body();
             index.push(body.vouches(), alloc::vec![*voter], &wanted);
-            for reference in body.batches() {
+            let read =
+                |reference: &&BatchRef| part.is_none_or(|part| part.reads(stored, reference));
+            for reference in body.batches().iter().filter(read) {
                 let Some(batch) = metadata.batches.get(&reference.digest()) else {
                     let detail =
                         format!("names the batch {}, which is not there", reference.digest());
@@ -113,14 +121,7 @@ impl<'m> Index<'m> {
             .iter()
             .zip(judged)
             .filter(|(_, judged)| matches!(judged, Judged::Counts(_)))
-            .flat_map(|(stored, _)| {
-                stored
-                    .page
-                    .body()
-                    .batches()
-                    .iter()
-                    .map(crate::page::BatchRef::digest)
-            })
+            .flat_map(|(stored, _)| stored.page.body().batches().iter().map(BatchRef::digest))
             .collect();
         metadata
             .batches

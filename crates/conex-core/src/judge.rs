@@ -43,6 +43,72 @@ impl<'m> Ownership<'m> {
         self.owned.keys().copied()
     }
 
+    /// The epoch of a package's versions.
+    pub(crate) fn epoch(&self, package: &PackageName) -> u32 {
+        match self.owned.get(package) {
+            Some(owned) => owned.authorisation.epoch,
+            None => self.absent.get(package).copied().unwrap_or(0),
+        }
+    }
+
+    /// Whether somebody claimed a package: once claimed, always claimed.
+    pub(crate) fn is_claimed(&self, package: &PackageName) -> bool {
+        self.owned.contains_key(package) || self.absent.contains_key(package)
+    }
+
+    /// Whether a package is retired by an approved authorisation.
+    pub(crate) fn is_retired(&self, package: &PackageName) -> bool {
+        self.owned
+            .get(package)
+            .is_some_and(|owned| owned.authorisation.retired && owned.owners.is_some())
+    }
+
+    /// The rules for `releases` and `checksums` of a package.
+    pub(crate) fn rules(&self, root: &Root, package: &PackageName) -> (Rule, Rule) {
+        let epoch = Epoch::Only(self.epoch(package));
+        let rule = |owners, janitors| Rule {
+            owners,
+            janitors,
+            epoch,
+        };
+        match self.owned.get(package) {
+            None if self.absent.contains_key(package) => {
+                (rule(None, root.quorum), rule(None, root.quorum))
+            }
+            None => (
+                rule(None, root.unclaimed),
+                rule(None, root.unclaimed.min(root.upkeep)),
+            ),
+            Some(owned) => {
+                // An authorisation that is not approved gives nobody anything: the quorum remains.
+                let upkeep = if owned.owners.is_some() {
+                    root.upkeep
+                } else {
+                    root.quorum
+                };
+                (
+                    rule(owned.owners.clone(), root.quorum),
+                    rule(owned.owners.clone(), upkeep),
+                )
+            }
+        }
+    }
+
+    /// The rule that a statement is judged by.
+    pub(crate) fn rule(&self, root: &Root, subject: &Subject) -> Rule {
+        let quorum = |epoch| Rule {
+            owners: None,
+            janitors: root.quorum,
+            epoch,
+        };
+        match subject {
+            Subject::Repository | Subject::Author(_) | Subject::Team(_) => quorum(Epoch::Only(0)),
+            Subject::Authorisation(package) => quorum(Epoch::Sets(self.epoch(package))),
+            Subject::Releases(package) => self.rules(root, package).0,
+            Subject::Checksums(package, _) => self.rules(root, package).1,
+        }
+    }
+
     /// The owners of every package with an approved authorisation.
     pub(crate) fn into_owners(self) -> BTreeMap<PackageName, (Owners, Threshold)> {
         self.owned
@@ -287,14 +353,12 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         people: &People,
     ) {
         self.releases += package.releases.len();
-        let owned = ownership.owned.get(&package.name);
         let said = self.index.named(package.name.as_str());
-        let (releases_rule, checksums_rule) =
-            self.content_rules(owned, ownership.absent.get(&package.name).copied());
+        let (releases_rule, checksums_rule) = ownership.rules(self.root, &package.name);
         let subject = Subject::Releases(package.name.clone());
         let votes = said.of(&subject);
 
-        if owned.is_some_and(|owned| owned.authorisation.retired && owned.owners.is_some()) {
+        if ownership.is_retired(&package.name) {
             if !package.releases.is_empty() {
                 let detail = "the package is retired, and still has releases";
                 self.problems
@@ -321,8 +385,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             )
         }));
         let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
-        if owned.is_none()
-            && !ownership.absent.contains_key(&package.name)
+        if !ownership.is_claimed(&package.name)
             && findings.iter().all(is_pending)
             && !speaks_of_removed(&said, package, &checksums_rule)
         {
@@ -385,41 +448,6 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         });
     }
 
-    /// The rules for `releases` and `checksums` of a package.
-    fn content_rules(&self, owned: Option<&Owned<'_>>, absent: Option<u32>) -> (Rule, Rule) {
-        let root = self.root;
-        let rule = |owners, janitors, epoch| Rule {
-            owners,
-            janitors,
-            epoch: Epoch::Only(epoch),
-        };
-        if let (None, Some(epoch)) = (owned, absent) {
-            return (
-                rule(None, root.quorum, epoch),
-                rule(None, root.quorum, epoch),
-            );
-        }
-        match owned {
-            None => (
-                rule(None, root.unclaimed, 0),
-                rule(None, root.unclaimed.min(root.upkeep), 0),
-            ),
-            Some(owned) => {
-                let epoch = owned.authorisation.epoch;
-                // An authorisation that is not approved gives nobody anything: the quorum remains.
-                let upkeep = if owned.owners.is_some() {
-                    root.upkeep
-                } else {
-                    root.quorum
-                };
-                (
-                    rule(owned.owners.clone(), root.quorum, epoch),
-                    rule(owned.owners.clone(), upkeep, epoch),
-                )
-            }
-        }
-    }
-
     /// Draws the conclusion from an assessment; true if the content is the greatest approved
     /// version, or where approvals may run ahead, any approved one.
     fn conclude(&mut self, finding: Finding, rule: &Rule, people: &People) -> bool {
@@ -475,23 +503,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
 
     /// The rule that a statement is judged by.
     pub(crate) fn rule(&self, subject: &Subject, ownership: &Ownership<'_>) -> Rule {
-        let content = |package: &PackageName| {
-            let absent = ownership.absent.get(package).copied();
-            self.content_rules(ownership.owned.get(package), absent)
-        };
-        match subject {
-            Subject::Repository | Subject::Author(_) | Subject::Team(_) => {
-                self.quorum(Epoch::Only(0))
-            }
-            Subject::Authorisation(package) => {
-                let owned = ownership.owned.get(package);
-                self.quorum(Epoch::Sets(
-                    owned.map_or(0, |owned| owned.authorisation.epoch),
-                ))
-            }
-            Subject::Releases(package) => content(package).0,
-            Subject::Checksums(package, _) => content(package).1,
-        }
+        ownership.rule(self.root, subject)
     }
 }
 

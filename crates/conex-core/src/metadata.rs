@@ -60,6 +60,11 @@ pub mod place {
         path(&format!("conex/packages/{package}.toml"))
     }
 
+    /// `conex/index/<id>`
+    pub fn pages(signer: &Id) -> Path {
+        path(&format!("conex/index/{signer}"))
+    }
+
     /// `conex/index/<id>/<digest>.toml`
     pub fn page(signer: &Id, digest: Digest) -> Path {
         path(&format!("conex/index/{signer}/{digest}.toml"))
@@ -259,25 +264,31 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                 );
                 continue;
             };
-            let found = self.files(&place, limits::PAGE_FILE, |name, page: &Page| {
-                if page.body().signer() != &id {
-                    return Err(format!(
-                        "is signed by {}, not by {id}",
-                        page.body().signer()
-                    ));
-                }
-                named(name, &page.digest(origin, digests).to_string())
-            });
-            pages.extend(found.into_iter().filter_map(|(place, page)| {
-                let digest = Digest::parse(place.file_name().strip_suffix(".toml")?).ok()?;
-                Some(StoredPage {
-                    place,
-                    digest,
-                    page,
-                })
-            }));
+            pages.extend(self.pages_of(&id, &place, origin, digests));
         }
         pages
+    }
+
+    /// All pages of a person.
+    pub(crate) fn pages_of(
+        &mut self,
+        id: &Id,
+        directory: &Path,
+        origin: &Origin,
+        digests: &impl Digests,
+    ) -> Vec<StoredPage> {
+        let found = self.files(directory, limits::PAGE_FILE, |name, page: &Page| {
+            page_fits(id, name, page, origin, digests)
+        });
+        let page = |(place, page): (Path, Page)| {
+            let digest = Digest::parse(place.file_name().strip_suffix(".toml")?).ok()?;
+            Some(StoredPage {
+                place,
+                digest,
+                page,
+            })
+        };
+        found.into_iter().filter_map(page).collect()
     }
 
     fn attributes(&mut self) -> bool {
@@ -345,20 +356,8 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                         ));
                     }
                 }
-                let mut buffer = Vec::new();
-                store
-                    .read(&place, limit, &mut buffer)
-                    .map_err(|error| Problem::unreadable(&place, &error))?;
-                let value = T::from_bytes(&buffer).map_err(|error| {
-                    let code = if error.over_limit {
-                        Code::TooLarge
-                    } else {
-                        Code::Malformed
-                    };
-                    Problem::new(code, &place, &error.reason).at_line(error.line)
-                })?;
-                fits(&entry.name, &value)
-                    .map_err(|detail| Problem::new(Code::Misnamed, &place, detail))?;
+                let value = stored(store, &place, limit, &fits)
+                    .map_err(|error| error.unwrap_or_else(|| absent(&place)))?;
                 Ok((place, value))
             });
         let mut values = Vec::with_capacity(results.len());
@@ -371,8 +370,24 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
         values
     }
 
+    /// Reads and parses one file, if it is there.
+    pub(crate) fn file<T: Stored>(
+        &mut self,
+        place: &Path,
+        limit: u64,
+        fits: impl Fn(&str, &T) -> Result<(), String>,
+    ) -> Option<T> {
+        match stored(self.store, place, limit, &fits) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.problems.extend(problem);
+                None
+            }
+        }
+    }
+
     /// The entries of a directory; none when it is absent.
-    fn entries(&mut self, directory: &Path) -> Vec<Entry> {
+    pub(crate) fn entries(&mut self, directory: &Path) -> Vec<Entry> {
         match self.store.list(directory) {
             Ok(entries) => entries,
             Err(StoreError::Missing) => Vec::new(),
@@ -394,7 +409,7 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
     }
 
     /// Ids are one namespace, and package names are compared without case.
-    fn fold_names(&mut self, metadata: &Metadata) {
+    pub(crate) fn fold_names(&mut self, metadata: &Metadata) {
         for id in metadata
             .teams
             .keys()
@@ -415,6 +430,55 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
     }
 }
 
+/// Reads and parses a file; `fits` says what is wrong with one of that name. No problem says that
+/// nothing is there.
+fn stored<T: Stored>(
+    store: &(impl Store + ?Sized),
+    place: &Path,
+    limit: u64,
+    fits: &impl Fn(&str, &T) -> Result<(), String>,
+) -> Result<T, Option<Problem>> {
+    let mut buffer = Vec::new();
+    match store.read(place, limit, &mut buffer) {
+        Ok(()) => {}
+        Err(StoreError::Missing) => return Err(None),
+        Err(error) => return Err(Some(Problem::unreadable(place, &error))),
+    }
+    let value = T::from_bytes(&buffer).map_err(|error| {
+        let code = if error.over_limit {
+            Code::TooLarge
+        } else {
+            Code::Malformed
+        };
+        Problem::new(code, place, &error.reason).at_line(error.line)
+    })?;
+    fits(place.file_name(), &value)
+        .map_err(|detail| Problem::new(Code::Misnamed, place, detail))?;
+    Ok(value)
+}
+
+/// The problem of a file that was listed and is gone when it is opened.
+fn absent(place: &Path) -> Problem {
+    Problem::unreadable(place, &StoreError::Missing)
+}
+
+/// Whether the name of a page's file follows from the page.
+pub(crate) fn page_fits(
+    id: &Id,
+    name: &str,
+    page: &Page,
+    origin: &Origin,
+    digests: &impl Digests,
+) -> Result<(), String> {
+    if page.body().signer() != id {
+        return Err(format!(
+            "is signed by {}, not by {id}",
+            page.body().signer()
+        ));
+    }
+    named(name, &page.digest(origin, digests).to_string())
+}
+
 fn top() -> Path {
     Path::parse(DIRECTORY).expect("`conex` is a path")
 }
@@ -429,7 +493,7 @@ fn special(place: &Path, kind: &str) -> Problem {
     Problem::new(Code::SpecialFile, place, format!("is a {kind}"))
 }
 
-fn named(file: &str, name: &str) -> Result<(), String> {
+pub(crate) fn named(file: &str, name: &str) -> Result<(), String> {
     if file.strip_suffix(".toml") == Some(name) {
         Ok(())
     } else {

@@ -47,6 +47,8 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
         crypto,
         workers: &Sequential,
         ahead: report.ahead,
+        part: None,
+        verified: false,
     }
     .settle();
     let judge = Judge::new(head.root(), &settled.index, crypto, report.ahead);

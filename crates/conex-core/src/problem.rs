@@ -98,6 +98,16 @@ codes! {
     Empty "empty" "check the path: a repository with packages was expected"
     /// The repository demands a checkpoint.
     CheckpointNeeded "checkpoint-needed" "upgrade conex; this version cannot check checkpoints"
+    /// A version lower than the one verified before, or a verified root that is gone.
+    Rollback "rollback" "this server serves an older state: update from another mirror; where the people of the repository mean it, have the content approved in a greater version"
+    /// Another root where one was verified before.
+    Fork "fork" "keep both states as evidence and ask the janitors: a quorum of them has signed two histories"
+    /// A person, team or claim that was there and is not any more.
+    Vanished "vanished" "restore the file from an honest copy: people, teams and claims are retired, never deleted"
+    /// Something that was signed and of which nothing is approved any more.
+    Stripped "stripped" "this server may be stripping signatures: update from another mirror; where approvals were lost, have the content approved again: conex approve NAME"
+    /// Something that was retired and is not any more.
+    Revived "revived" "retire it again: who or what is retired stays so; use another name"
 
     /// Note: a page that counts for nothing.
     InertPage "inert-page" "nothing has to be done; compaction removes it"
@@ -113,6 +123,8 @@ codes! {
     Ahead "ahead" "merge what was approved, or take it back: conex retract NAME"
     /// Note: settings that leave no room for the loss of one key.
     Margin "margin" "add janitors, or lower the quorum"
+    /// Note: a state before an update that is not the one on record.
+    Unrecorded "unrecorded" "nothing has to be done: the new state was verified in full, and is the one on record next"
 }
 
 impl Code {
@@ -135,6 +147,7 @@ impl Code {
                 | Self::WholeSource
                 | Self::Ahead
                 | Self::Margin
+                | Self::Unrecorded
         )
     }
 }

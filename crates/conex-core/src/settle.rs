@@ -12,6 +12,7 @@ use crate::judge::{Judge, Ownership};
 use crate::limits;
 use crate::metadata::{Metadata, StoredPage};
 use crate::name::Id;
+use crate::part::Part;
 use crate::people::{Judged, People, Voter};
 use crate::problem::{Code, Problem};
 use crate::statement::Root;
@@ -28,6 +29,10 @@ pub(crate) struct State<'a, 'm, C, W> {
     pub(crate) crypto: &'a C,
     pub(crate) workers: &'a W,
     pub(crate) ahead: bool,
+    /// What of the state was read; all of it, if nothing is said.
+    pub(crate) part: Option<&'a Part>,
+    /// Whether it was verified before: its signatures need not be verified again.
+    pub(crate) verified: bool,
 }
 
 /// Vouches that somebody might give.
@@ -45,6 +50,8 @@ pub(crate) struct Settled<'m> {
     /// What was found of authors, teams and authorisations.
     pub(crate) findings: Vec<Finding>,
     pub(crate) problems: Vec<Problem>,
+    /// What each page counts for, in the order of the metadata.
+    pub(crate) judged: Vec<Judged>,
     /// How many pages count.
     pub(crate) pages: usize,
 }
@@ -55,7 +62,7 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
         // People: the janitors' pages decide who else there is.
         let mut people = People::of_root(self.root, self.crypto);
         let mut judged = self.judge(&people);
-        let (mut index, _) = Index::new(metadata, &judged, |subject| {
+        let (mut index, _) = Index::new(metadata, &judged, self.part, |subject| {
             subject.kind().is_about_people()
         });
         self.assume(&mut index, &people);
@@ -79,7 +86,7 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
             .filter(|judged| matches!(judged, Judged::Counts(_)))
             .count();
         problems.extend(what_counts_for_nothing(&metadata.pages, &judged));
-        let (mut index, found) = Index::new(metadata, &judged, |_| true);
+        let (mut index, found) = Index::new(metadata, &judged, self.part, |_| true);
         self.assume(&mut index, &people);
         problems.extend(found);
         problems.extend(Index::unused(metadata, &judged));
@@ -89,6 +96,7 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
             ownership,
             findings,
             problems,
+            judged,
             pages,
         }
     }
@@ -97,7 +105,12 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
     pub(crate) fn judge(&self, people: &People) -> Vec<Judged> {
         let pages = self.metadata.pages.iter().collect();
         self.workers
-            .map(pages, |page| people.judge(page, self.crypto))
+            .map(pages, |page| self.judge_page(people, page))
+    }
+
+    fn judge_page(&self, people: &People, page: &StoredPage) -> Judged {
+        let known = self.verified || self.part.is_some_and(|part| part.is_known(page));
+        people.judge(page, known, self.crypto)
     }
 
     /// Judges again what counted for nothing before the authors were known.
@@ -108,7 +121,7 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
         let pages = &self.metadata.pages;
         let results = self.workers.map(again, |at| {
             let page = pages.get(at);
-            let judged = page.map_or(Judged::Bad, |page| people.judge(page, self.crypto));
+            let judged = page.map_or(Judged::Bad, |page| self.judge_page(people, page));
             (at, judged)
         });
         for (at, result) in results {

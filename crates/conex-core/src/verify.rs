@@ -15,11 +15,14 @@ use crate::judge::{self, Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
 use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
 use crate::name::PackageName;
+use crate::part::Part;
+use crate::past::Past;
 use crate::path::Path;
 use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
 use crate::settle::{Settled, State};
+use crate::standing::Standing;
 use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
 use crate::survey::{Survey, survey};
@@ -113,16 +116,29 @@ pub struct Counts {
     pub pages: usize,
 }
 
-/// A state in which everything is as it has to be. Only [`Verification::run`] makes one.
+/// A state in which everything is as it has to be. Only [`Verification::run`] and
+/// [`Update`](crate::update::Update) make one.
 #[derive(Debug, Clone)]
 pub struct Verified {
     head: Head,
+    enforced: bool,
+    ahead: bool,
 }
 
 impl Verified {
     /// The newest root.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Whether nothing at all is unsigned.
+    pub fn is_enforced(&self) -> bool {
+        self.enforced
+    }
+
+    /// Whether approvals may have run ahead of the content.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead
     }
 }
 
@@ -131,6 +147,9 @@ impl Verified {
 pub struct Report {
     /// How strict it was.
     pub mode: Mode,
+    /// Whether everything was looked at. Otherwise it was an update, and only what it concerns is
+    /// among the findings, unsigned packages, counts, metadata, people and owners.
+    pub whole: bool,
     /// Whether approvals were allowed to run ahead.
     pub ahead: bool,
     /// The newest valid root, if trust starts anywhere.
@@ -226,36 +245,50 @@ impl Known {
     }
 }
 
+/// What an update brings to the verification of its result.
+#[derive(Default)]
+pub(crate) struct Given<'p> {
+    /// The state before, which the result is compared with.
+    pub(crate) before: Option<Past<'p>>,
+    /// What has to be looked at, as read, if that is not everything.
+    pub(crate) portion: Option<Portion<'p>>,
+    /// What is known to be wrong, or worth a note.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// A part of a state, its metadata read.
+pub(crate) struct Portion<'p> {
+    pub(crate) part: &'p Part,
+    pub(crate) metadata: Metadata,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) survey: Survey,
+}
+
 impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     /// Verifies everything there is.
     pub fn run(&self) -> Report {
+        self.run_with(Given::default())
+    }
+
+    /// Verifies everything, or the part given, and compares it with the state before.
+    pub(crate) fn run_with(&self, given: Given<'_>) -> Report {
+        let Given {
+            before,
+            portion,
+            problems: noted,
+        } = given;
         let mut reader = MetadataReader {
             store: self.store,
             workers: self.workers,
-            problems: Vec::new(),
+            problems: noted,
         };
         let roots = reader.roots();
         let (head, chain_problems) = chain::follow(&roots, self.trust, self.crypto);
         // Where a root could not be read, that is the reason, and there is no need for a second.
-        if head.is_some() || reader.problems.is_empty() {
+        if head.is_some() || reader.problems.iter().all(|problem| problem.code.is_note()) {
             reader.problems.extend(chain_problems);
         }
-        let mut report = Report {
-            mode: self.mode,
-            ahead: self.ahead,
-            head: None,
-            problems: Vec::new(),
-            notes: Vec::new(),
-            unsigned: Vec::new(),
-            unreadable: Vec::new(),
-            findings: Vec::new(),
-            counts: Counts::default(),
-            roots,
-            metadata: Metadata::default(),
-            people: None,
-            owners: BTreeMap::new(),
-            verified: None,
-        };
+        let mut report = self.report(roots, portion.is_none());
         let Some(head) = head else {
             return self.close(report, reader.problems);
         };
@@ -283,9 +316,16 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             layout: known.layout(),
             projections: &projections,
         };
-        let metadata = reader.rest(&root.origin, self.crypto);
-        let mut problems = reader.problems;
-        problems.extend(margins(root));
+        let part = portion.as_ref().map(|portion| portion.part);
+        let mut problems = margins(root);
+        let (metadata, surveyed) = match portion {
+            None => (reader.rest(&root.origin, self.crypto), None),
+            Some(portion) => {
+                problems.extend(portion.problems);
+                (portion.metadata, Some(portion.survey))
+            }
+        };
+        problems.extend(reader.problems);
         // Who is who and what is there do not depend on each other.
         let state = State {
             root,
@@ -294,62 +334,114 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             crypto: self.crypto,
             workers: self.workers,
             ahead: self.ahead,
+            part,
+            verified: false,
         };
         let (settled, tree) = self.workers.join(
             || state.settle(),
-            || survey(self.store, known.layout(), root),
+            || surveyed.unwrap_or_else(|| survey(self.store, known.layout(), root)),
         );
-        problems.extend(self.judge_content(&mut report, tree, &reader_of_content, root, &settled));
+        let standing = Standing {
+            root,
+            metadata: &metadata,
+            settled: &settled,
+        };
+        problems.extend(self.judge_content(
+            &mut report,
+            tree,
+            &reader_of_content,
+            standing,
+            (part, before),
+        ));
+        if let Some(before) = before {
+            let (findings, reader) = (&report.findings, &reader_of_content);
+            problems.extend(before.transitions(&standing, findings, reader, &problems));
+        }
         report.findings.extend(settled.findings);
+        problems.extend(settled.problems);
         report.counts.pages = settled.pages;
         report.people = Some(settled.people);
         report.owners = settled.ownership.into_owners();
-        problems.extend(settled.problems);
         report.metadata = metadata;
         report.head = Some(head);
         self.close(report, problems)
     }
 
+    /// A report in which nothing was found yet.
+    fn report(&self, roots: Vec<StoredRoot>, whole: bool) -> Report {
+        Report {
+            mode: self.mode,
+            whole,
+            ahead: self.ahead,
+            head: None,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            unsigned: Vec::new(),
+            unreadable: Vec::new(),
+            findings: Vec::new(),
+            counts: Counts::default(),
+            roots,
+            metadata: Metadata::default(),
+            people: None,
+            owners: BTreeMap::new(),
+            verified: None,
+        }
+    }
+
     /// Reads all content and judges it, package by package: what was read of one is dropped before
     /// the next, so that memory and caches hold little at a time.
+    ///
+    /// Of a part, only what is concerned; of packages whose files did not change, the statements
+    /// are those approved before.
     fn judge_content(
         &self,
         report: &mut Report,
         tree: Survey,
         reader: &Reader<'_, S, C>,
-        root: &Root,
-        settled: &Settled<'_>,
+        standing: Standing<'_, '_>,
+        (part, before): (Option<&Part>, Option<Past<'_>>),
     ) -> Vec<Problem> {
+        let Standing { root, settled, .. } = standing;
         let Settled {
             people,
             ownership,
             index,
             ..
         } = settled;
-        let units = tree.packages;
+        let mut units = tree.packages;
         let mut problems = tree.problems;
         report.counts.packages = units.len();
         if units.is_empty() {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
+        units.retain(|unit| part.is_none_or(|part| part.has_package(&unit.name)));
         problems.extend(claims_in_other_case(&units, ownership));
 
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
-        match reader.repository(&tree.repository) {
-            Ok((statement, digest)) => {
-                let place = statement.files.first().map(|file| &file.path);
-                judge.repository(place, digest, people);
+        if part.is_none_or(Part::has_repository) {
+            match reader.repository(&tree.repository) {
+                Ok((statement, digest)) => {
+                    let place = statement.files.first().map(|file| &file.path);
+                    judge.repository(place, digest, people);
+                }
+                Err(found) => problems.extend(found),
             }
-            Err(found) => problems.extend(found),
         }
         let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
         for name in judge::absent(index, ownership, &present) {
             judge.package(&reader.absent(name), &Path::top(), ownership, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
+        // Where approvals run ahead, what stands there is not what was approved last.
+        let before = before.filter(|_| part.is_some() && !ahead);
         let judged = self.workers.map(units, |unit| {
             let mut judge = Judge::new(root, index, crypto, ahead);
-            match reader.package(&unit) {
+            let unchanged =
+                before.filter(|_| part.is_some_and(|part| !part.has_new_data(&unit.name)));
+            let package = unchanged
+                .and_then(|before| before.package(&unit, reader))
+                .unwrap_or_else(|| reader.package(&unit));
+            match package {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
                     judge.package(&package, &place, ownership, people);
@@ -417,7 +509,12 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             })
             .count();
         if report.problems.is_empty() && self.mode != Mode::Observe {
-            report.verified = report.head.clone().map(|head| Verified { head });
+            let enforced = |head: &Head| self.mode == Mode::Enforce || head.root().complete;
+            report.verified = report.head.clone().map(|head| Verified {
+                enforced: enforced(&head),
+                head,
+                ahead: self.ahead,
+            });
         }
         report
     }

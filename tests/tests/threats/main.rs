@@ -13,3 +13,4 @@ mod people;
 mod replay;
 mod roots;
 mod theft;
+mod updates;

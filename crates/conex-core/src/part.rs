@@ -1,0 +1,611 @@
+//! The part of a state that an update concerns (spec section 9).
+//!
+//! What did not change and rests on nothing that changed stands as it was verified. This module
+//! finds the rest and reads it, on both sides of an update, or says that it is everything.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::ops::Bound::Included;
+
+use crate::crypto::Digests;
+use crate::digest::Digest;
+use crate::key::PublicKey;
+use crate::layout::Layout;
+use crate::limits;
+use crate::metadata::{Metadata, MetadataReader, StoredPage, named, page_fits, place};
+use crate::name::{Id, Origin, PackageName};
+use crate::page::{Batch, BatchRef, Page};
+use crate::path::Path;
+use crate::statement::{Author, Authorisation, Root, Team};
+use crate::store::{EntryKind, Store, Workers};
+use crate::survey::{Survey, survey};
+use crate::vouch::Subject;
+
+/// Where two states differ: given by whoever knows it, usually a store of changes.
+///
+/// It has to name every path at which one state has something else than the other: a file, a
+/// special file, a directory without files. It may name more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes(Option<BTreeSet<Path>>);
+
+impl Changes {
+    /// No difference at all.
+    pub fn none() -> Self {
+        Self(Some(BTreeSet::new()))
+    }
+
+    /// Everything may differ: nothing is known.
+    pub fn everywhere() -> Self {
+        Self(None)
+    }
+
+    /// Adds a path as the store has it; one that is no [`Path`] may be anywhere.
+    pub fn add(&mut self, path: &str) {
+        match (&mut self.0, Path::parse(path)) {
+            (Some(paths), Ok(path)) => {
+                paths.insert(path);
+            }
+            (changes, _) => *changes = None,
+        }
+    }
+
+    /// The paths; none if everything may differ.
+    pub fn paths(&self) -> Option<&BTreeSet<Path>> {
+        self.0.as_ref()
+    }
+}
+
+impl From<BTreeSet<Path>> for Changes {
+    fn from(paths: BTreeSet<Path>) -> Self {
+        Self(Some(paths))
+    }
+}
+
+/// What has to be judged of two states, and what is read for it.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// Files that changed.
+    changed: BTreeSet<Path>,
+    authors: BTreeSet<Id>,
+    teams: BTreeSet<Id>,
+    packages: BTreeSet<PackageName>,
+    repository: bool,
+    /// People whose say may have changed: all batches they name are read.
+    deep: BTreeSet<Id>,
+    /// Packages whose files changed.
+    data: BTreeSet<PackageName>,
+    /// The names of all the above.
+    names: BTreeSet<Box<str>>,
+}
+
+impl Part {
+    /// Whether a statement has to be judged.
+    pub(crate) fn concerns(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Repository => self.repository,
+            Subject::Author(id) => self.authors.contains(id),
+            Subject::Team(id) => self.teams.contains(id),
+            Subject::Authorisation(package)
+            | Subject::Releases(package)
+            | Subject::Checksums(package, _) => self.packages.contains(package),
+        }
+    }
+
+    /// Whether a batch is read on behalf of a page.
+    pub(crate) fn reads(&self, page: &StoredPage, reference: &BatchRef) -> bool {
+        let (first, last) = reference.range();
+        self.is_new(page)
+            || self
+                .names
+                .range::<str, _>((Included(first), Included(last)))
+                .next()
+                .is_some()
+    }
+
+    /// Whether the signature of a page stands as it was verified: the page did not change, nor did
+    /// the keys of its signer.
+    pub(crate) fn is_known(&self, page: &StoredPage) -> bool {
+        !self.is_new(page)
+    }
+
+    /// Whether the files of a package changed.
+    pub(crate) fn has_new_data(&self, package: &PackageName) -> bool {
+        self.data.contains(package)
+    }
+
+    /// Whether a package has to be judged.
+    pub(crate) fn has_package(&self, package: &PackageName) -> bool {
+        self.packages.contains(package)
+    }
+
+    /// Whether the repository files have to be judged.
+    pub(crate) fn has_repository(&self) -> bool {
+        self.repository
+    }
+
+    fn is_new(&self, page: &StoredPage) -> bool {
+        self.changed.contains(&page.place) || self.deep.contains(page.page.body().signer())
+    }
+
+    fn add(&mut self, subject: &Subject) {
+        match subject {
+            Subject::Repository => self.repository = true,
+            Subject::Author(id) => {
+                self.authors.insert(id.clone());
+            }
+            Subject::Team(id) => {
+                self.teams.insert(id.clone());
+            }
+            Subject::Authorisation(package)
+            | Subject::Releases(package)
+            | Subject::Checksums(package, _) => {
+                self.packages.insert(package.clone());
+            }
+        }
+    }
+}
+
+/// A state before or after an update, as far as it is read.
+pub(crate) struct Side<'a, S: ?Sized, W> {
+    pub(crate) reader: MetadataReader<'a, S, W>,
+    pub(crate) metadata: Metadata,
+    pub(crate) survey: Survey,
+    /// What was looked for, found or not.
+    seen: BTreeSet<Path>,
+}
+
+impl<'a, S: Store + ?Sized, W: Workers> Side<'a, S, W> {
+    fn new(store: &'a S, workers: &'a W) -> Self {
+        Self {
+            reader: MetadataReader {
+                store,
+                workers,
+                problems: Vec::new(),
+            },
+            metadata: Metadata::default(),
+            survey: Survey::default(),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    fn author(&mut self, id: &Id) {
+        let place = place::author(id);
+        if self.seen.insert(place.clone()) {
+            let fits = |name: &str, author: &Author| named(name, author.id.as_str());
+            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
+            self.metadata
+                .authors
+                .extend(found.map(|author| (id.clone(), author)));
+        }
+    }
+
+    fn team(&mut self, id: &Id) {
+        if id.is_janitors() {
+            return;
+        }
+        let place = place::team(id);
+        if self.seen.insert(place.clone()) {
+            let fits = |name: &str, team: &Team| named(name, team.id.as_str());
+            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
+            self.metadata
+                .teams
+                .extend(found.map(|team| (id.clone(), team)));
+        }
+    }
+
+    fn authorisation(&mut self, package: &PackageName) {
+        let place = place::authorisation(package);
+        if self.seen.insert(place.clone()) {
+            let fits = |name: &str, claim: &Authorisation| named(name, claim.package.as_str());
+            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
+            self.metadata
+                .authorisations
+                .extend(found.map(|claim| (package.clone(), claim)));
+        }
+    }
+
+    fn batch(&mut self, digest: Digest, origin: &Origin, digests: &impl Digests) {
+        let place = place::batch(digest);
+        if self.seen.insert(place.clone()) {
+            let fits =
+                |name: &str, batch: &Batch| named(name, &batch.digest(origin, digests).to_string());
+            let found = self.reader.file(&place, limits::PAGE_FILE, fits);
+            self.metadata
+                .batches
+                .extend(found.map(|batch| (digest, batch)));
+        }
+    }
+
+    fn page(&mut self, place: &Path, id: &Id, origin: &Origin, digests: &impl Digests) {
+        if self.seen.contains(&place::pages(id)) || !self.seen.insert(place.clone()) {
+            return;
+        }
+        let fits = |name: &str, page: &Page| page_fits(id, name, page, origin, digests);
+        let found = self.reader.file(place, limits::PAGE_FILE, fits);
+        let digest = place.file_name().strip_suffix(".toml").map(Digest::parse);
+        if let (Some(page), Some(Ok(digest))) = (found, digest) {
+            self.metadata.pages.push(StoredPage {
+                place: place.clone(),
+                digest,
+                page,
+            });
+        }
+    }
+
+    /// All pages of a person.
+    fn pages(&mut self, id: &Id, origin: &Origin, digests: &impl Digests) {
+        let directory = place::pages(id);
+        if self.seen.insert(directory.clone()) {
+            self.metadata
+                .pages
+                .retain(|stored| stored.page.body().signer() != id);
+            let found = self.reader.pages_of(id, &directory, origin, digests);
+            self.metadata.pages.extend(found);
+        }
+    }
+
+    /// The members of the teams that were read.
+    fn members(&self) -> BTreeSet<Id> {
+        let teams = self.metadata.teams.values();
+        teams
+            .flat_map(|team| team.members.iter().cloned())
+            .collect()
+    }
+}
+
+/// The keys an author lists, in whatever way.
+fn keys(author: &Author) -> BTreeSet<&PublicKey> {
+    let current = author.keys.iter().map(|listed| &listed.key);
+    current
+        .chain(author.former.iter().map(|former| &former.key))
+        .collect()
+}
+
+/// Reads what an update concerns.
+pub(crate) struct PartReader<'a, 'l, S: ?Sized, T: ?Sized, C, W> {
+    pub(crate) before: Side<'a, S, W>,
+    pub(crate) after: Side<'a, T, W>,
+    pub(crate) part: Part,
+    root: &'l Root,
+    layout: &'l dyn Layout,
+    crypto: &'a C,
+}
+
+/// What is left to do is to look at everything.
+pub(crate) struct Everything;
+
+impl<'a, 'l, S, T, C, W> PartReader<'a, 'l, S, T, C, W>
+where
+    S: Store + ?Sized,
+    T: Store + ?Sized,
+    C: Digests,
+    W: Workers,
+{
+    /// Finds out what is concerned by changes between two states of the same head.
+    ///
+    /// # Errors
+    /// [`Everything`], where no part can be told from the rest.
+    pub(crate) fn read(
+        (before, after): (&'a S, &'a T),
+        changes: &Changes,
+        (root, layout): (&'l Root, &'l dyn Layout),
+        (crypto, workers): (&'a C, &'a W),
+    ) -> Result<Self, Everything> {
+        let mut reader = Self {
+            before: Side::new(before, workers),
+            after: Side::new(after, workers),
+            part: Part::default(),
+            root,
+            layout,
+            crypto,
+        };
+        let paths = changes.paths().ok_or(Everything)?;
+        reader.part.changed.clone_from(paths);
+        let (new, data) = reader.classify()?;
+        reader.statements(&new)?;
+        reader.voices(&new)?;
+        reader.data(&data);
+        reader.close();
+        reader.claims()?;
+        for metadata in [&mut reader.before.metadata, &mut reader.after.metadata] {
+            metadata.pages.sort_by(|a, b| a.place.cmp(&b.place));
+        }
+        reader.before.reader.fold_names(&reader.before.metadata);
+        reader.after.reader.fold_names(&reader.after.metadata);
+        Ok(reader)
+    }
+
+    /// Sorts the changed files by what they are: below `conex/`, and the rest.
+    fn classify(&mut self) -> Result<(New, Vec<Path>), Everything> {
+        let mut new = New::default();
+        let mut data = Vec::new();
+        for path in &self.part.changed {
+            let components: Vec<&str> = path.components().collect();
+            let stem = path.file_name().strip_suffix(".toml");
+            match (components.as_slice(), stem) {
+                (["conex", "authors", _], Some(id)) => {
+                    new.authors.insert(Id::parse(id).map_err(|_| Everything)?);
+                }
+                (["conex", "teams", _], Some(id)) => {
+                    new.teams.insert(Id::parse(id).map_err(|_| Everything)?);
+                }
+                (["conex", "packages", _], Some(package)) => {
+                    let package = PackageName::parse(package).map_err(|_| Everything)?;
+                    new.claims.insert(package);
+                }
+                (["conex", "batches", _], Some(digest)) => {
+                    new.batches
+                        .push(Digest::parse(digest).map_err(|_| Everything)?);
+                }
+                (["conex", "index", id, _], Some(digest)) => {
+                    Digest::parse(digest).map_err(|_| Everything)?;
+                    let id = Id::parse(id).map_err(|_| Everything)?;
+                    new.pages.push((path.clone(), id));
+                }
+                // Roots, and what stands where nothing should.
+                (["conex", ..], _) => return Err(Everything),
+                _ => data.push(path.clone()),
+            }
+        }
+        Ok((new, data))
+    }
+
+    /// Reads the statements that changed.
+    fn statements(&mut self, new: &New) -> Result<(), Everything> {
+        for digest in &new.batches {
+            self.after.batch(*digest, &self.root.origin, self.crypto);
+            // Any page may have named what is gone.
+            if !self.after.metadata.batches.contains_key(digest) {
+                return Err(Everything);
+            }
+        }
+        for id in new.authors.iter().chain(&new.teams) {
+            // An id is one thing: what changed is looked for as both.
+            self.author(id);
+            self.team(id);
+        }
+        self.part.deep.extend(new.authors.iter().cloned());
+        self.part.packages.extend(new.claims.iter().cloned());
+        let mut keys_added: BTreeSet<PublicKey> = BTreeSet::new();
+        for id in &new.authors {
+            let before = self.before.metadata.authors.get(id);
+            if let Some(after) = self.after.metadata.authors.get(id) {
+                // Claims that name somebody retired are not to be found by that name.
+                if after.retired && !before.is_some_and(|before| before.retired) {
+                    return Err(Everything);
+                }
+                let old = before.map(keys).unwrap_or_default();
+                keys_added.extend(keys(after).difference(&old).map(|key| (*key).clone()));
+            }
+        }
+        for id in &new.teams {
+            let members = |side: &Metadata| -> BTreeSet<Id> {
+                let team = side.teams.get(id);
+                team.map(|team| team.members.iter().cloned().collect())
+                    .unwrap_or_default()
+            };
+            let retired = |side: &Metadata| side.teams.get(id).is_some_and(|team| team.retired);
+            let (before, after) = (&self.before.metadata, &self.after.metadata);
+            if retired(after) && !retired(before) {
+                return Err(Everything);
+            }
+            let changed: Vec<Id> = members(before)
+                .symmetric_difference(&members(after))
+                .cloned()
+                .collect();
+            self.part.deep.extend(changed);
+        }
+        self.alone(&new.authors, &keys_added)
+    }
+
+    /// One key belongs to one person: whoever lists a key anew is compared with all others.
+    fn alone(
+        &mut self,
+        authors: &BTreeSet<Id>,
+        added: &BTreeSet<PublicKey>,
+    ) -> Result<(), Everything> {
+        if added.is_empty() {
+            return Ok(());
+        }
+        let directory = Path::parse("conex/authors").map_err(|_| Everything)?;
+        let mut others: Side<'_, T, W> =
+            Side::new(self.after.reader.store, self.after.reader.workers);
+        for entry in self.after.reader.entries(&directory) {
+            let id = entry.name.strip_suffix(".toml").map(Id::parse);
+            let Some(Ok(id)) = id else {
+                return Err(Everything);
+            };
+            if !authors.contains(&id) {
+                others.author(&id);
+            }
+        }
+        let mut others = others.metadata.authors.values();
+        if others.any(|other| keys(other).iter().any(|key| added.contains(*key))) {
+            return Err(Everything);
+        }
+        let among = |id: &Id| self.after.metadata.authors.get(id).map(keys);
+        let lists: Vec<BTreeSet<&PublicKey>> = authors.iter().filter_map(among).collect();
+        let distinct: BTreeSet<&PublicKey> = lists.iter().flatten().copied().collect();
+        if distinct.len() < lists.iter().map(BTreeSet::len).sum() {
+            return Err(Everything);
+        }
+        Ok(())
+    }
+
+    /// Finds everything that is said in pages that came or went, or by people whose say may have
+    /// changed.
+    fn voices(&mut self, new: &New) -> Result<(), Everything> {
+        let (origin, crypto) = (&self.root.origin, self.crypto);
+        for id in self.part.deep.clone() {
+            self.pages(&id);
+        }
+        let mut signers: BTreeSet<&Id> = BTreeSet::new();
+        for (place, id) in &new.pages {
+            self.before.page(place, id, origin, crypto);
+            self.after.page(place, id, origin, crypto);
+            signers.insert(id);
+        }
+        // Whether a person has too many pages is told without reading them.
+        for id in signers {
+            let directory = place::pages(id);
+            let before = self.before.reader.entries(&directory).len();
+            if before.max(self.after.reader.entries(&directory).len()) > limits::PAGES {
+                return Err(Everything);
+            }
+            self.author(id);
+        }
+        let mut said: Vec<Subject> = Vec::new();
+        let part = &self.part;
+        let mut listen = |metadata: &Metadata| {
+            let mut batches: BTreeSet<Digest> = BTreeSet::new();
+            for stored in metadata.pages.iter().filter(|stored| part.is_new(stored)) {
+                let body = stored.page.body();
+                said.extend(body.vouches().iter().map(|vouch| vouch.subject.clone()));
+                batches.extend(body.batches().iter().map(BatchRef::digest));
+            }
+            batches
+        };
+        let (before, after) = (listen(&self.before.metadata), listen(&self.after.metadata));
+        let mut subjects: BTreeSet<Subject> = said.into_iter().collect();
+        for digest in before {
+            self.before.batch(digest, origin, crypto);
+            subjects.extend(vouched(self.before.metadata.batches.get(&digest)));
+        }
+        for digest in after {
+            self.after.batch(digest, origin, crypto);
+            subjects.extend(vouched(self.after.metadata.batches.get(&digest)));
+        }
+        for subject in &subjects {
+            self.part.add(subject);
+        }
+        Ok(())
+    }
+
+    /// Finds the packages whose files changed, and accounts for everything at the top.
+    fn data(&mut self, data: &[Path]) {
+        self.before.survey = survey(self.before.reader.store, self.layout, self.root);
+        self.after.survey = survey(self.after.reader.store, self.layout, self.root);
+        let surveys = [&self.before.survey, &self.after.survey];
+        let mut homes: BTreeMap<&str, &PackageName> = BTreeMap::new();
+        for unit in surveys.iter().flat_map(|survey| &survey.packages) {
+            let directories = unit.directories.iter();
+            homes.extend(directories.map(|directory| (directory.as_str(), &unit.name)));
+        }
+        for path in data {
+            self.part.repository |= surveys
+                .iter()
+                .any(|survey| survey.repository.contains(path));
+            let text = path.as_str();
+            let ends = text.match_indices('/').map(|(end, _)| end);
+            let above = ends.filter_map(|end| text.get(..end)).chain([text]);
+            self.part
+                .data
+                .extend(above.filter_map(|place| homes.get(place).copied().cloned()));
+        }
+        self.part.packages.extend(self.part.data.iter().cloned());
+    }
+
+    /// Reads everybody who has a say in what is concerned, and what they say.
+    fn close(&mut self) {
+        for package in self.part.packages.clone() {
+            self.before.authorisation(&package);
+            self.after.authorisation(&package);
+        }
+        let sides = [&self.before.metadata, &self.after.metadata];
+        let claims = sides.iter().flat_map(|side| side.authorisations.values());
+        let mut people: BTreeSet<Id> = claims.flat_map(|claim| claim.owners.clone()).collect();
+        people.retain(|owner| !owner.is_janitors());
+        for owner in people.iter().chain(&self.part.teams.clone()) {
+            self.team(owner);
+        }
+        people.extend(self.before.members());
+        people.extend(self.after.members());
+        people.extend(self.root.janitors.iter().map(|janitor| janitor.id.clone()));
+        people.extend(self.root.former.iter().map(|former| former.id.clone()));
+        for id in people.iter().chain(&self.part.authors.clone()) {
+            self.author(id);
+        }
+        for id in &people {
+            self.pages(id);
+        }
+        let part = &mut self.part;
+        let names = part.authors.iter().chain(&part.teams).map(Id::as_str);
+        let names = names.chain(part.packages.iter().map(PackageName::as_str));
+        part.names = names.map(Box::from).collect();
+        if part.repository {
+            part.names.insert(Subject::Repository.name().into());
+        }
+        for digest in wanted(&self.part, &self.before.metadata) {
+            self.before.batch(digest, &self.root.origin, self.crypto);
+        }
+        for digest in wanted(&self.part, &self.after.metadata) {
+            self.after.batch(digest, &self.root.origin, self.crypto);
+        }
+    }
+
+    /// A name that is claimed is taken in every case.
+    fn claims(&mut self) -> Result<(), Everything> {
+        let directory = Path::parse("conex/packages").map_err(|_| Everything)?;
+        let fold = |name: &str| name.to_ascii_lowercase();
+        let listed = self.after.reader.entries(&directory);
+        let claims = listed
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::File)
+            .filter_map(|entry| entry.name.strip_suffix(".toml"));
+        let units = self.after.survey.packages.iter();
+        let mut taken: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for name in claims.chain(units.map(|unit| unit.name.as_str())) {
+            taken.entry(fold(name)).or_default().insert(name);
+        }
+        let packages = self.part.packages.iter();
+        let mut spellings = packages.filter_map(|package| taken.get(&fold(package.as_str())));
+        if spellings.any(|spellings| spellings.len() > 1) {
+            return Err(Everything);
+        }
+        Ok(())
+    }
+
+    fn author(&mut self, id: &Id) {
+        self.part.authors.insert(id.clone());
+        self.before.author(id);
+        self.after.author(id);
+    }
+
+    fn team(&mut self, id: &Id) {
+        self.part.teams.insert(id.clone());
+        self.before.team(id);
+        self.after.team(id);
+    }
+
+    fn pages(&mut self, id: &Id) {
+        self.before.pages(id, &self.root.origin, self.crypto);
+        self.after.pages(id, &self.root.origin, self.crypto);
+    }
+}
+
+/// What changed below `conex/`.
+#[derive(Default)]
+struct New {
+    authors: BTreeSet<Id>,
+    teams: BTreeSet<Id>,
+    claims: BTreeSet<PackageName>,
+    batches: Vec<Digest>,
+    pages: Vec<(Path, Id)>,
+}
+
+/// The batches to be read on behalf of the pages that were read.
+fn wanted(part: &Part, metadata: &Metadata) -> BTreeSet<Digest> {
+    let pages = metadata.pages.iter();
+    let references = pages.flat_map(|page| {
+        let batches = page.page.body().batches().iter();
+        batches.filter(move |reference| part.reads(page, reference))
+    });
+    references.map(BatchRef::digest).collect()
+}
+
+fn vouched(batch: Option<&Batch>) -> impl Iterator<Item = Subject> {
+    let vouches = batch.map(Batch::vouches).unwrap_or_default();
+    vouches.iter().map(|vouch| vouch.subject.clone())
+}

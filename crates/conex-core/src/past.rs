@@ -1,0 +1,379 @@
+//! The state before an update, and what may become of it (spec section 9).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::approval::ApprovedVersion;
+use crate::content::{Checksums, Package, Reader, Release};
+use crate::crypto::Crypto;
+use crate::digest::Digest;
+use crate::index::Index;
+use crate::key::Fingerprint;
+use crate::layout::PackageUnit;
+use crate::metadata::place;
+use crate::name::PackageName;
+use crate::path::Path;
+use crate::people::Judged;
+use crate::problem::{Code, Problem};
+use crate::standing::Standing;
+use crate::store::Store;
+use crate::survey::survey;
+use crate::verify::{Finding, Known};
+use crate::vouch::Subject;
+
+/// A state that was verified, as far as an update concerns it.
+#[derive(Clone, Copy)]
+pub(crate) struct Past<'s> {
+    pub(crate) known: &'s Known,
+    pub(crate) standing: Standing<'s, 's>,
+}
+
+impl Past<'_> {
+    /// The statements of a package whose files did not change, as they were approved: where the
+    /// state was verified, that is what they are. None of a package that was unsigned.
+    pub(crate) fn package<S: Store + ?Sized, C: Crypto>(
+        &self,
+        unit: &PackageUnit,
+        reader: &Reader<'_, S, C>,
+    ) -> Option<Result<Package, Vec<Problem>>> {
+        let approved = |subject: &Subject| -> Option<Digest> {
+            let index = &self.standing.settled.index;
+            let newest = self.standing.newest(index, subject, reader.digests)?;
+            Some(newest.digest)
+        };
+        let digest = approved(&Subject::Releases(unit.name.clone()))?;
+        let units = match reader.layout.releases(&reader.store, unit) {
+            Ok(units) => units,
+            Err(problems) => return Some(Err(problems)),
+        };
+        let mut releases = units
+            .into_iter()
+            .map(|release| {
+                let subject = Subject::Checksums(unit.name.clone(), release.name.clone());
+                Some(Release {
+                    place: match release.files.as_slice() {
+                        [file] => file.clone(),
+                        _ => release.directory.clone(),
+                    },
+                    directory: release.directory,
+                    checksums: Checksums {
+                        package: unit.name.clone(),
+                        release: release.name,
+                        files: Vec::new(),
+                    },
+                    digest: approved(&subject)?,
+                    sources: Vec::new(),
+                    whole: Vec::new(),
+                })
+            })
+            .collect::<Option<Vec<Release>>>()?;
+        releases.sort_by(|a, b| a.checksums.release.cmp(&b.checksums.release));
+        (!releases.is_empty()).then(|| {
+            Ok(Package {
+                name: unit.name.clone(),
+                releases,
+                digests: alloc::vec![digest],
+            })
+        })
+    }
+
+    /// What became of this state and may not have.
+    ///
+    /// `findings` and `problems` are those of the state now.
+    pub(crate) fn transitions<S: Store + ?Sized, C: Crypto>(
+        &self,
+        now: &Standing<'_, '_>,
+        findings: &[Finding],
+        reader: &Reader<'_, S, C>,
+        problems: &[Problem],
+    ) -> Vec<Problem> {
+        let crypto = reader.digests;
+        let floors = self.floors(now);
+        let mut transitions = Transitions {
+            past: self,
+            now,
+            floors: floors.as_ref().unwrap_or(&self.standing.settled.index),
+            reader,
+            findings,
+            present: None,
+            problems: Vec::new(),
+        };
+        transitions.people(problems);
+        for name in self.standing.settled.index.names() {
+            let subjects: Vec<&Subject> =
+                self.standing.settled.index.named(name).subjects().collect();
+            // Only what was approved can be lost.
+            let approved = subjects.into_iter().filter(|subject| {
+                let index = &self.standing.settled.index;
+                self.standing.newest(index, subject, crypto).is_some()
+            });
+            let approved: Vec<&Subject> = approved.collect();
+            let package = approved.iter().find_map(|subject| subject.package());
+            let lost = package.filter(|package| !transitions.is_signed(package));
+            if let Some(package) = lost {
+                transitions.stripped(package);
+            }
+            for subject in approved {
+                match subject {
+                    Subject::Releases(_) | Subject::Checksums(..) if lost.is_some() => {}
+                    _ => transitions.statement(subject),
+                }
+            }
+        }
+        transitions.problems
+    }
+
+    /// All vouches of this state without those under keys that the head now revokes; `None` where
+    /// it revokes no other than before.
+    fn floors(&self, now: &Standing<'_, '_>) -> Option<Index<'_>> {
+        let before: BTreeSet<&Fingerprint> = self.standing.root.revoked.iter().collect();
+        let revoked: BTreeSet<&Fingerprint> = now.root.revoked.iter().collect();
+        let revoked: BTreeSet<&Fingerprint> = revoked.difference(&before).copied().collect();
+        if revoked.is_empty() {
+            return None;
+        }
+        let metadata = self.standing.metadata;
+        let judged: Vec<Judged> = metadata
+            .pages
+            .iter()
+            .zip(&self.standing.settled.judged)
+            .map(|(stored, judged)| {
+                if revoked.contains(&stored.page.body().key()) {
+                    Judged::Inert("its key is revoked")
+                } else {
+                    *judged
+                }
+            })
+            .collect();
+        let wanted = |_: &Subject| true;
+        Some(Index::new(metadata, &judged, None, wanted).0)
+    }
+}
+
+/// Compares two states.
+struct Transitions<'t, 's, 'r, S: ?Sized, C> {
+    past: &'t Past<'s>,
+    now: &'t Standing<'t, 't>,
+    floors: &'t Index<'t>,
+    reader: &'t Reader<'r, S, C>,
+    findings: &'t [Finding],
+    /// Where each statement stands that is there now; made when it is needed.
+    present: Option<BTreeMap<&'t Subject, &'t Path>>,
+    problems: Vec<Problem>,
+}
+
+impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
+    /// Nobody vanishes, and who is retired stays retired.
+    fn people(&mut self, problems: &[Problem]) {
+        let (before, after) = (self.past.standing.metadata, self.now.metadata);
+        let authors = before.authors.iter().map(|(id, author)| {
+            let now = after.authors.get(id).map(|author| author.retired);
+            let subject = Subject::Author(id.clone());
+            (subject, place::author(id), author.retired, now)
+        });
+        let teams = before.teams.iter().map(|(id, team)| {
+            let now = after.teams.get(id).map(|team| team.retired);
+            let subject = Subject::Team(id.clone());
+            (subject, place::team(id), team.retired, now)
+        });
+        let claims = before.authorisations.iter().map(|(package, claim)| {
+            let now = after.authorisations.get(package).map(|claim| claim.retired);
+            let subject = Subject::Authorisation(package.clone());
+            (subject, place::authorisation(package), claim.retired, now)
+        });
+        let all: Vec<_> = authors.chain(teams).chain(claims).collect();
+        for (subject, place, was_retired, now) in all {
+            match now {
+                // What cannot be read has a problem of its own.
+                None if problems.iter().any(|found| *found.place == *place.as_str()) => {}
+                None => {
+                    let detail = "was there before, and is not any more";
+                    self.push(Code::Vanished, &place, &subject, detail);
+                }
+                Some(false) if was_retired => {
+                    let crypto = self.reader.digests;
+                    let stored = self.past.standing.stored(&subject, crypto);
+                    let floor = self.past.standing.newest(self.floors, &subject, crypto);
+                    if floor.is_some_and(|floor| Some(floor.digest) == stored) {
+                        let detail = "was retired before, and is not any more";
+                        self.push(Code::Revived, &place, &subject, detail);
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Whether anything of a package is approved now, or somebody claimed it.
+    fn is_signed(&self, package: &PackageName) -> bool {
+        let of_package = |subject: &&Subject| subject.package().is_some();
+        let (now, crypto) = (self.now, self.reader.digests);
+        let said = now.settled.index.named(package.as_str());
+        let mut subjects = said.subjects().filter(of_package);
+        now.settled.ownership.is_claimed(package)
+            || subjects.any(|subject| now.newest(&now.settled.index, subject, crypto).is_some())
+    }
+
+    /// Nothing is approved of a package of which something was.
+    fn stripped(&mut self, package: &PackageName) {
+        let subject = Subject::Releases(package.clone());
+        let there = self.place(&subject);
+        // What is gone is no danger, if only stolen keys had brought it.
+        let floor = self
+            .past
+            .standing
+            .newest(self.floors, &subject, self.reader.digests);
+        let had_releases = floor.is_some_and(|floor| !self.is_absence(package, floor.digest));
+        if let Some(place) = there {
+            let detail = "was signed before, and nobody vouches for it now";
+            self.push(Code::Stripped, &place, &subject, detail);
+        } else if had_releases {
+            let detail = "was signed before, and is gone without an approval";
+            let place = Path::parse(package.as_str()).unwrap_or_default();
+            self.push(Code::Stripped, &place, &subject, detail);
+        }
+    }
+
+    /// No version falls, and content changes only to a greater one.
+    fn statement(&mut self, subject: &Subject) {
+        let crypto = self.reader.digests;
+        let Some(floor) = self.past.standing.newest(self.floors, subject, crypto) else {
+            self.repository_stays(subject);
+            return;
+        };
+        let after = self.now.newest(&self.now.settled.index, subject, crypto);
+        if self.is_allowed(subject, &floor, after.as_ref()) {
+            return;
+        }
+        let before = floor.version;
+        let (code, detail) = match &after {
+            Some(after) if after.version == before => (
+                Code::Equivocation,
+                format!("version {before} was approved with another content before"),
+            ),
+            Some(after) => (
+                Code::Rollback,
+                format!(
+                    "this is version {}, and {before} was there before",
+                    after.version
+                ),
+            ),
+            None if *subject == Subject::Repository => (Code::Stripped, UNSIGNED_FILES.into()),
+            None => (
+                Code::Rollback,
+                format!("version {before} was approved before, and nothing is now"),
+            ),
+        };
+        let place = self.place_or_name(subject);
+        self.push(code, &place, subject, &detail);
+    }
+
+    /// Whether the greatest approved version of a statement may be what it is.
+    fn is_allowed(
+        &mut self,
+        subject: &Subject,
+        floor: &ApprovedVersion,
+        after: Option<&ApprovedVersion>,
+    ) -> bool {
+        if after.is_some_and(|after| after.version > floor.version) {
+            return true;
+        }
+        if after.is_some_and(|after| after.version == floor.version && after.digest == floor.digest)
+        {
+            return true;
+        }
+        match subject {
+            Subject::Repository => false,
+            // What is stored no more has vanished, and is reported as that.
+            Subject::Author(_) | Subject::Team(_) | Subject::Authorisation(_) => {
+                self.now.stored(subject, self.reader.digests).is_none()
+            }
+            Subject::Releases(package) | Subject::Checksums(package, _) => {
+                // A raised epoch voids what was said; a retired package has no content any more.
+                if self.now.settled.ownership.epoch(package) > floor.version.epoch()
+                    || self.now.settled.ownership.is_retired(package)
+                {
+                    return true;
+                }
+                let is_there = self.place(subject).is_some();
+                match subject {
+                    // What is not there cannot be old. It has to be greater when it comes back.
+                    Subject::Checksums(..) => !is_there,
+                    _ if !is_there => self.is_absence(package, floor.digest),
+                    _ => after.is_some_and(|after| {
+                        after.version == floor.version && self.is_same(package, floor.digest)
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Repository files that were signed stay signed, whoever's keys are revoked.
+    fn repository_stays(&mut self, subject: &Subject) {
+        let (now, crypto) = (self.now, self.reader.digests);
+        if *subject == Subject::Repository
+            && now.newest(&now.settled.index, subject, crypto).is_none()
+        {
+            let place = self.place_or_name(subject);
+            self.push(Code::Stripped, &place, subject, UNSIGNED_FILES);
+        }
+    }
+
+    /// Whether a digest of a package's `releases` says that there are none.
+    fn is_absence(&self, package: &PackageName, digest: Digest) -> bool {
+        self.reader.absent(package).digests.contains(&digest)
+    }
+
+    /// Whether a package as it is has a digest under the projections of the head before: the same
+    /// content has several where a community migrates.
+    fn is_same(&self, package: &PackageName, digest: Digest) -> bool {
+        let root = self.now.root;
+        let projections = self.past.known.projections();
+        if root.projections == self.past.standing.root.projections && projections.len() < 2 {
+            return false;
+        }
+        let reader = Reader {
+            projections: &projections,
+            ..*self.reader
+        };
+        let units = survey(reader.store, reader.layout, root).packages;
+        let mut units = units.iter().filter(|unit| unit.name == *package);
+        units
+            .next()
+            .and_then(|unit| reader.package(unit).ok())
+            .is_some_and(|found| found.digests.contains(&digest))
+    }
+
+    /// Where a statement stands, if it is there.
+    fn place(&mut self, subject: &Subject) -> Option<Path> {
+        let findings = self.findings;
+        let present = self.present.get_or_insert_with(|| {
+            let present = findings.iter().filter(|finding| finding.present);
+            present
+                .map(|finding| (&finding.subject, &finding.place))
+                .collect()
+        });
+        present.get(subject).map(|place| (*place).clone())
+    }
+
+    fn place_or_name(&mut self, subject: &Subject) -> Path {
+        self.place(subject).unwrap_or_else(|| match subject {
+            Subject::Author(id) => place::author(id),
+            Subject::Team(id) => place::team(id),
+            Subject::Authorisation(package) => place::authorisation(package),
+            Subject::Repository => Path::top(),
+            Subject::Releases(package) | Subject::Checksums(package, _) => {
+                Path::parse(package.as_str()).unwrap_or_default()
+            }
+        })
+    }
+
+    fn push(&mut self, code: Code, place: &Path, subject: &Subject, detail: &str) {
+        self.problems
+            .push(Problem::new(code, place, detail).about(subject));
+    }
+}
+
+const UNSIGNED_FILES: &str =
+    "the repository files were signed before, and nobody vouches for them now";

@@ -1,0 +1,69 @@
+//! What is approved in a state, whether or not its content is there (spec section 9.3).
+
+use crate::approval::{ApprovedVersion, Standing as Stands};
+use crate::crypto::Crypto;
+use crate::digest::{Context, Digest};
+use crate::encoding;
+use crate::index::Index;
+use crate::metadata::Metadata;
+use crate::settle::Settled;
+use crate::statement::Root;
+use crate::vouch::Subject;
+
+/// A state's metadata, judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing<'s, 'm> {
+    pub(crate) root: &'s Root,
+    pub(crate) metadata: &'m Metadata,
+    pub(crate) settled: &'s Settled<'m>,
+}
+
+impl Standing<'_, '_> {
+    /// The greatest approved version of a statement by the vouches of `index`, whether or not its
+    /// content is there.
+    pub(crate) fn newest(
+        &self,
+        index: &Index<'_>,
+        subject: &Subject,
+        crypto: &impl Crypto,
+    ) -> Option<ApprovedVersion> {
+        let votes = index.named(subject.name()).of(subject);
+        if votes.is_empty() {
+            return None;
+        }
+        let rule = self.settled.ownership.rule(self.root, subject);
+        let stored = self.stored(subject, crypto);
+        match rule.assess(&votes, stored.as_slice()).standing {
+            Stands::Approved(newest)
+            | Stands::Behind { newest, .. }
+            | Stands::Differs { newest } => Some(newest),
+            Stands::Equivocal { .. } => rule.approved(&votes).into_iter().next(),
+            Stands::Pending => None,
+        }
+    }
+
+    /// The digest of a stored statement, if it is there.
+    pub(crate) fn stored(&self, subject: &Subject, crypto: &impl Crypto) -> Option<Digest> {
+        let origin = &self.root.origin;
+        match subject {
+            Subject::Author(id) => {
+                let author = self.metadata.authors.get(id)?;
+                Some(encoding::digest(crypto, Context::Author, origin, author))
+            }
+            Subject::Team(id) => {
+                let team = self.metadata.teams.get(id)?;
+                Some(encoding::digest(crypto, Context::Team, origin, team))
+            }
+            Subject::Authorisation(package) => {
+                let authorisation = self.metadata.authorisations.get(package)?;
+                Some(encoding::digest(
+                    crypto,
+                    Context::Authorisation,
+                    origin,
+                    authorisation,
+                ))
+            }
+            Subject::Repository | Subject::Releases(_) | Subject::Checksums(..) => None,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Verifying an update: a state that follows one that was verified (spec section 9).
+
+use crate::chain::{self, Head, Trust};
+use crate::crypto::Crypto;
+use crate::layout::Schemes;
+use crate::metadata::{Metadata, MetadataReader, place};
+use crate::part::{Part, PartReader};
+use crate::past::Past;
+use crate::problem::{Code, Problem};
+use crate::record::LocalRecord;
+use crate::settle::{Settled, State};
+use crate::standing::Standing;
+use crate::store::{Store, Workers};
+use crate::verify::{Given, Known, Mode, Portion, Report, Verification};
+
+pub use crate::part::Changes;
+
+/// A verified state, what came after it, and the means to judge that.
+///
+/// The state before is what was verified when the record was made: its metadata is judged by its
+/// own head, and its signatures are not verified again.
+#[derive(Clone, Copy)]
+#[expect(
+    missing_debug_implementations,
+    reason = "holds borrowed capabilities, not data"
+)]
+pub struct Update<'a, S: ?Sized, T: ?Sized, C, W> {
+    /// The state before.
+    pub before: &'a S,
+    /// The state to be verified.
+    pub after: &'a T,
+    /// Where they differ.
+    pub changes: &'a Changes,
+    /// What is known of the state before.
+    pub record: &'a LocalRecord,
+    /// The layouts and projections known.
+    pub schemes: &'a dyn Schemes,
+    /// The algorithms.
+    pub crypto: &'a C,
+    /// Who does the work.
+    pub workers: &'a W,
+    /// How strict to be.
+    pub mode: Mode,
+    /// Whether approvals may run ahead of the content; as for [`Verification`].
+    pub ahead: bool,
+}
+
+impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, T, C, W> {
+    /// Verifies all of the result, and every transition.
+    ///
+    /// Where the state before does not have the head on record, its transitions cannot be judged:
+    /// that is a note of code [`Code::Unrecorded`], and the result is verified in full from the
+    /// head on record.
+    pub fn run(&self) -> Report {
+        let Some(old) = Old::read(self) else {
+            let number = self.record.head().number;
+            let detail = "the state before does not have this root on record as its newest";
+            return self.verify(Given {
+                problems: alloc::vec![Problem::new(Code::Unrecorded, place::root(number), detail)],
+                ..Given::default()
+            });
+        };
+        let judge = |metadata: &Metadata, part: Option<&Part>| {
+            let settled = self.settle(&old, metadata, part);
+            self.verify(Given {
+                before: Some(old.past(metadata, &settled)),
+                ..Given::default()
+            })
+        };
+        // Of the state before, what is concerned is enough, where nothing is wrong.
+        let report = self
+            .read_part(&old)
+            .map(|reader| judge(&reader.before.metadata, Some(&reader.part)))
+            .filter(|report| report.problems.is_empty());
+        report.unwrap_or_else(|| judge(&old.metadata(self), None))
+    }
+
+    /// Gives the verdict of [`Update::run`] at the cost of the change.
+    ///
+    /// What did not change and rests on nothing that changed stands as it was verified. Where the
+    /// rest is in order, so is everything, and only that was looked at. Where it is not, or where it
+    /// cannot be told from what stands, everything is verified.
+    pub fn run_fast(&self) -> Report {
+        self.run_part()
+            .filter(|report| report.problems.is_empty())
+            .unwrap_or_else(|| self.run())
+    }
+
+    /// Verifies what the update concerns and nothing else; `None` where that is everything.
+    ///
+    /// Accepts only what [`Update::run`] accepts. What it refuses for may lack problems that
+    /// [`Update::run`] finds, and the other way round: it is for tools that show what a change
+    /// needs, not for a refusal.
+    ///
+    /// Opens the files that changed and the packages they belong to; the roots; the pages of
+    /// janitors, of owners of the packages concerned, and of people whose statement changed; of the
+    /// batches these name, those that may speak of what is concerned. A key that an author did
+    /// not list before opens all authors. Lists, on both sides, the top of the tree, the directory
+    /// of all packages, that of all claims, and those of the packages and people concerned.
+    pub fn run_part(&self) -> Option<Report> {
+        if self.mode == Mode::Observe || (self.record.is_ahead() && !self.ahead) {
+            return None;
+        }
+        let old = Old::read(self)?;
+        if self.mode == Mode::Enforce && !self.record.is_enforced() {
+            return None;
+        }
+        let reader = self.read_part(&old)?;
+        let (part, metadata, after) = (reader.part, reader.before.metadata, reader.after);
+        let settled = self.settle(&old, &metadata, Some(&part));
+        let report = self.verify(Given {
+            before: Some(old.past(&metadata, &settled)),
+            portion: Some(Portion {
+                part: &part,
+                metadata: after.metadata,
+                problems: after.reader.problems,
+                survey: after.survey,
+            }),
+            ..Given::default()
+        });
+        let head = report.head.as_ref().map(Head::id);
+        (head == Some(old.head.id())).then_some(report)
+    }
+
+    fn verify(&self, given: Given<'_>) -> Report {
+        let verification = Verification {
+            store: self.after,
+            schemes: self.schemes,
+            crypto: self.crypto,
+            workers: self.workers,
+            trust: &Trust::Recorded(self.record.head()),
+            mode: self.mode,
+            ahead: self.ahead,
+        };
+        verification.run_with(given)
+    }
+
+    /// What the update concerns; `None` if that is everything.
+    fn read_part<'l>(&'l self, old: &'l Old) -> Option<PartReader<'l, 'l, S, T, C, W>> {
+        PartReader::read(
+            (self.before, self.after),
+            self.changes,
+            (old.head.root(), old.known.layout()),
+            (self.crypto, self.workers),
+        )
+        .ok()
+        .filter(|reader| reader.before.reader.problems.is_empty())
+    }
+
+    fn settle<'m>(&self, old: &Old, metadata: &'m Metadata, part: Option<&Part>) -> Settled<'m> {
+        let state = State {
+            root: old.head.root(),
+            metadata,
+            assumed: &[],
+            crypto: self.crypto,
+            workers: self.workers,
+            ahead: self.ahead,
+            part,
+            verified: true,
+        };
+        state.settle()
+    }
+}
+
+/// The state before, if it is the one on record.
+struct Old {
+    head: Head,
+    known: Known,
+}
+
+impl Old {
+    fn read<S: Store + ?Sized, T: ?Sized, C: Crypto, W: Workers>(
+        update: &Update<'_, S, T, C, W>,
+    ) -> Option<Self> {
+        let mut reader = MetadataReader {
+            store: update.before,
+            workers: update.workers,
+            problems: alloc::vec::Vec::new(),
+        };
+        let recorded = update.record.head();
+        let (head, _) = chain::follow(&reader.roots(), &Trust::Recorded(recorded), update.crypto);
+        let head = head.filter(|head| head.id() == recorded)?;
+        let known = Known::of(head.root(), update.schemes).ok()?;
+        Some(Self { head, known })
+    }
+
+    fn past<'l>(&'l self, metadata: &'l Metadata, settled: &'l Settled<'l>) -> Past<'l> {
+        Past {
+            known: &self.known,
+            standing: Standing {
+                root: self.head.root(),
+                metadata,
+                settled,
+            },
+        }
+    }
+
+    /// All of its metadata.
+    fn metadata<S: Store + ?Sized, T: ?Sized, C: Crypto, W: Workers>(
+        &self,
+        update: &Update<'_, S, T, C, W>,
+    ) -> Metadata {
+        let mut reader = MetadataReader {
+            store: update.before,
+            workers: update.workers,
+            problems: alloc::vec::Vec::new(),
+        };
+        reader.rest(&self.head.root().origin, update.crypto)
+    }
+}

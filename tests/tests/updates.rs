@@ -1,0 +1,335 @@
+//! What holds for any update: the two laws of spec section 9.
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+use std::sync::LazyLock;
+
+use conex_core::chain::Trust;
+use conex_core::problem::Code;
+use conex_core::store::MemoryStore;
+use conex_core::verify::Mode;
+use conex_tests::{
+    Client, Community, History, PACKAGES, Step, TRANSITIONS, fingerprint, oracle, verify,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+static SETTLED: LazyLock<Community> = LazyLock::new(|| Community::settled("opam"));
+
+#[test]
+fn nothing_at_all_is_an_update() {
+    for layout in ["plain", "opam"] {
+        let community = Community::settled(layout);
+        Client::of(&community).offered(&community).accepted();
+    }
+}
+
+#[test]
+fn a_release_is_an_update_that_is_told_by_what_changed() {
+    let mut community = Community::settled("plain");
+    let client = Client::of(&community);
+    community.release("foo", "3.0", "three\n");
+    community.approve("dave", "foo");
+    client.offered(&community).accepted();
+    client.part(&community.tree).unwrap().accepted();
+    let back = Client::of(&community);
+    back.judge(&client.tree).refused(&[(Code::Rollback, "foo")]);
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let package = || 0..PACKAGES.len();
+    prop_oneof![
+        4 => (package(), 0..4_u8).prop_map(|(package, number)| Step::Publish(package, number)),
+        4 => package().prop_map(Step::Repair),
+        2 => package().prop_map(Step::Withdraw),
+        1 => package().prop_map(Step::Remove),
+        2 => package().prop_map(Step::Claim),
+        1 => package().prop_map(Step::Raise),
+        1 => (0..4_u8).prop_map(Step::Enrol),
+        1 => Just(Step::Rotate),
+        1 => Just(Step::Revoke),
+        1 => Just(Step::Team),
+        1 => Just(Step::Compact),
+        1 => Just(Step::Rules(false)),
+    ]
+}
+
+/// What a server, or a thief with somebody's key, does to a state, with all states there ever were
+/// at hand.
+#[derive(Debug, Clone)]
+enum Attack {
+    /// A file is served as it once was.
+    Older(Index, Index),
+    /// The pages of some person are.
+    OlderPages(&'static str, Index),
+    /// A package is, with its claim.
+    OlderPackage(usize, Index),
+    /// A page is left out.
+    Page(Index),
+    /// A file below `conex/` is.
+    Metadata(Index),
+    /// Any file is.
+    Remove(Index),
+    /// The newest root is.
+    Root,
+    /// A file is changed.
+    Flip(Index, Index),
+    /// A file is added to a package.
+    Add(usize),
+    /// Somebody vouches for all there is, in the next version.
+    Vouch(&'static str),
+    /// A janitor is revoked by a quorum.
+    Revoke,
+}
+
+fn attack() -> impl Strategy<Value = Attack> {
+    let index = any::<Index>;
+    let who = || prop::sample::select(vec!["alice", "bob", "dave", "erin"]);
+    prop_oneof![
+        4 => (index(), index()).prop_map(|(file, state)| Attack::Older(file, state)),
+        4 => (who(), index()).prop_map(|(who, state)| Attack::OlderPages(who, state)),
+        4 => (0..PACKAGES.len(), index()).prop_map(|(at, state)| Attack::OlderPackage(at, state)),
+        4 => index().prop_map(Attack::Page),
+        2 => index().prop_map(Attack::Metadata),
+        1 => index().prop_map(Attack::Remove),
+        1 => Just(Attack::Root),
+        1 => (index(), index()).prop_map(|(file, at)| Attack::Flip(file, at)),
+        1 => (0..PACKAGES.len()).prop_map(Attack::Add),
+        2 => who().prop_map(Attack::Vouch),
+        1 => Just(Attack::Revoke),
+    ]
+}
+
+fn files(tree: &MemoryStore, below: &str) -> Vec<String> {
+    let files = tree.files().map(|(file, _)| file.to_owned());
+    files.filter(|file| file.starts_with(below)).collect()
+}
+
+/// Serves everything below a place as it once was.
+fn serve(community: &mut Community, older: &MemoryStore, below: &str) {
+    for file in files(&community.tree, below) {
+        community.remove(&file);
+    }
+    for file in files(older, below) {
+        community.write(&file, older.get(&file).unwrap());
+    }
+}
+
+impl Attack {
+    fn apply(&self, community: &mut Community, states: &[Community]) {
+        let all = files(&community.tree, "");
+        if all.is_empty() {
+            return;
+        }
+        match self {
+            Self::Older(file, state) => {
+                let older = &state.get(states).tree;
+                serve(community, older, file.get::<String>(&files(older, "")));
+            }
+            Self::OlderPages(who, state) => {
+                serve(
+                    community,
+                    &state.get(states).tree,
+                    &format!("conex/index/{who}/"),
+                );
+            }
+            Self::OlderPackage(at, state) => {
+                let (older, package) = (&state.get(states).tree, PACKAGES.get(*at).unwrap());
+                serve(community, older, &format!("packages/{package}/"));
+                serve(community, older, &format!("conex/packages/{package}.toml"));
+            }
+            Self::Page(page) => {
+                let pages = files(&community.tree, "conex/index/");
+                if !pages.is_empty() {
+                    community.remove(page.get::<String>(&pages));
+                }
+            }
+            Self::Metadata(file) => {
+                let metadata = files(&community.tree, "conex/");
+                if !metadata.is_empty() {
+                    community.remove(file.get::<String>(&metadata));
+                }
+            }
+            Self::Remove(file) => community.remove(file.get::<String>(&all)),
+            Self::Root => {
+                let number = community.root().number;
+                for gone in [
+                    format!("conex/root/{number}.toml"),
+                    format!("conex/root/{number}/"),
+                ] {
+                    serve(community, &MemoryStore::new(), &gone);
+                }
+            }
+            Self::Flip(file, at) => {
+                let file = file.get::<String>(&all);
+                let mut bytes = community.tree.get(file).unwrap().to_vec();
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    *bytes.get_mut(at).unwrap() ^= 1;
+                }
+                community.write(file, bytes);
+            }
+            Self::Add(at) => {
+                let package = PACKAGES.get(*at).unwrap();
+                community.release(package, "6.6", "opam-version: \"2.0\"\n");
+            }
+            Self::Vouch(who) => {
+                community.approve_all(who, |_| true);
+            }
+            Self::Revoke => community.next_root(&["alice", "carol"], |root| {
+                root.revoked.push(fingerprint("bob"));
+                root.janitors.retain(|janitor| janitor.id.as_str() != "bob");
+                root.revoked.sort();
+                root.revoked.dedup();
+            }),
+        }
+    }
+}
+
+/// A settled community, and what it became after each step.
+fn states(steps: &[Step]) -> Vec<Community> {
+    let mut history = History::new(&SETTLED);
+    let mut states = vec![SETTLED.clone()];
+    for step in steps {
+        history.take(step);
+        states.push(history.community.clone());
+    }
+    states
+}
+
+/// As many cases as CI has time for; `CONEX_CASES=20` makes it twenty times as many.
+fn config(cases: u32) -> ProptestConfig {
+    let times = std::env::var("CONEX_CASES")
+        .ok()
+        .and_then(|times| times.parse().ok())
+        .unwrap_or(1);
+    ProptestConfig {
+        cases: cases * times,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config(30))]
+
+    /// The first law, of honest people: if each step is accepted, so is each jump; both ways agree.
+    #[test]
+    fn an_honest_history_is_accepted_step_by_step_and_at_one_jump(
+        steps in prop::collection::vec(step(), 1..8)
+    ) {
+        let states = states(&steps);
+        for (at, from) in states.iter().enumerate() {
+            let client = Client::of(from);
+            for to in states.iter().skip(at) {
+                let verdict = client.offered(to);
+                prop_assert!(verdict.verified().is_some(), "{}", verdict.told());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(150))]
+
+    /// The first law: an update is accepted exactly if its result is verified in full from the head
+    /// before, and every transition is allowed; both ways agree.
+    #[test]
+    fn an_update_is_accepted_exactly_if_its_result_and_its_transitions_are(
+        steps in prop::collection::vec(step(), 0..6),
+        (from, to) in (any::<Index>(), any::<Index>()),
+        attacks in prop::collection::vec(attack(), 0..3),
+    ) {
+        let states = states(&steps);
+        let mut hostile = to.get(&states).clone();
+        for attack in &attacks {
+            attack.apply(&mut hostile, &states);
+        }
+        let from = from.get(&states);
+        let client = Client::of(from);
+        let verdict = client.offered(&hostile);
+
+        // On a main line, too, both ways agree.
+        let main = Client { ahead: true, ..client.clone() };
+        main.offered(&hostile);
+
+        let trust = Trust::Recorded(client.record.head());
+        let whole = verify(&hostile.tree, &trust, Mode::Warn, false);
+        let before = from.verify();
+        let expected = whole.verified().is_some() && oracle::may_become(&before, &whole);
+        prop_assert_eq!(
+            verdict.verified().is_some(),
+            expected,
+            "update:\n{}\nwhole:\n{}",
+            verdict.told(),
+            whole.told()
+        );
+        // An update adds problems, and takes none away.
+        for problem in &whole.problems {
+            prop_assert!(verdict.problems.contains(problem), "{}", problem);
+        }
+        let more = verdict.problems.iter().filter(|problem| !whole.problems.contains(problem));
+        for problem in more {
+            prop_assert!(TRANSITIONS.contains(&problem.code), "{}", problem);
+        }
+    }
+}
+
+/// A community with so many unclaimed packages, all approved in batches, besides the settled ones.
+fn sized(packages: usize) -> Community {
+    let mut community = Community::settled("plain");
+    for at in 0..packages {
+        community.release(&format!("p{at:05}"), "1", &format!("{at}\n"));
+    }
+    community.approve("alice", "*");
+    community
+}
+
+/// The second law: what the fast way opens does not depend on the size of the repository.
+#[test]
+fn files_opened_follow_the_change_and_not_the_repository() {
+    type Change = fn(&mut Community);
+    let changes: [(&str, Change); 8] = [
+        ("nothing", |_| ()),
+        ("a release", |community| {
+            community.release("foo", "3.0", "three\n");
+            community.approve("dave", "foo");
+        }),
+        ("a repair", |community| {
+            community.release("foo", "1.0", "mended\n");
+            community.approve("carol", "foo/1.0 checksums");
+            community.approve("dave", "foo releases");
+        }),
+        ("a repair of what is unclaimed", |community| {
+            community.release("p00007", "1", "mended\n");
+            community.approve("carol", "p00007");
+        }),
+        ("a package", |community| {
+            community.release("new", "1", "x");
+            community.approve("alice", "new");
+        }),
+        ("a claim", |community| {
+            community.claim("p00007", &["makers"]);
+            community.approve_by(&["alice", "bob"], "p00007 authorisation");
+            community.approve("erin", "p00007");
+        }),
+        ("a member", |community| {
+            community.edit_team("makers", |team| team.members.push("carol".parse().unwrap()));
+            community.approve_by(&["alice", "bob"], "makers");
+        }),
+        ("an author", |community| {
+            community.author("frank");
+            community.approve_by(&["alice", "bob"], "frank");
+        }),
+    ];
+    let (small, large) = (sized(200), sized(2_000));
+    for (what, change) in changes {
+        let opened = [&small, &large].map(|before| {
+            let mut after = before.clone();
+            change(&mut after);
+            Client::of(before).opens(&after.tree)
+        });
+        let [small, large] = opened;
+        assert_eq!(small, large, "{what}");
+        assert!(small < 80, "{what}: {small}");
+    }
+}
