@@ -165,15 +165,30 @@ fn release(
 
 /// Accounts for a file of a release: what opam reads, and nothing that it reads as another release.
 fn account(directory: &Path, file: &Path) -> Result<(), Problem> {
-    let relative = file.below(directory).unwrap_or_default();
-    let components: Vec<&str> = relative.components().collect();
-    match components.as_slice() {
-        ["files", .., parent, "opam"] if parent.contains('.') => Err(Problem::new(
-            Code::ShadowRelease,
-            file,
-            "opam reads this as a release of its own",
-        )),
-        ["opam" | "url" | "descr"] | ["files", _, ..] => Ok(()),
+    let relative = file
+        .as_str()
+        .strip_prefix(directory.as_str())
+        .and_then(|rest| rest.strip_prefix('/'))
+        .unwrap_or_default();
+    let (first, deeper) = match relative.split_once('/') {
+        Some((first, deeper)) => (first, Some(deeper)),
+        None => (relative, None),
+    };
+    match (first, deeper) {
+        ("opam" | "url" | "descr", None) => Ok(()),
+        ("files", Some(deeper)) => {
+            let parent = deeper
+                .strip_suffix("/opam")
+                .map(|parent| parent.rsplit('/').next().unwrap_or(parent));
+            if parent.is_some_and(|parent| parent.contains('.')) {
+                return Err(Problem::new(
+                    Code::ShadowRelease,
+                    file,
+                    "opam reads this as a release of its own",
+                ));
+            }
+            Ok(())
+        }
         _ => Err(Problem::new(
             Code::Unaccounted,
             file,
