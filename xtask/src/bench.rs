@@ -55,9 +55,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         })
         .collect::<anyhow::Result<_>>()?;
 
+    let start = starts(&scene, arguments.runs)?;
+    let change: Vec<f64> = (0..arguments.runs)
+        .map(|_| change_of_many(&scene, &anchor))
+        .collect::<anyhow::Result<_>>()?;
+
     table.ratio("full verification / floor", &verify, 1.5);
     table.ratio("bootstrap / floor", &bootstrap, 2.5);
     table.ratio("approval of the batch / floor", &approve, 1.5);
+    table.row(
+        "approval of 300 changed packages / verification",
+        median(change),
+        2.0,
+    );
+    table.row("--version above an empty process, ms", start.0, 10.0);
+    table.row("a usage error above an empty process, ms", start.1, 10.0);
     let memory = verify
         .iter()
         .map(|pair| pair.command.memory)
@@ -81,6 +93,70 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     table.print();
     ensure!(table.missed == 0, "{} targets were missed", table.missed);
     Ok(())
+}
+
+/// How long `--version` and a usage error take above a process that does nothing, in milliseconds.
+fn starts(scene: &Scene, runs: usize) -> anyhow::Result<(f64, f64)> {
+    let once = |arguments: &[&str]| -> anyhow::Result<f64> {
+        let line = scene.line(arguments);
+        let (program, rest) = line.split_first().context("a command line")?;
+        let start = std::time::Instant::now();
+        std::process::Command::new(program).args(rest).output()?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    };
+    let empty = || -> anyhow::Result<f64> {
+        let start = std::time::Instant::now();
+        std::process::Command::new("env").arg("true").output()?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    };
+    let (mut version, mut usage) = (Vec::new(), Vec::new());
+    for _ in 0..runs * 5 {
+        let floor = empty()?;
+        version.push(once(&["--version"])? - floor);
+        usage.push(once(&["no-such-command"])? - floor);
+    }
+    Ok((median(version), median(usage)))
+}
+
+/// Changes a file of each of 300 packages, and measures a janitor's approval of all of it against a
+/// full verification of the result.
+fn change_of_many(scene: &Scene, anchor: &str) -> anyhow::Result<f64> {
+    let packages = scene.tree().join("packages");
+    let mut names: Vec<_> = std::fs::read_dir(&packages)?.collect::<Result<_, _>>()?;
+    names.sort_by_key(std::fs::DirEntry::file_name);
+    let mut edited = Vec::new();
+    for package in names.iter().step_by(names.len() / 300).take(300) {
+        let mut releases: Vec<_> = std::fs::read_dir(package.path())?.collect::<Result<_, _>>()?;
+        releases.sort_by_key(std::fs::DirEntry::file_name);
+        let file = releases.first().context("a release")?.path().join("opam");
+        let before = std::fs::read(&file)?;
+        std::fs::write(
+            &file,
+            [before.as_slice(), b"\nx-changed: \"yes\"\n"].concat(),
+        )?;
+        edited.push((file, before));
+    }
+    let pages = scene.tree().join("conex/index/bob");
+    let before: std::collections::BTreeSet<_> = std::fs::read_dir(&pages)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()?;
+    let wall = |arguments: &[&str]| -> anyhow::Result<f64> {
+        let line = scene.line(arguments);
+        let line: Vec<&str> = line.iter().map(String::as_str).collect();
+        Ok(measure(&line)?.wall)
+    };
+    let approve = wall(&["approve", "--all", "--key", "bob", "--yes"])?;
+    for (file, before) in edited {
+        std::fs::write(file, before)?;
+    }
+    for entry in std::fs::read_dir(&pages)? {
+        let page = entry?.path();
+        if !before.contains(&page) {
+            std::fs::remove_file(page)?;
+        }
+    }
+    let verify = wall(&["verify", "--mode", "enforce", "--trust-anchors", anchor])?;
+    Ok(approve / verify)
 }
 
 /// A command and the floor, measured one after the other.

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use conex_core::approval::Standing;
-use conex_core::content::{Package, Release};
+use conex_core::content::Release;
 use conex_core::digest::Digest;
 use conex_core::name::{PackageName, ReleaseName};
-use conex_core::verify::Finding;
+use conex_core::vouch::{Subject, Vouch};
+use conex_crypto::StandardCrypto;
 use conex_repo::GitRepository;
 
 use crate::error::{CommandError, Result};
+use crate::foresee;
+use crate::signing::Member;
 use crate::tree::{Tree, Work};
 
 /// What became of a release.
@@ -54,39 +57,54 @@ impl Difference {
     /// content has the approved digest.
     ///
     /// `named` says which releases are about to be published: where no revision has the approved
-    /// state, and the package without new ones among those has, that is it.
+    /// state, and the package with those as they were has it, nothing else changed.
     pub(crate) fn of(
         tree: &Tree,
         work: &Work,
         package: &PackageName,
-        releases: Option<&Finding>,
+        member: &Member,
         named: &[ReleaseName],
         base: Option<&str>,
     ) -> Result<Self> {
         let now = tree
             .package(&work.head, package)?
             .map_or_else(Vec::new, |it| it.releases);
-        let Some(approved) = releases.and_then(approved) else {
+        let approved = approved(work, package, member);
+        if approved.is_empty() {
             return Ok(Self {
                 before: Vec::new(),
                 now,
             });
-        };
-        if let Some(before) = in_revisions(tree, work, package, approved, base)? {
-            return Ok(Self { before, now });
         }
-        let without: Vec<Release> = now
+        let revisions = in_revisions(tree, work, package, base)?;
+        let fits = |releases: &[Release]| -> Result<bool> {
+            let digest = tree.releases_digest(&work.head, package, releases)?;
+            Ok(approved.contains(&digest))
+        };
+        for before in &revisions {
+            if fits(before)? {
+                let before = before.clone();
+                return Ok(Self { before, now });
+            }
+        }
+        // Nothing but what was named changed: with that as it was, or not there, it is as approved.
+        let others: Vec<Release> = now
             .iter()
             .filter(|release| !named.contains(&release.checksums.release))
             .cloned()
             .collect();
-        if tree.releases_digest(&work.head, package, &without)? == approved {
-            return Ok(Self {
-                before: without,
-                now,
-            });
+        for revision in revisions.iter().map(Vec::as_slice).chain([&[][..]]) {
+            let mut before = others.clone();
+            let theirs = revision
+                .iter()
+                .filter(|release| named.contains(&release.checksums.release));
+            before.extend(theirs.cloned());
+            before.sort_by(|a, b| a.checksums.release.cmp(&b.checksums.release));
+            if fits(&before)? {
+                return Ok(Self { before, now });
+            }
         }
-        if tree.releases_digest(&work.head, package, &now)? == approved {
+        if fits(&now)? {
             return Ok(Self {
                 before: now.clone(),
                 now,
@@ -155,53 +173,84 @@ impl Difference {
 }
 
 /// The digest of the `releases` that were last approved.
-fn approved(finding: &Finding) -> Option<Digest> {
-    match &finding.assessment.standing {
-        Standing::Approved(approved) => Some(approved.digest),
-        Standing::Behind { newest, .. } | Standing::Differs { newest } => Some(newest.digest),
-        Standing::Equivocal { .. } | Standing::Pending => None,
+///
+/// While a claim waits for its approval, nothing of the package is approved under its rules. Then
+/// it is the newest that a janitor or the signer vouched for: who signs sees what differs from it.
+fn approved(work: &Work, package: &PackageName, member: &Member) -> Vec<Digest> {
+    let subject = Subject::Releases(package.clone());
+    let finding = work
+        .report
+        .findings
+        .iter()
+        .find(|finding| finding.subject == subject);
+    match finding.map(|finding| &finding.assessment.standing) {
+        Some(Standing::Approved(approved)) => return vec![approved.digest],
+        Some(Standing::Behind { newest, .. } | Standing::Differs { newest }) => {
+            return vec![newest.digest];
+        }
+        Some(Standing::Equivocal { .. }) => return Vec::new(),
+        Some(Standing::Pending) | None => {}
     }
+    let inert = foresee::inert(&work.report);
+    let metadata = &work.report.metadata;
+    let origin = &work.head.root().origin;
+    let mut vouches: Vec<&Vouch> = Vec::new();
+    for stored in &metadata.pages {
+        let body = stored.page.body();
+        let is_janitor = work
+            .people
+            .find(body.signer())
+            .is_some_and(|person| work.people.janitors().contains(&person));
+        let is_own = || {
+            *body.signer() == member.id
+                && stored
+                    .page
+                    .verify(origin, member.locked.public(), &StandardCrypto)
+                    .is_ok()
+        };
+        if !(is_janitor && !inert.contains(stored.place.as_str()) || is_own()) {
+            continue;
+        }
+        let batches = body
+            .batches()
+            .iter()
+            .filter_map(|batch| metadata.batches.get(&batch.digest()))
+            .flat_map(|batch| batch.vouches());
+        let said = body.vouches().iter().chain(batches);
+        vouches.extend(said.filter(|vouch| vouch.subject == subject));
+    }
+    let newest = vouches.iter().map(|vouch| vouch.version).max();
+    vouches.retain(|vouch| Some(vouch.version) == newest);
+    vouches.into_iter().map(|vouch| vouch.digest).collect()
 }
 
+/// The package as revisions have it that may hold its last approved state.
 fn in_revisions(
     tree: &Tree,
     work: &Work,
     package: &PackageName,
-    approved: Digest,
     base: Option<&str>,
-) -> Result<Option<Vec<Release>>> {
-    let fits = |found: Option<Package>| {
-        found
-            .filter(|it| it.digests.contains(&approved))
-            .map(|it| it.releases)
+) -> Result<Vec<Vec<Release>>> {
+    let releases = |revision: &str| -> Result<Vec<Release>> {
+        let found = Tree::at_revision(tree.path(), revision)?.package(&work.head, package)?;
+        Ok(found.map_or_else(Vec::new, |it| it.releases))
     };
     if let Some(base) = base {
-        let found = Tree::at_revision(tree.path(), base)?.package(&work.head, package)?;
-        return fits(found).map(Some).ok_or_else(|| {
-            CommandError::refused(format_args!(
-                "{base} does not have {package} as it was last approved"
-            ))
-            .hint("give an older or newer revision with --base")
-        });
+        return Ok(vec![releases(base)?]);
     }
     if GitRepository::open(tree.path()).is_err() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    for revision in [
+    let usual = [
         "signed",
         "origin/signed",
         "upstream/signed",
         "HEAD",
         "HEAD~1",
-    ] {
-        let Ok(revision) = Tree::at_revision(tree.path(), revision) else {
-            continue;
-        };
-        if let Ok(found) = revision.package(&work.head, package)
-            && let Some(releases) = fits(found)
-        {
-            return Ok(Some(releases));
-        }
-    }
-    Ok(None)
+    ];
+    // Most repositories have only some of these.
+    Ok(usual
+        .into_iter()
+        .filter_map(|revision| releases(revision).ok())
+        .collect())
 }

@@ -283,7 +283,7 @@ pub(crate) fn refuse_problems(out: &mut impl Write, forecast: &Forecast) -> Resu
         );
     }
     let hint = match first.code {
-        Code::Retired => "hand over first: give the packages other owners, and have that approved",
+        Code::Retired => "hand over first: conex claim gives packages other owners",
         code => code.advice(),
     };
     Err(CommandError::refused("afterwards the repository would not be in order").hint(hint))

@@ -19,6 +19,7 @@ mod git;
 mod home;
 mod keys;
 mod lock;
+mod names;
 mod output;
 mod prompt;
 mod reports;

@@ -16,8 +16,19 @@ pub(crate) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks a question that only `y` or `yes` answers.
+/// Asks a question that only `y` or `yes` answers; anything else ends the command.
 pub(crate) fn confirm(question: &str) -> Result<()> {
+    if ask(question)? {
+        Ok(())
+    } else {
+        Err(CommandError::refused(
+            "not confirmed; nothing was signed or written",
+        ))
+    }
+}
+
+/// Asks a question that only `y` or `yes` answers.
+pub(crate) fn ask(question: &str) -> Result<bool> {
     if !is_possible() {
         return Err(CommandError::usage(
             "this has to be confirmed, and there is no terminal to ask on",
@@ -32,12 +43,7 @@ pub(crate) fn confirm(question: &str) -> Result<()> {
         .lock()
         .read_line(&mut answer)
         .map_err(|error| CommandError::io(format_args!("standard input: {error}")))?;
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(CommandError::refused(
-            "not confirmed; nothing was signed or written",
-        )),
-    }
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// A passphrase given for scripts: by file descriptor or environment.

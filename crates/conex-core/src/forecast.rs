@@ -1,5 +1,5 @@
 //! Forecasts: what a change of people, rules or pages would do to what is approved now (spec
-//! section 11.2).
+//! section 4.5).
 //!
 //! Nothing is read again. What stands in the tree is known from a [`Report`]; who would stand
 //! behind it is judged exactly as verification does, with the change taken as approved.

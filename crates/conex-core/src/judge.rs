@@ -130,6 +130,8 @@ pub(crate) struct Judge<'a, 'm, D> {
     /// Repository files, if nobody vouched for them yet.
     pub(crate) unsigned_files: Option<Path>,
     pub(crate) releases: usize,
+    /// Packages that could not be read.
+    pub(crate) unreadable: Vec<PackageName>,
 }
 
 impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
@@ -144,6 +146,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             unsigned: Vec::new(),
             unsigned_files: None,
             releases: 0,
+            unreadable: Vec::new(),
         }
     }
 
@@ -153,6 +156,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         self.findings.append(&mut other.findings);
         self.unsigned.append(&mut other.unsigned);
         self.releases += other.releases;
+        self.unreadable.append(&mut other.unreadable);
     }
 
     /// The approved authors.

@@ -34,7 +34,8 @@ pub struct Outstanding {
 /// All approvals ahead of the present content, sorted by subject and version.
 ///
 /// Releases that were removed keep their vouches for ever. So checksums of a release that is not
-/// there count as ahead only where something of its package is.
+/// there count as ahead only where something of its package is. Of packages that cannot be read
+/// nothing is said.
 pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
     let Some(head) = &report.head else {
         return Vec::new();
@@ -52,7 +53,13 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
     .settle();
     let judge = Judge::new(head.root(), &settled.index, crypto, report.ahead);
     let mut found: Vec<Outstanding> = Vec::new();
-    for subject in settled.index.all().subjects() {
+    let is_unreadable = |subject: &&Subject| {
+        subject
+            .package()
+            .is_some_and(|package| report.unreadable.binary_search(package).is_ok())
+    };
+    let known = settled.index.all().subjects();
+    for subject in known.filter(|subject| !is_unreadable(subject)) {
         let votes = settled.index.named(subject.name()).of(subject);
         let rule = judge.rule(subject, &settled.ownership);
         let finding = finding(report, subject);

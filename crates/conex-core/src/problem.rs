@@ -120,7 +120,7 @@ codes! {
     /// Note: a file that the projection cannot read and that counts as source, whole.
     WholeSource "whole-source" "nothing has to be done; every change of it needs an owner or the quorum"
     /// Note: an approval that runs ahead of the content.
-    Ahead "ahead" "merge what was approved, or take it back by approving the present content: conex approve NAME"
+    Ahead "ahead" "merge what was approved, or take it back: conex retract NAME"
     /// Note: settings that leave no room for the loss of one key.
     Margin "margin" "add janitors, or lower the quorum"
     /// Note: a state before an update that is not the one on record.

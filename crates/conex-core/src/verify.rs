@@ -160,6 +160,8 @@ pub struct Report {
     pub notes: Vec<Problem>,
     /// Packages that nobody vouched for, sorted.
     pub unsigned: Vec<PackageName>,
+    /// Packages that could not be read, and of which there is no finding, sorted.
+    pub unreadable: Vec<PackageName>,
     /// Every statement, sorted by subject.
     pub findings: Vec<Finding>,
     /// Totals.
@@ -375,6 +377,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             problems: Vec::new(),
             notes: Vec::new(),
             unsigned: Vec::new(),
+            unreadable: Vec::new(),
             findings: Vec::new(),
             counts: Counts::default(),
             roots,
@@ -443,7 +446,10 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                     let place = unit.directories.first().cloned().unwrap_or_default();
                     judge.package(&package, &place, ownership, people);
                 }
-                Err(found) => judge.problems = found,
+                Err(found) => {
+                    judge.problems = found;
+                    judge.unreadable.push(unit.name);
+                }
             }
             judge
         });
@@ -462,6 +468,8 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         report.unsigned = judge.unsigned.into_iter().map(|(name, _)| name).collect();
         report.unsigned.sort();
+        report.unreadable = judge.unreadable;
+        report.unreadable.sort();
         problems
     }
 

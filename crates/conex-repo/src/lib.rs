@@ -30,15 +30,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod changes;
 pub mod directory;
 pub mod git;
 pub mod layout;
 pub mod opam;
+pub mod patch;
 pub mod work;
 pub mod write;
 
+pub use archive::ArchiveStore;
 pub use directory::DirectoryStore;
 pub use git::{GitRepository, GitStore};
 pub use layout::KnownSchemes;
+pub use patch::Patch;
 pub use work::Parallel;

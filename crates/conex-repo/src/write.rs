@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path as SystemPath, PathBuf};
 
 use conex_core::path::Path;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 /// Files to be written into a tree, and others to be deleted, all or none as far as a file system
 /// allows.
@@ -62,24 +63,17 @@ impl Change {
         let mut staged = Vec::with_capacity(self.files.len());
         for (path, bytes) in &self.files {
             let target = root.join(path.as_str());
-            let stage = || -> io::Result<tempfile::NamedTempFile> {
+            let stage = || -> io::Result<Staged> {
                 let directory = target.parent().unwrap_or(root);
                 refuse_links(root, path)?;
                 fs::create_dir_all(directory)?;
-                let mut builder = tempfile::Builder::new();
-                builder.prefix(".conex-");
-                set_permissions(&mut builder);
-                let mut file = builder.tempfile_in(directory)?;
-                file.write_all(bytes)?;
-                file.as_file().sync_all()?;
-                Ok(file)
+                Staged::write(directory, bytes)
             };
             staged.push((stage().map_err(|error| named(path, &error))?, target, path));
         }
         let mut staged = staged.into_iter().peekable();
         while let Some((file, target, path)) = staged.next() {
-            file.persist(&target)
-                .map_err(|error| named(path, &error.error))?;
+            file.publish(&target).map_err(|error| named(path, &error))?;
             // What stands in one directory is on disk before what refers to it stands in the next.
             // The last files may be lost with the machine's power, but never half of one.
             let moves_on = staged.peek().map_or(!doomed.is_empty(), |(_, next, _)| {
@@ -106,10 +100,72 @@ fn deletable(root: &SystemPath, path: &Path) -> io::Result<PathBuf> {
     Ok(target)
 }
 
+/// A file that is on disk in full, and not yet in its place.
+#[derive(Debug)]
+enum Staged {
+    /// Without a name: whoever stops here, however suddenly, leaves nothing behind.
+    Nameless(fs::File),
+    /// Where the file system has no nameless files. Left behind by a sudden end, it is in nobody's
+    /// way but a verifier's, which says so.
+    Named(tempfile::NamedTempFile),
+}
+
 /// A repository's files are read by everybody; only private keys are not, and those go elsewhere.
-fn set_permissions(builder: &mut tempfile::Builder<'_, '_>) {
+const MODE: u32 = 0o644;
+
+impl Staged {
+    fn write(directory: &SystemPath, bytes: &[u8]) -> io::Result<Self> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        if let Ok(opened) = rustix::fs::open(directory, flags, Mode::from_raw_mode(MODE)) {
+            let mut file = fs::File::from(opened);
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            return Ok(Self::Nameless(file));
+        }
+        let mut file = temporary().tempfile_in(directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        Ok(Self::Named(file))
+    }
+
+    /// Puts the file into its place, over what stood there.
+    fn publish(self, target: &SystemPath) -> io::Result<()> {
+        let file = match self {
+            Self::Named(file) => {
+                file.persist(target)?;
+                return Ok(());
+            }
+            Self::Nameless(file) => file,
+        };
+        match link(&file, target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result,
+        }
+        // Only a rename replaces a file, and only what has a name can be renamed.
+        let directory = target.parent().unwrap_or(target);
+        temporary()
+            .make_in(directory, |path| link(&file, path))?
+            .into_temp_path()
+            .persist(target)?;
+        Ok(())
+    }
+}
+
+/// Gives a nameless file a name.
+fn link(file: &fs::File, path: &SystemPath) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+    let here = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, here, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+    Ok(())
+}
+
+fn temporary() -> tempfile::Builder<'static, 'static> {
     use std::os::unix::fs::PermissionsExt as _;
-    builder.permissions(fs::Permissions::from_mode(0o644));
+    let mut builder = tempfile::Builder::new();
+    builder
+        .prefix(".conex-")
+        .permissions(fs::Permissions::from_mode(MODE));
+    builder
 }
 
 /// A symbolic link on the way would lead the write out of the tree.
@@ -151,6 +207,33 @@ mod tests {
         assert_eq!(fs::read(dir.path().join("a/b")).unwrap(), b"one");
         assert_eq!(fs::read(dir.path().join("a/c")).unwrap(), b"two");
         assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_is_left_beside_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        for staged in [
+            |dir: &SystemPath| Staged::write(dir, b"nameless").unwrap(),
+            |dir: &SystemPath| {
+                let mut file = temporary().tempfile_in(dir).unwrap();
+                file.write_all(b"named").unwrap();
+                Staged::Named(file)
+            },
+        ] {
+            let target = dir.path().join("a");
+            fs::write(&target, "old").unwrap();
+            let expected = match staged(dir.path()) {
+                file @ Staged::Nameless(_) => (file, "nameless"),
+                file @ Staged::Named(_) => (file, "named"),
+            };
+            assert_eq!(fs::read(&target).unwrap(), b"old");
+            expected.0.publish(&target).unwrap();
+            assert_eq!(fs::read(&target).unwrap(), expected.1.as_bytes());
+            let mode = fs::metadata(&target).unwrap().permissions().mode();
+            assert_eq!(mode & 0o600, 0o600);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
     }
 
     #[test]

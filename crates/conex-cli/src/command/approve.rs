@@ -7,18 +7,25 @@ use std::path::Path;
 use conex_core::approval::Standing;
 use conex_core::compose::{Draft, is_pending, is_unapproved};
 use conex_core::digest::Digest;
+use conex_core::forecast::Amendment;
 use conex_core::name::{Id, PackageName};
 use conex_core::page::Batch;
+use conex_core::path::Path as TreePath;
 use conex_core::people::PersonIndex;
 use conex_core::verify::Finding;
-use conex_core::vouch::{Kind, Subject};
+use conex_core::vouch::{Kind, Subject, Vouch};
+use conex_crypto::StandardCrypto;
+use conex_repo::changes::changed;
 
+use crate::command::publish::exhausted;
 use crate::error::{CommandError, Result};
+use crate::foresee::{self, Adoption};
 use crate::keys::KeyArguments;
 use crate::lock;
-use crate::output::{self, BOLD, RESET, line};
+use crate::output::{self, BOLD, RED, RESET, line};
 use crate::signing::{Member, Publication};
 use crate::tree::{Tree, Work};
+use crate::{names, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -40,6 +47,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind"])]
     batch: Option<String>,
 
+    /// Only what changed since a git revision (A), or between two (A..B); B need not be checked out
+    #[arg(long, value_name = "RANGE", conflicts_with = "batch")]
+    changed: Option<String>,
+
+    /// Ask about each statement by itself, and sign once for those you agreed to
+    #[arg(long, conflicts_with = "yes")]
+    each: bool,
+
+    #[command(flatten)]
+    adoption: Adoption,
+
     /// Say what would be signed, and sign nothing
     #[arg(long)]
     dry_run: bool,
@@ -59,8 +77,15 @@ fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
 }
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
-    let tree = Tree::open(repo)?;
-    let _lock = lock::take(&tree)?;
+    let working = Tree::open(repo)?;
+    let _lock = lock::take(&working)?;
+    let (tree, changed) = match &arguments.changed {
+        None => (working, None),
+        Some(range) => {
+            let (tree, changed) = changes(working, range)?;
+            (tree, Some(changed))
+        }
+    };
     let work = tree.examine()?;
     let member = Member::known(&arguments.key, &work.people)?;
     let id = &member.id;
@@ -69,10 +94,10 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         Some(batch) => of_batch(work, batch)?,
         None => candidates(work, id)
             .into_iter()
-            .filter(|finding| matches(arguments, finding))
+            .filter(|finding| matches(arguments, changed.as_ref(), finding))
             .collect(),
     };
-    let chosen: Vec<&Finding> = chosen
+    let mut chosen: Vec<&Finding> = chosen
         .into_iter()
         .filter(|finding| lacks(finding, person))
         .collect();
@@ -82,22 +107,89 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
                 .hint("conex status says what is pending, and whose vouch it needs"),
         );
     }
+    let mut out = output::stdout();
+    if arguments.each {
+        chosen = each(&mut out, work, chosen)?;
+    } else {
+        print(&mut out, work, &chosen);
+    }
+    let adopted = foretell(&mut out, work, &chosen, id, &arguments.adoption)?;
     let mut drafts = Vec::with_capacity(chosen.len());
     for finding in &chosen {
-        drafts.push(Draft::of(finding).ok_or_else(|| {
-            CommandError::refused(format_args!(
-                "{}: its counters are exhausted",
-                finding.subject
-            ))
-            .hint("raise the epoch of the package, or revoke the key that ran them away")
-        })?);
+        drafts.push(Draft::of(finding).ok_or_else(|| exhausted(&finding.subject))?);
     }
-    let mut out = output::stdout();
-    print(&mut out, work, &chosen);
+    drafts.extend(adopted.iter().map(Draft::from));
     if arguments.dry_run {
         return Ok(());
     }
     Publication::of(drafts, id).sign(&tree, work, &member, &arguments.key)
+}
+
+/// The tree at the end of a range, and the paths that changed in it.
+fn changes(working: Tree, range: &str) -> Result<(Tree, BTreeSet<TreePath>)> {
+    let (from, to) = match range.split_once("..") {
+        Some((from, to)) => (from, Some(to).filter(|to| !to.is_empty())),
+        None => (range, None),
+    };
+    let old = Tree::at_revision(working.path(), from)?;
+    let new = match to {
+        Some(to) => Tree::at_revision(working.path(), to)?,
+        None => working,
+    };
+    let changed = changed(old.store(), new.store()).map_err(CommandError::io)?;
+    Ok((new, changed))
+}
+
+/// Asks about each statement; those that were agreed to.
+fn each<'w>(
+    out: &mut impl Write,
+    work: &Work,
+    chosen: Vec<&'w Finding>,
+) -> Result<Vec<&'w Finding>> {
+    let mut agreed = Vec::new();
+    for finding in chosen {
+        print(out, work, &[finding]);
+        if prompt::ask("Approve it?")? {
+            agreed.push(finding);
+        }
+    }
+    if agreed.is_empty() {
+        return Err(CommandError::refused(
+            "nothing was agreed to, so nothing was signed",
+        ));
+    }
+    Ok(agreed)
+}
+
+/// What else would lose its approval by changed people or ownership, and is adopted.
+fn foretell(
+    out: &mut impl Write,
+    work: &Work,
+    chosen: &[&Finding],
+    id: &Id,
+    adoption: &Adoption,
+) -> Result<Vec<Vouch>> {
+    let metadata = &work.report.metadata;
+    let mut amendment = Amendment::default();
+    for finding in chosen {
+        match &finding.subject {
+            Subject::Author(id) => amendment.authors.extend(metadata.authors.get(id).cloned()),
+            Subject::Team(id) => amendment.teams.extend(metadata.teams.get(id).cloned()),
+            Subject::Authorisation(package) => amendment
+                .authorisations
+                .extend(metadata.authorisations.get(package).cloned()),
+            _ => {}
+        }
+    }
+    let is_people = |finding: &&&Finding| finding.subject.kind().is_about_people();
+    if !chosen.iter().any(|finding| is_people(&finding)) {
+        return Ok(Vec::new());
+    }
+    // What the same page vouches for is there when the change is.
+    let vouches = chosen.iter().filter_map(|finding| Draft::of(finding));
+    amendment.vouches = vec![(id.clone(), vouches.map(Draft::vouch).collect())];
+    let foreseen = foresee::foresee(out, work, &amendment, Some(id), adoption)?;
+    Ok(foreseen.vouches)
 }
 
 /// What waits for a person: everything pending for a janitor, what they own for others.
@@ -172,7 +264,11 @@ fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
 }
 
 /// Whether a finding is meant. What is absent has to be named: it may just not be merged yet.
-fn matches(arguments: &Arguments, finding: &Finding) -> bool {
+fn matches(arguments: &Arguments, changed: Option<&BTreeSet<TreePath>>, finding: &Finding) -> bool {
+    let in_range = changed.is_some_and(|changed| changed.iter().any(|path| touches(path, finding)));
+    if changed.is_some() && !in_range {
+        return false;
+    }
     let subject = &finding.subject;
     let kind = arguments.kind.is_empty() || arguments.kind.contains(&subject.kind());
     let named = |pattern: &String| {
@@ -181,7 +277,27 @@ fn matches(arguments: &Arguments, finding: &Finding) -> bool {
         glob(pattern, name) || glob(pattern, subject.name())
     };
     let named = arguments.patterns.iter().any(named);
-    kind && (named || (arguments.patterns.is_empty() && finding.present && is_pending(finding)))
+    let meant = (finding.present || in_range) && is_pending(finding);
+    kind && (named || (arguments.patterns.is_empty() && meant))
+}
+
+/// Whether a change of a path is a change of a statement's content.
+fn touches(path: &TreePath, finding: &Finding) -> bool {
+    let place = finding.place.as_str();
+    let below = path
+        .as_str()
+        .strip_prefix(place)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    // Of what is absent, only the name is left to go by.
+    let gone = || {
+        let name = finding.subject.name();
+        path.components().any(|component| {
+            component
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    below || (!finding.present && gone())
 }
 
 /// `*` stands for any characters, any number of times.
@@ -219,10 +335,30 @@ fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
             format_args!("{BOLD}{}{RESET} {}", finding.subject, state(finding)),
         );
         if let Some(text) = stored_text(work, &finding.subject) {
+            let proves = proofs(work, &finding.subject);
+            let mut proves = proves.iter().copied();
+            let mut inside = false;
             for stored in text.lines() {
-                line(out, format_args!("    {stored}"));
+                // Nobody can read a signature; the program can.
+                if stored == "proof = \"\"\"" {
+                    inside = true;
+                    match proves.next() {
+                        Some(true) => line(out, "    proof = (valid)"),
+                        _ => line(out, format_args!("    proof = {RED}NOT VALID{RESET}")),
+                    }
+                }
+                if !inside {
+                    line(out, format_args!("    {stored}"));
+                }
+                inside &= stored != "\"\"\"";
             }
         }
+    }
+    for (new, like, why) in lookalikes(work, &content) {
+        line(
+            out,
+            format_args!("{RED}warning{RESET}: the new name {new} {why} {like}"),
+        );
     }
     for finding in content.iter().take(SHOWN) {
         line(
@@ -254,6 +390,54 @@ fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
             ),
         );
     }
+}
+
+/// Whether each key of an author is proven to be theirs.
+fn proofs(work: &Work, subject: &Subject) -> Vec<bool> {
+    let author = match subject {
+        Subject::Author(id) => work.report.metadata.authors.get(id),
+        _ => None,
+    };
+    let origin = &work.head.root().origin;
+    author
+        .into_iter()
+        .flat_map(|author| author.keys.iter().map(|key| (key, &author.id)))
+        .map(|(key, id)| key.verify(origin, id, &StandardCrypto).is_ok())
+        .collect()
+}
+
+/// New packages whose names could be taken for others', with what they look like.
+fn lookalikes<'w>(
+    work: &'w Work,
+    content: &[&'w Finding],
+) -> Vec<(&'w PackageName, &'w PackageName, &'static str)> {
+    let is_new = |finding: &&Finding| {
+        finding.present
+            && matches!(finding.subject, Subject::Releases(_))
+            && finding.assessment.standing == Standing::Pending
+    };
+    let (mut new, mut old): (Vec<&PackageName>, Vec<&PackageName>) = (Vec::new(), Vec::new());
+    for finding in &work.report.findings {
+        if let Subject::Releases(package) = &finding.subject {
+            if is_new(&finding) {
+                new.push(package);
+            } else {
+                old.push(package);
+            }
+        }
+    }
+    // On day zero everything is new, and there is nothing to look like.
+    if old.is_empty() {
+        return Vec::new();
+    }
+    let asked: BTreeSet<&PackageName> = content
+        .iter()
+        .copied()
+        .filter(is_new)
+        .filter_map(|finding| finding.subject.package())
+        .collect();
+    new.retain(|package| asked.contains(package));
+    names::lookalikes(&new, &old)
 }
 
 /// What an approval would do to a statement.

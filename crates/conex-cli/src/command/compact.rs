@@ -21,6 +21,7 @@ use conex_crypto::StandardCrypto;
 use crate::error::{CommandError, Result};
 use crate::foresee;
 use crate::keys::{self, KeyArguments};
+use crate::lock;
 use crate::output::{self, line, plain};
 use crate::tree::{Tree, Work};
 use crate::{git, prompt};
@@ -55,6 +56,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             "compaction is a change of its own on the main line: commit, or finish what is begun, first",
         ));
     }
+    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     if arguments.all {
         return delete(&tree, work, None, arguments);

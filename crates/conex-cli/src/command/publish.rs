@@ -55,7 +55,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     }
     let mut vouches: Vec<Vouch> = Vec::new();
     for (package, releases) in &named {
-        vouches.extend(package_vouches(&tree, work, package, releases, arguments)?);
+        vouches.extend(package_vouches(
+            &tree, work, &member, package, releases, arguments,
+        )?);
     }
     let mut out = output::stdout();
     if vouches.is_empty() {
@@ -101,6 +103,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 fn package_vouches(
     tree: &Tree,
     work: &Work,
+    member: &Member,
     package: &PackageName,
     named: &[ReleaseName],
     arguments: &Arguments,
@@ -114,7 +117,7 @@ fn package_vouches(
     let subject = Subject::Releases(package.clone());
     let releases = find(&subject);
     let base = arguments.base.as_deref();
-    let difference = Difference::of(tree, work, package, releases, named, base)?;
+    let difference = Difference::of(tree, work, package, member, named, base)?;
     let edits = difference.edits();
     for release in named {
         let is_there = difference

@@ -16,6 +16,7 @@ use conex_crypto::StandardCrypto;
 use crate::error::{CommandError, Result};
 use crate::foresee::{self, Step};
 use crate::keys;
+use crate::lock;
 use crate::output::plain;
 use crate::restate::{self, Restated};
 use crate::tree::{Tree, Work};
@@ -45,6 +46,7 @@ enum KindArgument {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let metadata = &work.report.metadata;
     let wanted = |kind| arguments.kind.is_none_or(|wanted| wanted == kind);

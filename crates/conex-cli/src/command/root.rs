@@ -16,7 +16,7 @@ use crate::error::{CommandError, Result};
 use crate::foresee::Step;
 use crate::keys::{KeyArguments, Locked};
 use crate::tree::{Tree, Work};
-use crate::{keys, output};
+use crate::{keys, lock, output};
 
 mod next;
 
@@ -69,6 +69,10 @@ impl JanitorArgument {
 
 pub(crate) fn run(repo: &Path, command: &Command) -> Result<()> {
     let tree = Tree::open(repo)?;
+    if matches!(command, Command::Show) {
+        return show(&tree);
+    }
+    let _lock = lock::take(&tree)?;
     match command {
         Command::Show => show(&tree),
         Command::Join(arguments) => arguments.run(&tree),

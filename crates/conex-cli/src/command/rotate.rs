@@ -15,6 +15,7 @@ use conex_crypto::StandardCrypto;
 use crate::error::{CommandError, Result};
 use crate::foresee::{self, Accepted, Step};
 use crate::keys::{self, Locked};
+use crate::lock;
 use crate::output::{self, line};
 use crate::signing;
 use crate::tree::{Tree, Work};
@@ -43,6 +44,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let (present, old) = who(work, arguments)?;
     let id = &present.id;

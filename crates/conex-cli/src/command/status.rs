@@ -1,12 +1,18 @@
 //! `conex status`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
 use conex_core::compose::is_pending;
-use conex_core::problem::Problem;
+use conex_core::crypto::Digests as _;
+use conex_core::forecast::{Outlook, narrow};
+use conex_core::name::{Id, PackageName};
+use conex_core::outstanding::outstanding;
+use conex_core::problem::{Code, Problem};
 use conex_core::verify::Finding;
 use conex_core::vouch::Subject;
+use conex_crypto::StandardCrypto;
 
 use crate::command::{approve, root};
 use crate::error::{CommandError, Result};
@@ -108,8 +114,66 @@ fn overview(out: &mut impl Write, work: &Work) {
     if !pending.is_empty() {
         line(out, format_args!("{BOLD}{} pending{RESET}", pending.len()));
     }
+    ahead(out, work);
+    margins(out, work);
     problems(out, &work.report.problems);
-    problems(out, &work.report.notes);
+    let notes: Vec<Problem> = work
+        .report
+        .notes
+        .iter()
+        .filter(|note| note.code != Code::Ahead)
+        .cloned()
+        .collect();
+    problems(out, &notes);
+}
+
+/// Approvals of what is not there.
+fn ahead(out: &mut impl Write, work: &Work) {
+    let all = outstanding(&work.report, &StandardCrypto);
+    if all.is_empty() {
+        return;
+    }
+    line(
+        out,
+        format_args!(
+            "{BOLD}approved ahead of what is there{RESET}: merge it, or take it back with conex retract NAME"
+        ),
+    );
+    for it in all.iter().take(SHOWN) {
+        let by = it.by.iter().map(Id::as_str).collect::<Vec<_>>().join(", ");
+        let enough = if it.approved { "" } else { ", not enough yet" };
+        line(
+            out,
+            format_args!("  {} {} by {by}{enough}", it.subject, it.version),
+        );
+    }
+    if all.len() > SHOWN {
+        line(out, format_args!("  ... and {} more", all.len() - SHOWN));
+    }
+}
+
+/// What one lost key would undo, where more than one person stands behind it.
+fn margins(out: &mut impl Write, work: &Work) {
+    let shared = |finding: &&Finding| finding.assessment.supporters().len() > 1;
+    let narrow: Vec<&Finding> = narrow(&work.report).filter(shared).collect();
+    if narrow.is_empty() {
+        return;
+    }
+    let packages: BTreeSet<&PackageName> = narrow
+        .iter()
+        .filter_map(|finding| finding.subject.package())
+        .collect();
+    let people = narrow
+        .iter()
+        .filter(|finding| finding.subject.kind().is_about_people())
+        .count();
+    line(
+        out,
+        format_args!(
+            "  margins       {} packages and {people} statements about people stand on exactly the number of people they need",
+            packages.len()
+        ),
+    );
 }
 
 /// As many as fit on a screen.
@@ -155,6 +219,96 @@ fn awaits(out: &mut impl Write, work: &Work, arguments: &Arguments) {
     }
 }
 
+/// What there is to say of a person: roles, keys, and what would fall if they left.
+fn person(out: &mut impl Write, work: &Work, id: &Id) {
+    let root = work.head.root();
+    let janitor = root.janitors.iter().find(|janitor| janitor.id == *id);
+    let author = work.report.metadata.authors.get(id);
+    if janitor.is_none() && author.is_none() {
+        return;
+    }
+    let mut roles = Vec::new();
+    if janitor.is_some() {
+        roles.push("janitor");
+    }
+    match author {
+        Some(author) if author.retired => roles.push("retired author"),
+        Some(_) => roles.push("author"),
+        None => {}
+    }
+    line(
+        out,
+        format_args!("{BOLD}{id}{RESET}, {}", roles.join(" and ")),
+    );
+    let keys = janitor.into_iter().flat_map(|janitor| &janitor.keys);
+    let listed = author.into_iter().flat_map(|author| &author.keys);
+    for key in keys.chain(listed.map(|listed| &listed.key)) {
+        let fingerprint = StandardCrypto.fingerprint(key);
+        let state = match work.people.holder(fingerprint) {
+            Some(holder) if holder == id => "",
+            _ => ", signs nothing now",
+        };
+        line(out, format_args!("  key      {fingerprint}{state}"));
+    }
+    for account in author.into_iter().flat_map(|author| &author.accounts) {
+        line(out, format_args!("  account  {}", plain(account.as_str())));
+    }
+    let teams: Vec<&str> = work
+        .report
+        .metadata
+        .teams
+        .values()
+        .filter(|team| team.members.contains(id))
+        .map(|team| team.id.as_str())
+        .collect();
+    if !teams.is_empty() {
+        line(out, format_args!("  teams    {}", teams.join(", ")));
+    }
+    let Some(me) = work.people.find(id) else {
+        return;
+    };
+    let owned: Vec<&str> = work
+        .report
+        .owners
+        .iter()
+        .filter(|(_, (owners, _))| owners.people.contains(&me))
+        .map(|(package, _)| package.as_str())
+        .collect();
+    if !owned.is_empty() {
+        let shown = owned
+            .iter()
+            .take(SHOWN)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = if owned.len() > SHOWN { ", ..." } else { "" };
+        line(
+            out,
+            format_args!("  owns     {} packages: {shown}{more}", owned.len()),
+        );
+    }
+    match approve::pending(work, id).len() {
+        0 => {}
+        many => line(
+            out,
+            format_args!("  awaited  their vouch for {many} statements"),
+        ),
+    }
+    if let Some(outlook) = Outlook::new(&work.report, &StandardCrypto) {
+        let forecast = outlook.without(id);
+        let lost = forecast.lost().count();
+        if lost > 0 {
+            line(
+                out,
+                format_args!(
+                    "  margin   without them and their pages {lost} statements would lose their approval, of {} packages",
+                    forecast.packages().len()
+                ),
+            );
+        }
+    }
+}
+
 fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
     let concerns = |subject: &Subject| {
         let full = subject.to_string();
@@ -174,11 +328,15 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
         .chain(&work.report.notes)
         .filter(about)
         .collect();
-    if findings.is_empty() && wrong.is_empty() {
+    let is_person = Id::parse(name).is_ok_and(|id| work.people.find(&id).is_some());
+    if findings.is_empty() && wrong.is_empty() && !is_person {
         return Err(
             CommandError::usage(format_args!("nothing here is called {}", plain(name)))
                 .hint("names are those of packages, releases (foo/1.0), people and teams"),
         );
+    }
+    if let Ok(id) = Id::parse(name) {
+        person(out, work, &id);
     }
     if let Some((owners, threshold)) = work
         .report
@@ -223,6 +381,17 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
                 "{BOLD}{}{RESET}  {standing}  {version}  {}",
                 finding.subject,
                 by.join(", ")
+            ),
+        );
+    }
+    let ahead = outstanding(&work.report, &StandardCrypto);
+    for it in ahead.iter().filter(|it| concerns(&it.subject)) {
+        let by = it.by.iter().map(Id::as_str).collect::<Vec<_>>().join(", ");
+        line(
+            out,
+            format_args!(
+                "approved ahead: {} {} by {by}; merge it, or conex retract {name}",
+                it.subject, it.version
             ),
         );
     }

@@ -10,6 +10,7 @@ use conex_core::vouch::Subject;
 
 use crate::error::{CommandError, Result};
 use crate::foresee::Step;
+use crate::lock;
 use crate::output::{self, BOLD, RESET, line};
 use crate::restate::{self, Restated};
 use crate::tree::{Tree, Work};
@@ -37,6 +38,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let present = work.report.metadata.teams.get(&arguments.team);
     if arguments.add.is_empty() && arguments.remove.is_empty() {

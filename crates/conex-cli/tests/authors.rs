@@ -1,0 +1,277 @@
+//! What authors see every day: enrolment, claims, releases, and what is refused.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it stands"
+)]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use conex_tests::secret;
+
+mod session;
+
+use session::Session;
+
+/// A settled community in git, with the branch `signed` where everything is approved.
+fn in_git() -> Session {
+    let session = Session::settled();
+    session.git(&["init", "-q", "."]);
+    commit(&session, "signed");
+    session.git(&["branch", "signed"]);
+    session
+}
+
+fn commit(session: &Session, message: &str) {
+    session.git(&["add", "-A"]);
+    session.git(&["commit", "-q", "-m", message]);
+}
+
+#[test]
+fn from_nothing_to_a_published_release() {
+    let mut session = in_git();
+    session.key("frank");
+    session.write("new/1.0/data", "new in version 1.0\n");
+    session
+        .refused("publish new/1.0 --key frank -y") // nobody yet
+        .dry("enroll frank --account github.com/frank")
+        .run("enroll frank --account github.com/frank -y")
+        .refused("enroll frank -y")
+        .refused("enroll makers --key frank -y") // a team
+        .refused("enroll frankie --key dave -y") // dave's key
+        .dry("claim new --key frank")
+        .run("claim new --key frank -y")
+        .refused("claim new --key frank -y")
+        .refused("claim bar --owner nobody --key frank -y")
+        .dry("publish new/1.0 --key frank")
+        .run("publish new/1.0 --key frank -y");
+    // One file for the enrolment, one for the claim, one page for the release: nothing edited.
+    assert_eq!(session.pages("frank"), 1);
+    session
+        .run("approve frank new --key alice -y")
+        .run("approve frank new --key bob -y")
+        .accepted()
+        .refused("publish new/1.0 --key frank -y")
+        .run("status new")
+        .run("status frank");
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn releases_are_published_and_removed_in_one_page_each_time() {
+    let mut session = in_git();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.write("foo/3.1/data", "foo in version 3.1\n");
+    let before = session.files().len();
+    session
+        .run("publish foo/3.0 foo/3.1 --key dave -y")
+        .accepted();
+    assert_eq!(session.files().len(), before + 1);
+    commit(&session, "3");
+    fs::remove_dir_all(session.tree().join("foo/1.0")).unwrap();
+    session.write("foo/2.0/data", "foo in version 2.0, mended\n");
+    session
+        .refused("publish foo/1.0 --key dave -y") // 2.0 changed, too
+        .refused("publish foo/0.5 foo/1.0 foo/2.0 --key dave -y")
+        .run("publish foo/1.0 foo/2.0 --key dave -y")
+        .accepted();
+    // Who owns nothing of it may say so, and it waits for those who do.
+    session.write("bar/0.2/data", "bar in version 0.2\n");
+    session.run("publish bar/0.2 --key dave -y");
+    assert_eq!(session.verify().1, 1);
+    session
+        .run("approve bar --key alice -y")
+        .run("approve bar --key bob -y")
+        .accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn bless_a_stranger() {
+    let mut session = in_git();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.write("foo/2.0/data", "a stranger's edit\n");
+    session
+        .refused("publish foo/3.0 --key dave -y")
+        .run("publish foo/3.0 --leave-others --key dave -y");
+    // The release is approved without the edit: exactly the tree that has only the release.
+    assert_eq!(session.verify().1, 1);
+    session.git(&["checkout", "-q", "foo/2.0"]);
+    session.accepted();
+    // And the honest twin: dave stands behind the edit himself.
+    session.write("foo/2.0/data", "an edit that dave likes\n");
+    session.run("publish foo/2.0 --key dave -y").accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn where_the_approved_state_is_not_at_hand_nobody_blesses_what_they_cannot_see() {
+    let mut session = Session::settled(); // no git
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.run("publish foo/3.0 --key dave -y").accepted();
+    session.write("foo/2.0/data", "a stranger's edit\n");
+    session.write("foo/4.0/data", "foo in version 4.0\n");
+    session.refused("publish foo/4.0 --key dave -y");
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn abandoned_approval() {
+    let mut session = in_git();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.run("publish foo/3.0 --key dave -y");
+    // The pull request is closed; the page was merged with another one.
+    fs::remove_dir_all(session.tree().join("foo/3.0")).unwrap();
+    session
+        .run("status")
+        .run("status foo")
+        .refused("retract bar --key dave -y")
+        .dry("retract foo --key dave");
+    assert_eq!(session.verify().1, 1);
+    session.run("retract foo --key dave -y").accepted();
+    // A server that has the release and the page has nothing any more.
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    let (said, code) = session.verify();
+    assert_eq!(code, 1);
+    assert!(said.contains("behind: foo releases"), "{said}");
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn squatting() {
+    let mut session = in_git();
+    session.write("l1b/1/data", "not lib\n");
+    session.write("libber/1/data", "something else\n");
+    session.dry("approve --all --key alice");
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn a_change_between_two_revisions_is_approved_and_nothing_else() {
+    let mut session = in_git();
+    session.write("bar/0.2/data", "bar in version 0.2\n");
+    commit(&session, "a pull request");
+    session.write("bar/0.3/data", "bar in version 0.3\n");
+    session.write("foo/2.0/data", "foo, mended\n");
+    session
+        .dry("approve --changed signed --key alice")
+        .refused("approve --changed HEAD..signed --key alice -y")
+        .refused("approve --changed nowhere..HEAD --key alice -y")
+        .run("approve --changed signed..HEAD --key alice -y")
+        .run("approve --changed signed..HEAD --key bob -y");
+    session.git(&["checkout", "-q", "foo"]);
+    fs::remove_dir_all(session.tree().join("bar/0.3")).unwrap();
+    session.accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn nothing_is_signed_in_the_middle_of_a_merge() {
+    let mut session = in_git();
+    session.git(&["checkout", "-q", "-b", "other"]);
+    session.write("README.md", "theirs\n");
+    commit(&session, "theirs");
+    session.git(&["checkout", "-q", "-"]);
+    session.write("README.md", "ours\n");
+    commit(&session, "ours");
+    let merge = std::process::Command::new("git")
+        .args(["merge", "-q", "other"])
+        .current_dir(session.tree())
+        .output()
+        .unwrap();
+    assert!(!merge.status.success(), "this conflicts");
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.refused("publish foo/3.0 --key dave -y");
+    session.git(&["merge", "--abort"]);
+    session.run("publish foo/3.0 --key dave -y").accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn two_commands_at_once() {
+    let mut session = Session::settled();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    let held = fs::File::open(session.tree()).unwrap();
+    held.lock().unwrap();
+    session.refused("publish foo/3.0 --key dave -y");
+    drop(held);
+    session.run("publish foo/3.0 --key dave -y").accepted();
+    insta::assert_snapshot!(session.transcript);
+}
+
+/// Answers one request with a body.
+fn forge(body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4_096];
+        let _ = stream.read(&mut request).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+    });
+    format!("http://{address}/frank.keys")
+}
+
+#[test]
+fn keys_that_a_forge_publishes() {
+    let session = Session::settled();
+    session.key("frank");
+    let public = |who| secret(who).public_key().clone();
+    let (frank, dave) = (public("frank"), public("dave"));
+    for (body, expected) in [
+        ("<!DOCTYPE html><html>".to_owned(), "is a web page"),
+        ("Not Found\n".to_owned(), "line 1 is not a public key"),
+        (String::new(), "lists no key"),
+        (format!("{dave}\n"), "does not list your key"),
+        ("x".repeat(100 << 10), "http://127.0.0.1"),
+    ] {
+        let before = session.files();
+        let line = format!("enroll frank --keys {} -y", forge(body));
+        let (said, code) = session.output(&line);
+        assert_ne!(code, 0, "{said}");
+        assert!(said.contains(expected) && said.contains("hint: "), "{said}");
+        assert_eq!(session.files(), before);
+    }
+    let (said, code) = session.output("enroll frank --keys http://example.org/frank.keys -y");
+    assert!(code == 2 && said.contains("https://"), "{said}");
+    let list = session.directory.path().join("list");
+    fs::write(&list, format!("{dave}\n{frank}\n")).unwrap();
+    let (said, code) = session.output(&format!("enroll frank --keys {} -y", list.display()));
+    assert_eq!(code, 0, "{said}");
+    let session = Session::settled();
+    session.key("frank");
+    let line = format!(
+        "enroll frank --keys {} -y",
+        forge(format!("{dave}\n{frank}\n"))
+    );
+    let (said, code) = session.output(&line);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let session = Session::settled();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    let before = session.files();
+    // The limit on the size of files stops the write, as a full disk would.
+    let output = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "ulimit -f 0; exec \"$0\" publish foo/3.0 --key dave -y",
+        ])
+        .arg(env!("CARGO_BIN_EXE_conex"))
+        .current_dir(session.tree())
+        .env("CONEX_HOME", session.directory.path().join("home"))
+        .env("CONEX_STATE", session.directory.path().join("home"))
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert_eq!(session.files(), before);
+}

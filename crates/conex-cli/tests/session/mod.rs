@@ -1,0 +1,161 @@
+//! What people type and are answered, in a directory with a settled community and everybody's keys.
+#![allow(dead_code, reason = "not every test needs all of it")]
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use conex_tests::{Community, secret};
+
+/// A settled community in a directory, everybody's keys, and what is typed and answered.
+pub(crate) struct Session {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) transcript: String,
+}
+
+impl Session {
+    pub(crate) fn new(community: &Community) -> Self {
+        let session = Self {
+            directory: tempfile::tempdir().unwrap(),
+            transcript: String::new(),
+        };
+        community.write_to(&session.tree()).unwrap();
+        for who in [
+            "alice", "bob", "carol", "dora", "dave", "erin", "bob#2", "dora#2", "dave#2", "erin#2",
+        ] {
+            session.key(who);
+        }
+        session
+    }
+
+    /// The settled community of all tests: two approve everything, whoever owns it not.
+    pub(crate) fn settled() -> Self {
+        let rules = |root: &mut conex_core::statement::RootFields| {
+            root.unclaimed = root.quorum;
+            root.upkeep = root.quorum;
+        };
+        Self::new(&Community::settled_by("plain", rules))
+    }
+
+    pub(crate) fn key(&self, who: &str) {
+        let name = who.replace('#', "-");
+        let keys = self.directory.path().join("home/keys");
+        fs::create_dir_all(&keys).unwrap();
+        let text = secret(who).write(&name, None).unwrap();
+        fs::write(keys.join(&name), text.as_bytes()).unwrap();
+        fs::set_permissions(keys.join(&name), fs::Permissions::from_mode(0o600)).unwrap();
+        let public = format!("{} {name}\n", secret(who).public_key());
+        fs::write(keys.join(format!("{name}.pub")), public).unwrap();
+    }
+
+    pub(crate) fn tree(&self) -> PathBuf {
+        self.directory.path().join("tree")
+    }
+
+    pub(crate) fn write(&self, file: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.tree().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        fn below(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+            for entry in fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.ends_with(".git") {
+                    continue;
+                }
+                if path.is_dir() {
+                    below(&path, files);
+                } else {
+                    files.insert(path.clone(), fs::read(path).unwrap());
+                }
+            }
+        }
+        let mut files = BTreeMap::new();
+        below(&self.tree(), &mut files);
+        files
+    }
+
+    pub(crate) fn pages(&self, who: &str) -> usize {
+        let directory = self.tree().join("conex/index").join(who);
+        fs::read_dir(directory).map_or(0, Iterator::count)
+    }
+
+    pub(crate) fn output(&self, line: &str) -> (String, i32) {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let output = Command::new(env!("CARGO_BIN_EXE_conex"))
+            .args(arguments)
+            .current_dir(self.tree())
+            .stdin(Stdio::null())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("CONEX_HOME", self.directory.path().join("home"))
+            .env("CONEX_STATE", self.directory.path().join("home"))
+            .output()
+            .unwrap();
+        let place = self.directory.path().display().to_string();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).replace(&place, "/somewhere");
+        (said, output.status.code().unwrap())
+    }
+
+    /// Runs a command that succeeds, and adds it to the transcript.
+    pub(crate) fn run(&mut self, line: &str) -> &mut Self {
+        let (said, code) = self.output(line);
+        assert_eq!(code, 0, "conex {line}\n{said}");
+        write!(self.transcript, "$ conex {line}\n{said}\n").unwrap();
+        self
+    }
+
+    /// Runs a command that is refused and changes nothing, and adds it to the transcript.
+    pub(crate) fn refused(&mut self, line: &str) -> &mut Self {
+        let before = self.files();
+        let (said, code) = self.output(line);
+        assert_ne!(code, 0, "conex {line}\n{said}");
+        assert!(said.contains("hint: ") || code == 2, "no hint: {said}");
+        assert_eq!(self.files(), before, "conex {line}");
+        write!(
+            self.transcript,
+            "$ conex {line}\n{said}[exit code {code}]\n\n"
+        )
+        .unwrap();
+        self
+    }
+
+    /// Shows what a command would do, and sees that it does nothing.
+    pub(crate) fn dry(&mut self, line: &str) -> &mut Self {
+        let before = self.files();
+        self.run(&format!("{line} --dry-run"));
+        assert_eq!(self.files(), before, "conex {line}");
+        self
+    }
+
+    /// The verdict of a client.
+    pub(crate) fn verify(&self) -> (String, i32) {
+        let (status, _) = self.output("status");
+        let line = status.lines().find(|line| line.contains("root:")).unwrap();
+        let anchor = line.split_whitespace().last().unwrap();
+        self.output(&format!("verify --mode enforce --trust-anchors {anchor}"))
+    }
+
+    pub(crate) fn accepted(&mut self) -> &mut Self {
+        let (said, code) = self.verify();
+        assert_eq!(code, 0, "{}\n{said}", self.transcript);
+        self
+    }
+
+    pub(crate) fn git(&self, arguments: &[&str]) {
+        let output = Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example.org"])
+            .args(arguments)
+            .current_dir(self.tree())
+            .output()
+            .expect("git is installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {said}");
+    }
+}

@@ -1,0 +1,214 @@
+//! What a patch makes of a tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conex_core::limits;
+use conex_core::path::Path;
+use conex_core::store::{EntryKind, Overlay, OverlayError, Store, StoreError};
+
+use super::error::{PatchError, Refused};
+use super::hunk::Hunk;
+use super::{Claim, FilePatch, OUTPUT, Operation, Patch};
+
+pub(super) fn apply<S: Store>(patch: &Patch<'_>, base: S) -> Result<Overlay<S>, PatchError> {
+    let mut result = Changed {
+        base: &base,
+        files: BTreeMap::new(),
+        directories: BTreeSet::new(),
+        size: 0,
+    };
+    for file in &patch.files {
+        result.file(file)?;
+    }
+    let files = result.files;
+    Overlay::new(base, files).map_err(|error| PatchError {
+        line: 1,
+        reason: match error {
+            OverlayError::Store(place, error) => Refused::Store(place, error),
+            OverlayError::FileAndDirectory(place) => Refused::FileAndDirectory(place),
+            _ => Refused::NotUnderstood,
+        },
+    })
+}
+
+/// The tree as changed so far.
+struct Changed<'a, S> {
+    base: &'a S,
+    files: BTreeMap<Path, Option<Vec<u8>>>,
+    /// Directories of the base, or places for new ones.
+    directories: BTreeSet<Path>,
+    /// Bytes of all new contents together.
+    size: u64,
+}
+
+impl<S: Store> Changed<'_, S> {
+    fn file(&mut self, file: &FilePatch<'_>) -> Result<(), PatchError> {
+        let at = |reason| PatchError {
+            line: file.line,
+            reason,
+        };
+        let is_absent = matches!(file.operation, Operation::Create(_));
+        let old = match &file.operation {
+            Operation::Create(_) => Vec::new(),
+            Operation::Delete(path)
+            | Operation::Modify(path)
+            | Operation::Rename { from: path, .. }
+            | Operation::Copy { from: path, .. } => self.read(path).map_err(at)?,
+        };
+        let (Operation::Create(path)
+        | Operation::Delete(path)
+        | Operation::Modify(path)
+        | Operation::Rename { to: path, .. }
+        | Operation::Copy { to: path, .. }) = &file.operation;
+        let new = patched(path, &old, &file.hunks)?;
+        let is_gone = matches!(file.operation, Operation::Delete(_));
+        if let Some((before, after)) = file.claims
+            && !(fits(before, is_absent, &old) && fits(after, is_gone, &new))
+        {
+            return Err(at(Refused::Index));
+        }
+        if (is_absent || is_gone) && (file.hunks.len() > 1 || !is_whole(file, &new)) {
+            return Err(at(Refused::NotWhole));
+        }
+        self.size += new.len() as u64;
+        if self.size > OUTPUT || new.len() as u64 > limits::DATA_FILE {
+            return Err(at(Refused::OutputTooLarge));
+        }
+        let mut set = |path: &Path, bytes| match self.files.insert(path.clone(), bytes) {
+            None => Ok(()),
+            Some(_) => Err(at(Refused::Twice(path.clone()))),
+        };
+        match &file.operation {
+            Operation::Delete(path) => set(path, None),
+            Operation::Modify(path) => set(path, Some(new)),
+            Operation::Create(path) | Operation::Copy { to: path, .. } => {
+                set(path, Some(new))?;
+                self.check_new(path).map_err(at)
+            }
+            Operation::Rename { from, to } => {
+                set(from, None)?;
+                set(to, Some(new))?;
+                self.check_new(to).map_err(at)
+            }
+        }
+    }
+
+    /// Reads a file of the base that nothing has changed yet.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Refused> {
+        if self.files.contains_key(path) {
+            return Err(Refused::Twice(path.clone()));
+        }
+        let mut bytes = Vec::new();
+        match self.base.read(path, limits::DATA_FILE, &mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(StoreError::Missing) => Err(Refused::Missing(path.clone())),
+            Err(error) => Err(Refused::Store(path.clone(), error)),
+        }
+    }
+
+    /// Makes sure that nothing of the base is where a new file goes, not even something that the
+    /// patch removes: `patch` does one after another, `git apply` all at once.
+    fn check_new(&mut self, path: &Path) -> Result<(), Refused> {
+        match self.base.kind(path) {
+            Ok(None) => {}
+            Ok(Some(EntryKind::Directory)) => {
+                return Err(Refused::FileAndDirectory(path.clone()));
+            }
+            Ok(Some(_)) => return Err(Refused::Exists(path.clone())),
+            Err(error) => return Err(Refused::Store(path.clone(), error)),
+        }
+        let mut at = path.parent();
+        while let Some(directory) = at {
+            if !self.directories.insert(directory.clone()) {
+                return Ok(());
+            }
+            match self.base.kind(&directory) {
+                Ok(None | Some(EntryKind::Directory)) => {}
+                Ok(Some(_)) => return Err(Refused::FileAndDirectory(directory)),
+                Err(error) => return Err(Refused::Store(directory, error)),
+            }
+            at = directory.parent();
+        }
+        Ok(())
+    }
+}
+
+/// Whether an id can be that of a content.
+fn fits(claim: Claim, is_absent: bool, bytes: &[u8]) -> bool {
+    match claim {
+        Claim::Absent => is_absent,
+        Claim::Empty => !is_absent && bytes.is_empty(),
+        Claim::Something => !is_absent,
+    }
+}
+
+/// Whether a creation or removal leaves nothing out.
+fn is_whole(file: &FilePatch<'_>, new: &[u8]) -> bool {
+    match file.operation {
+        Operation::Delete(_) => new.is_empty(),
+        _ => file.hunks.is_empty() || !new.is_empty(),
+    }
+}
+
+/// A file after all its hunks, each exactly where it says.
+fn patched(path: &Path, old: &[u8], hunks: &[Hunk<'_>]) -> Result<Vec<u8>, PatchError> {
+    if hunks.is_empty() {
+        return Ok(old.to_vec());
+    }
+    let lines: Vec<&[u8]> = old.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut new = Vec::with_capacity(old.len());
+    let (mut old_done, mut new_done) = (0, 0);
+    for hunk in hunks {
+        let at = |reason| PatchError {
+            line: hunk.line,
+            reason,
+        };
+        let before = lines
+            .get(old_done..hunk.old_at)
+            .ok_or_else(|| at(Refused::Numbers))?;
+        for line in before {
+            new.extend_from_slice(line);
+            new_done += 1;
+        }
+        if hunk.new_at != new_done {
+            return Err(at(Refused::Numbers));
+        }
+        old_done = hunk.old_at;
+        for expected in hunk.old() {
+            if lines.get(old_done) != Some(&expected) {
+                return Err(at(Refused::Context(path.clone(), old_done + 1)));
+            }
+            old_done += 1;
+        }
+        let is_first = hunk.old_at == 0;
+        let is_last = old_done == lines.len();
+        if !has_one_place(hunk, is_first, is_last) {
+            return Err(at(Refused::Place));
+        }
+        for line in hunk.new_lines() {
+            new.extend_from_slice(line);
+            new_done += 1;
+        }
+        if hunk.ends_without_newline() && !is_last {
+            return Err(at(Refused::LineEnd));
+        }
+    }
+    let rest = lines.get(old_done..).unwrap_or_default();
+    for line in rest {
+        new.extend_from_slice(line);
+    }
+    Ok(new)
+}
+
+/// Whether `patch` and `git apply` both look for a hunk where it says.
+///
+/// `patch` takes less context at one end than at the other for a sign that the file begins or ends
+/// there. `git apply` takes no context at the end for a sign that the file ends there. And what has no
+/// old lines at all would fit everywhere.
+fn has_one_place(hunk: &Hunk<'_>, is_first: bool, is_last: bool) -> bool {
+    let (leading, trailing) = hunk.context();
+    let has_old = hunk.old().next().is_some();
+    (leading >= trailing || is_first)
+        && ((trailing >= leading && trailing > 0) || is_last)
+        && (has_old || (is_first && is_last))
+}

@@ -1,0 +1,158 @@
+//! One hunk: some lines of a file, and what stands in their place.
+
+use super::error::{PatchError, Refused};
+use super::lines::{Lines, number};
+
+/// What follows a line of a hunk that has no newline in the file.
+const NO_NEWLINE: &[u8] = b"\\ No newline at end of file\n";
+
+/// A hunk whose numbers fit its lines.
+#[derive(Debug)]
+pub(super) struct Hunk<'a> {
+    /// Where in the patch it begins, from 1.
+    pub(super) line: usize,
+    /// How many lines of the old file stand before it.
+    pub(super) old_at: usize,
+    /// How many lines of the new file stand before it.
+    pub(super) new_at: usize,
+    pub(super) lines: Vec<Line<'a>>,
+}
+
+/// A line of a hunk with its bytes, newline included where it has one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub(super) side: Side,
+    pub(super) text: &'a [u8],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Old,
+    New,
+    Both,
+}
+
+impl<'a> Hunk<'a> {
+    pub(super) fn parse(lines: &mut Lines<'a>) -> Result<Self, PatchError> {
+        let at = lines.number();
+        let refused = |reason| PatchError { line: at, reason };
+        let header = lines.header(b"@@ -")?;
+        let (old, new) = ranges(header).ok_or_else(|| refused(Refused::Numbers))?;
+        let mut hunk = Self {
+            line: at,
+            old_at: old.before().ok_or_else(|| refused(Refused::Numbers))?,
+            new_at: new.before().ok_or_else(|| refused(Refused::Numbers))?,
+            lines: Vec::new(),
+        };
+        let (mut old_left, mut new_left) = (old.count, new.count);
+        while old_left + new_left > 0 {
+            let here = lines.number();
+            let line = lines.body()?;
+            let wrong = PatchError {
+                line: here,
+                reason: Refused::Numbers,
+            };
+            let Some((mark, text)) = line.split_first() else {
+                return Err(wrong);
+            };
+            let (side, old_taken, new_taken) = match mark {
+                b' ' => (Side::Both, 1, 1),
+                b'-' => (Side::Old, 1, 0),
+                b'+' => (Side::New, 0, 1),
+                _ => return Err(wrong),
+            };
+            old_left = old_left.checked_sub(old_taken).ok_or(wrong.clone())?;
+            new_left = new_left.checked_sub(new_taken).ok_or(wrong)?;
+            let mut text = text;
+            if lines.starts_with(b"\\") {
+                let line_end = lines.refused(Refused::LineEnd);
+                if lines.body()? != NO_NEWLINE {
+                    return Err(PatchError {
+                        reason: Refused::NotUnderstood,
+                        ..line_end
+                    });
+                }
+                let is_last = match side {
+                    Side::Both => old_left + new_left == 0,
+                    Side::Old => old_left == 0,
+                    Side::New => new_left == 0,
+                };
+                if !is_last {
+                    return Err(line_end);
+                }
+                text = text.strip_suffix(b"\n").unwrap_or(text);
+                if text.is_empty() {
+                    // A line of nothing, without an end, is no line.
+                    return Err(line_end);
+                }
+            }
+            hunk.lines.push(Line { side, text });
+        }
+        if hunk.lines.iter().all(|line| line.side == Side::Both) {
+            return Err(refused(Refused::NoChange));
+        }
+        Ok(hunk)
+    }
+
+    /// The lines that have to stand in the old file.
+    pub(super) fn old(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
+        let lines = self.lines.iter().filter(|line| line.side != Side::New);
+        lines.map(|line| line.text)
+    }
+
+    /// The lines that stand in the new file.
+    pub(super) fn new_lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
+        let lines = self.lines.iter().filter(|line| line.side != Side::Old);
+        lines.map(|line| line.text)
+    }
+
+    /// How many unchanged lines stand before the first change, and after the last.
+    pub(super) fn context(&self) -> (usize, usize) {
+        let is_context = |line: &&Line<'_>| line.side == Side::Both;
+        let leading = self.lines.iter().take_while(is_context).count();
+        let trailing = self.lines.iter().rev().take_while(is_context).count();
+        (leading, trailing)
+    }
+
+    /// Whether a line of the new file is to have no newline.
+    pub(super) fn ends_without_newline(&self) -> bool {
+        self.new_lines().any(|line| !line.ends_with(b"\n"))
+    }
+}
+
+/// A start, from 1, and a count of lines.
+#[derive(Clone, Copy)]
+struct Range {
+    start: usize,
+    count: usize,
+}
+
+impl Range {
+    /// How many lines stand before. A range of no lines is named by the line before it.
+    fn before(self) -> Option<usize> {
+        if self.count == 0 {
+            Some(self.start)
+        } else {
+            self.start.checked_sub(1)
+        }
+    }
+}
+
+/// What stands after `@@ -`: `OLD +NEW @@`, and perhaps the heading of a section.
+fn ranges(header: &[u8]) -> Option<(Range, Range)> {
+    let mut parts = header.splitn(4, |byte| *byte == b' ');
+    let old = range(parts.next()?)?;
+    let new = range(parts.next()?.strip_prefix(b"+")?)?;
+    if parts.next()? != b"@@" {
+        return None;
+    }
+    Some((old, new))
+}
+
+fn range(text: &[u8]) -> Option<Range> {
+    let mut parts = text.splitn(2, |byte| *byte == b',');
+    Some(Range {
+        start: number(parts.next()?)?,
+        count: parts.next().map_or(Some(1), number)?,
+    })
+}
