@@ -88,6 +88,8 @@ enum Command {
     Verify(command::verify::Arguments),
     /// Say why the last verification ended as it did
     Why(command::why::Arguments),
+    /// Play a small community from its first day on, and six attacks on it
+    Demo(command::demo::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => command::status::run(repo, arguments),
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
         Command::Why(arguments) => command::why::run(arguments),
+        Command::Demo(arguments) => command::demo::run(arguments),
     };
     finish(result.map(|()| ExitCode::SUCCESS))
 }
