@@ -215,7 +215,7 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Vec<Digest> 
             .batches()
             .iter()
             .filter_map(|batch| metadata.batches.get(&batch.digest()))
-            .flat_map(|batch| batch.vouches());
+            .flat_map(conex_core::page::Batch::vouches);
         let said = body.vouches().iter().chain(batches);
         vouches.extend(said.filter(|vouch| vouch.subject == subject));
     }

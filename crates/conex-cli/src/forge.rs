@@ -1,8 +1,8 @@
 //! Public keys that somebody published elsewhere: a forge's `/<name>.keys`, or a file like it.
 
+use core::time::Duration;
 use std::fs;
 use std::io::Read as _;
-use std::time::Duration;
 
 use conex_core::key::PublicKey;
 

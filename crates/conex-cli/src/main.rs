@@ -93,6 +93,8 @@ enum Command {
     OpamHook(command::opam_hook::Arguments),
     /// Write the archive that a server offers, with what is signed in it
     Archive(command::archive::Arguments),
+    /// Play a small community from its first day on, and six attacks on it
+    Demo(command::demo::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -124,6 +126,7 @@ fn main() -> ExitCode {
         Command::Why(arguments) => command::why::run(arguments),
         Command::OpamHook(arguments) => return finish(command::opam_hook::run(arguments)),
         Command::Archive(arguments) => command::archive::run(repo, arguments),
+        Command::Demo(arguments) => command::demo::run(arguments),
     };
     finish(result.map(|()| ExitCode::SUCCESS))
 }

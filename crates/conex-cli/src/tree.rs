@@ -172,11 +172,7 @@ impl Tree {
     }
 
     /// Reads a release as it is named on a command line: as the layout writes it, or `foo/1.0`.
-    pub(crate) fn parse_release(
-        &self,
-        head: &Head,
-        text: &str,
-    ) -> Result<(PackageName, ReleaseName)> {
+    pub(crate) fn parse_release(head: &Head, text: &str) -> Result<(PackageName, ReleaseName)> {
         let slash = || {
             let (package, release) = text.split_once('/')?;
             Some((

@@ -1,5 +1,6 @@
 //! `conex claim`.
 
+use std::io::Write;
 use std::path::Path;
 
 use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
@@ -61,56 +62,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let mut claimed: Vec<Authorisation> = Vec::new();
     let mut content: Vec<&Finding> = Vec::new();
     for package in &arguments.packages {
-        let before = work.report.metadata.authorisations.get(package);
-        let after = Authorisation::new(AuthorisationFields {
-            package: package.clone(),
-            owners: owners.clone(),
-            threshold,
-            epoch: before.map_or(0, |it| it.epoch),
-            retired: false,
-        })
-        .map_err(CommandError::usage)?;
-        if before.is_some_and(|it| it.retired) {
-            return Err(CommandError::refused(format_args!(
-                "{package} is retired, and retired packages stay so"
-            ))
-            .hint("choose another name"));
-        }
-        if before == Some(&after) {
-            return Err(
-                CommandError::refused(format_args!("{package} is owned so already"))
-                    .hint(format_args!("conex status {package} says who approved it")),
-            );
-        }
-        let said = before.map_or_else(
-            || "unclaimed".to_owned(),
-            |it| format!("{} of {}", it.threshold, names(&it.owners)),
-        );
-        line(
-            &mut out,
-            format_args!(
-                "{BOLD}{package}{RESET} owned by {threshold} of {}; before: {said}",
-                names(&owners)
-            ),
-        );
-        let theirs = work.report.findings.iter().filter(|finding| {
-            matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums)
-                && finding.subject.package() == Some(package)
-                && finding.present
-        });
-        let (pending, approved): (Vec<&Finding>, Vec<&Finding>) =
-            theirs.partition(|finding| is_unapproved(finding));
-        for finding in pending {
-            line(
-                &mut out,
-                format_args!(
-                    "  left out, since it is not approved yet: {}",
-                    finding.subject
-                ),
-            );
-        }
-        content.extend(approved);
+        let (after, approved) = claim(&mut out, work, package, &owners, threshold)?;
         claimed.push(after);
+        content.extend(approved);
     }
     // The owner stands behind what there is from the first day, so that nothing hangs in the air
     // when the claim is approved.
@@ -166,6 +120,65 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         ),
     );
     Ok(())
+}
+
+/// Shows the claim of one package; gives it, and what of the package is approved now.
+fn claim<'w>(
+    out: &mut impl Write,
+    work: &'w Work,
+    package: &PackageName,
+    owners: &[Id],
+    threshold: Threshold,
+) -> Result<(Authorisation, Vec<&'w Finding>)> {
+    let before = work.report.metadata.authorisations.get(package);
+    let after = Authorisation::new(AuthorisationFields {
+        package: package.clone(),
+        owners: owners.to_vec(),
+        threshold,
+        epoch: before.map_or(0, |it| it.epoch),
+        retired: false,
+    })
+    .map_err(CommandError::usage)?;
+    if before.is_some_and(|it| it.retired) {
+        return Err(CommandError::refused(format_args!(
+            "{package} is retired, and retired packages stay so"
+        ))
+        .hint("choose another name"));
+    }
+    if before == Some(&after) {
+        return Err(
+            CommandError::refused(format_args!("{package} is owned so already"))
+                .hint(format_args!("conex status {package} says who approved it")),
+        );
+    }
+    let said = before.map_or_else(
+        || "unclaimed".to_owned(),
+        |it| format!("{} of {}", it.threshold, names(&it.owners)),
+    );
+    line(
+        out,
+        format_args!(
+            "{BOLD}{package}{RESET} owned by {threshold} of {}; before: {said}",
+            names(owners)
+        ),
+    );
+    let theirs = work.report.findings.iter().filter(|finding| {
+        matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums)
+            && finding.subject.package() == Some(package)
+            && finding.present
+    });
+    let (pending, approved): (Vec<&Finding>, Vec<&Finding>) =
+        theirs.partition(|finding| is_unapproved(finding));
+    for finding in pending {
+        line(
+            out,
+            format_args!(
+                "  left out, since it is not approved yet: {}",
+                finding.subject
+            ),
+        );
+    }
+    Ok((after, approved))
 }
 
 /// A janitor who claims approves the claim with the same signature.

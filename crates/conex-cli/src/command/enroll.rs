@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     github: Option<String>,
 
-    /// Where else your keys are published: an address such as https://FORGE/NAME.keys, or a file
+    /// Where else your keys are published: an https address that ends in NAME.keys on
+    /// most forges, or a file
     #[arg(long, value_name = "ADDRESS", conflicts_with = "github")]
     keys: Option<String>,
 

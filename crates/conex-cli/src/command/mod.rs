@@ -5,6 +5,7 @@ pub(crate) mod archive;
 pub(crate) mod bootstrap;
 pub(crate) mod claim;
 pub(crate) mod compact;
+pub(crate) mod demo;
 pub(crate) mod enroll;
 pub(crate) mod init;
 pub(crate) mod key;

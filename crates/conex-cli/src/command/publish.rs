@@ -50,7 +50,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let member = Member::known_or_enrolled(&arguments.key, work)?;
     let mut named: BTreeMap<PackageName, Vec<ReleaseName>> = BTreeMap::new();
     for text in &arguments.releases {
-        let (package, release) = tree.parse_release(&work.head, text)?;
+        let (package, release) = Tree::parse_release(&work.head, text)?;
         named.entry(package).or_default().push(release);
     }
     let mut vouches: Vec<Vouch> = Vec::new();
