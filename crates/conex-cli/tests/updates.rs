@@ -363,3 +363,39 @@ fn two_at_once() {
     assert_eq!(client.records().len(), 1);
     client.accepts(DIR);
 }
+
+/// The guide is tried as it is written.
+#[test]
+fn the_guide_for_clients_is_true() {
+    let (old, new) = states();
+    let client = offered(&old, &new);
+    fs::rename(client.at("patch"), client.at("update.patch")).unwrap();
+    client.put("git", &old);
+    for (state, arguments) in [
+        (&old, &["init", "-q", "-b", "signed"][..]),
+        (&old, &["add", "-A"]),
+        (&old, &["commit", "-q", "-m", "one"]),
+        (&new, &["add", "-A"]),
+        (&new, &["commit", "-q", "-m", "two"]),
+    ] {
+        state.write_to(&client.at("git")).unwrap();
+        let output = Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example.org"])
+            .args(arguments)
+            .current_dir(client.at("git"))
+            .output()
+            .expect("git is installed");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guides/client.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let mut tried = 0;
+    for line in guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ conex "))
+    {
+        client.accepts(&line.replace("ANCHOR", &client.anchor));
+        tried += 1;
+    }
+    assert!(tried > 6);
+}
