@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::store::{MemoryStore, Store};
-use conex_repo::archive::ArchiveError;
 use conex_repo::git::{CommitId, GitError};
 use conex_repo::{ArchiveStore, DirectoryStore, GitRepository, GitStore, patch};
 
@@ -149,7 +148,16 @@ pub(super) fn subject(repo: &Path, arguments: &Arguments) -> PathBuf {
         let archive = root.join("repo").join(format!("{}.tar.gz", name.to_str()?));
         (place.starts_with("opam-") && archive.is_file()).then_some(kept)
     };
-    packed().unwrap_or_else(|| repository.to_owned())
+    // Newer ones may give the archive itself.
+    let archive = || {
+        let (name, directory) = (repository.file_name()?.to_str()?, repository.parent()?);
+        let name = name.strip_suffix(".tar.gz")?;
+        let is_opams = directory.join("repos-config").is_file();
+        is_opams.then(|| directory.join(name))
+    };
+    packed()
+        .or_else(archive)
+        .unwrap_or_else(|| repository.to_owned())
 }
 
 /// What is verified, in words.
@@ -169,16 +177,12 @@ fn tree(path: &Path) -> Result<Tree> {
     let mark = Mark::of(path)
         .map_err(|error| at(path.display())(error).hint("give a directory or a .tar.gz archive"))?;
     let store: Box<dyn Store> = if mark.written.is_some() {
-        match ArchiveStore::open(path) {
-            Ok(store) => Box::new(store),
-            Err(ArchiveError::Io(error)) => {
-                return Err(CommandError::io(format_args!("{}: {error}", path.display())).into());
-            }
-            Err(error) => {
-                let problem = Problem::new(Code::BadArchive, path.display(), error);
-                return Err(Failure::Refused(Box::new(problem)));
-            }
-        }
+        let file = File::open(path).map_err(at(path.display()))?;
+        let store = ArchiveStore::read(file).map_err(|error| {
+            let problem = Problem::new(Code::BadArchive, path.display(), error);
+            Failure::Refused(Box::new(problem))
+        })?;
+        Box::new(store)
     } else {
         let store = DirectoryStore::open(path)
             .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))?;
