@@ -275,3 +275,27 @@ fn a_full_disk_changes_nothing() {
     assert!(!output.status.success());
     assert_eq!(session.files(), before);
 }
+
+/// A package that was given back is as well guarded as one that nobody ever claimed.
+#[test]
+fn who_gives_a_package_back_gives_it_to_as_many_as_guard_the_unclaimed() {
+    let mut session = Session::settled();
+    session
+        .run("claim foo --owner janitors --key dave -y")
+        .run("approve foo --key alice -y")
+        .run("approve foo --key bob -y")
+        .accepted();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.run("approve foo --key alice -y");
+    let (said, code) = session.verify();
+    assert_eq!(code, 1, "{said}");
+    session.run("approve foo --key carol -y").accepted();
+    // Who means fewer says so.
+    let (said, code) =
+        session.output("claim foo --owner janitors --threshold 1 --dry-run --key dave");
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("foo owned by 1 of janitors; before: 2 of janitors"),
+        "{said}"
+    );
+}
