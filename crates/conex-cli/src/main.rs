@@ -42,7 +42,9 @@ struct Arguments {
         long = "repo",
         global = true,
         default_value = ".",
-        value_name = "DIR"
+        value_name = "DIR",
+        // After what is the command's own.
+        display_order = 900
     )]
     repo: PathBuf,
 

@@ -299,3 +299,34 @@ fn who_gives_a_package_back_gives_it_to_as_many_as_guard_the_unclaimed() {
         "{said}"
     );
 }
+
+/// Where one is not enough to take something back, they are told so, and do not sign it again.
+#[test]
+fn what_one_took_back_waits_for_the_others() {
+    let mut session = Session::settled();
+    session.write("bar/0.2/data", "bar in version 0.2\n");
+    for who in ["alice", "bob"] {
+        let (said, code) = session.output(&format!("approve bar --key {who} -y"));
+        assert_eq!(code, 0, "{said}");
+    }
+    fs::remove_dir_all(session.tree().join("bar/0.2")).unwrap();
+    session
+        .run("retract bar --key alice -y")
+        .refused("retract bar --key alice -y")
+        .run("retract bar --key carol -y")
+        .accepted()
+        .refused("retract bar --key carol -y");
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn whose_key_is_meant_is_said() {
+    let mut session = Session::settled();
+    session.refused("enroll zed -y");
+    let keys = session.directory.path().join("home/keys");
+    fs::remove_dir_all(keys).unwrap();
+    session.refused("enroll zed -y");
+    session.key("frank");
+    session.run("enroll zed -y");
+    insta::assert_snapshot!(session.transcript);
+}

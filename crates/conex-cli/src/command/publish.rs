@@ -128,7 +128,7 @@ fn package_vouches(
             return Err(CommandError::usage(format_args!(
                 "there is no release {release} of {package}, and there was none"
             ))
-            .hint("conex status says what is there"));
+            .hint(format_args!("conex status {package} says what is there")));
         }
     }
     let mut out = output::stdout();
