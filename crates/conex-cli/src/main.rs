@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod agent;
 mod anchors;
@@ -90,6 +90,10 @@ enum Command {
     Why(command::why::Arguments),
     /// Play a small community from its first day on, and six attacks on it
     Demo(command::demo::Arguments),
+    /// Print the completions of a shell
+    Completions(command::completions::Arguments),
+    /// Write manual pages, one for each command
+    Man(command::man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -120,6 +124,10 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
         Command::Why(arguments) => command::why::run(arguments),
         Command::Demo(arguments) => command::demo::run(arguments),
+        Command::Completions(arguments) => {
+            command::completions::run(&mut Arguments::command(), arguments)
+        }
+        Command::Man(arguments) => command::man::run(Arguments::command(), arguments),
     };
     finish(result.map(|()| ExitCode::SUCCESS))
 }
