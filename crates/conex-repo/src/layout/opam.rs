@@ -96,6 +96,30 @@ impl Layout for OpamLayout {
         all_or(releases, problems)
     }
 
+    fn home(&self, path: &Path) -> Option<(PackageName, Path)> {
+        let mut components = path.components();
+        let (first, second) = (components.next()?, components.next()?);
+        components.next()?;
+        let package = match split(second) {
+            Some((package, _)) => package,
+            None => package_name(second)?,
+        };
+        let directory = Path::parse(&format!("packages/{second}")).ok()?;
+        (first == "packages").then_some((package, directory))
+    }
+
+    fn homes(&self, package: &PackageName, releases: &[&ReleaseName]) -> Option<Vec<Path>> {
+        package_name(package.as_str())?;
+        let mut flat: Vec<Path> = releases
+            .iter()
+            .map(|release| Path::parse(&format!("packages/{package}.{release}")).ok())
+            .collect::<Option<_>>()?;
+        flat.sort();
+        let mut homes = vec![Path::parse(&format!("packages/{package}")).ok()?];
+        homes.append(&mut flat);
+        Some(homes)
+    }
+
     fn is_projected(&self, file: &Path) -> bool {
         file.as_str() == "opam"
     }
