@@ -4,11 +4,15 @@
 use std::sync::LazyLock;
 
 use conex_core::chain::Trust;
+use conex_core::path::Path;
 use conex_core::problem::Code;
-use conex_core::store::MemoryStore;
+use conex_core::store::{Entry, MemoryStore, Sequential, Store, StoreError};
+use conex_core::update::Update;
 use conex_core::verify::Mode;
+use conex_crypto::StandardCrypto;
+use conex_repo::KnownSchemes;
 use conex_tests::{
-    Client, Community, History, PACKAGES, Step, TRANSITIONS, fingerprint, oracle, verify,
+    Client, Community, History, PACKAGES, Step, TRANSITIONS, changes, fingerprint, oracle, verify,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -33,6 +37,95 @@ fn a_release_is_an_update_that_is_told_by_what_changed() {
     client.part(&community.tree).unwrap().accepted();
     let back = Client::of(&community);
     back.judge(&client.tree).refused(&[(Code::Rollback, "foo")]);
+}
+
+#[test]
+fn releases_at_their_old_place_are_found_without_a_listing() {
+    // `packages/foo.0.9` beside `packages/foo`, as in old repositories.
+    let mut community = SETTLED.clone();
+    let text = community.read("packages/foo/foo.1.0/opam");
+    community.write("packages/foo.0.9/opam", text.as_str());
+    community.approve("dave", "foo");
+    let client = Client::of(&community);
+    let mut honest = community.clone();
+    honest.release("foo", "3.0", &text);
+    honest.approve("dave", "foo");
+    client.offered(&honest).accepted();
+    client.part(&honest.tree).unwrap().accepted();
+    // Approved without it, it has to go.
+    let mut hostile = honest.clone();
+    hostile.remove("packages/foo.0.9");
+    let (releases, file) = (
+        hostile.present("foo releases", "0.4"),
+        hostile.present("foo/3.0 checksums", "0.2"),
+    );
+    hostile.vouch("dave", &[releases, file]);
+    client.offered(&hostile).accepted();
+    hostile.write("packages/foo.0.9/opam", text.as_str());
+    client
+        .offered(&hostile)
+        .refused(&[(Code::Behind, "packages/foo")]);
+    // It comes and goes as anything else.
+    let mut moved = community.clone();
+    moved.remove("packages/foo.0.9");
+    moved.release("foo", "0.9", &text);
+    client.offered(&moved).accepted();
+    Client::of(&moved).offered(&community).accepted();
+    moved.write("packages/foo.0.9/opam", text.as_str());
+    let twice = client.offered(&moved);
+    assert!(twice.with_code(Code::ShadowRelease).next().is_some());
+}
+
+/// A store that does not list some directories.
+struct Unlisted<'a>(&'a MemoryStore, &'a [&'a str]);
+
+impl Store for Unlisted<'_> {
+    fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
+        assert!(!self.1.contains(&directory.as_str()), "lists {directory}");
+        self.0.list(directory)
+    }
+
+    fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        self.0.read(file, limit, buffer)
+    }
+}
+
+#[test]
+fn what_has_no_new_name_lists_nothing_that_grows() {
+    for (layout, unlisted) in [
+        (
+            "opam",
+            &["", "packages", "conex/packages", "conex/batches"][..],
+        ),
+        ("plain", &["", "conex/packages", "conex/batches"]),
+    ] {
+        let mut community = Community::settled(layout);
+        let client = Client::of(&community);
+        let file = community.release_file("foo", "2.0");
+        let text = community.read(&file).replace('4', "5") + "# mended\n";
+        community.write(&file, text.as_str());
+        community.approve("dave", "foo");
+        let file = community.release_file("bar", "0.2");
+        community.write(&file, text.as_str());
+        community.approve("alice", "bar");
+        let changes = changes(&client.tree, &community.tree);
+        let (before, after) = (
+            Unlisted(&client.tree, unlisted),
+            Unlisted(&community.tree, unlisted),
+        );
+        let update = Update {
+            before: &before,
+            after: &after,
+            changes: &changes,
+            record: &client.record,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &Sequential,
+            mode: Mode::Warn,
+            ahead: false,
+        };
+        assert!(update.run_fast().verified().is_some());
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {

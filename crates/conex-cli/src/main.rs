@@ -22,6 +22,7 @@ mod lock;
 mod names;
 mod output;
 mod prompt;
+mod records;
 mod reports;
 mod restate;
 mod signing;
@@ -90,6 +91,10 @@ enum Command {
     Verify(command::verify::Arguments),
     /// Say why the last verification ended as it did
     Why(command::why::Arguments),
+    /// Have opam verify what it fetches, and find out whether it does
+    OpamHook(command::opam_hook::Arguments),
+    /// Write the archive that a server offers, with what is signed in it
+    Archive(command::archive::Arguments),
     /// Play a small community from its first day on, and six attacks on it
     Demo(command::demo::Arguments),
     /// Print the completions of a shell
@@ -130,6 +135,8 @@ fn main() -> ExitCode {
             command::completions::run(&mut Arguments::command(), arguments)
         }
         Command::Man(arguments) => command::man::run(Arguments::command(), arguments),
+        Command::OpamHook(arguments) => return finish(command::opam_hook::run(arguments)),
+        Command::Archive(arguments) => command::archive::run(repo, arguments),
     };
     finish(result.map(|()| ExitCode::SUCCESS))
 }

@@ -251,8 +251,11 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
             .collect();
         let mut paths: Vec<&Path> = unit.files.iter().collect();
         paths.sort();
-        problems.extend(collisions(paths.iter().map(|path| (path.as_str(), *path))));
-        problems.extend(directories_in_two_cases(&unit.directory, &paths));
+        // Most releases have one file, which collides with nothing.
+        if paths.len() > 1 {
+            problems.extend(collisions(paths.iter().map(|path| (path.as_str(), *path))));
+            problems.extend(directories_in_two_cases(&unit.directory, &paths));
+        }
         for path in paths {
             let Some(relative) = path.below(&unit.directory) else {
                 problems.push(Problem::new(

@@ -67,6 +67,20 @@ pub trait Layout: Sync {
         unit: &PackageUnit,
     ) -> Result<Vec<ReleaseUnit>, Vec<Problem>>;
 
+    /// The package that a path lies in, with the directory among [`PackageUnit::directories`] that
+    /// holds it; `None` where that is not told by the path alone.
+    fn home(&self, path: &Path) -> Option<(PackageName, Path)> {
+        let _ = path;
+        None
+    }
+
+    /// Every directory that a package with no other releases than these may have, in the order of
+    /// [`PackageUnit::directories`]; `None` where that is not told by the names alone.
+    fn homes(&self, package: &PackageName, releases: &[&ReleaseName]) -> Option<Vec<Path>> {
+        let _ = (package, releases);
+        None
+    }
+
     /// Whether projections apply to a file of a release; `file` is relative to the release.
     fn is_projected(&self, file: &Path) -> bool;
 

@@ -5,23 +5,28 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Bound::Included;
 
-use crate::crypto::Digests;
+use crate::crypto::{Crypto, Digests};
 use crate::digest::Digest;
 use crate::key::PublicKey;
-use crate::layout::Layout;
+use crate::layout::{Layout, PackageUnit};
 use crate::limits;
-use crate::metadata::{Metadata, MetadataReader, StoredPage, named, page_fits, place};
-use crate::name::{Id, Origin, PackageName};
-use crate::page::{Batch, BatchRef, Page};
+use crate::metadata::{Metadata, StoredPage, place};
+use crate::name::{Id, PackageName, ReleaseName};
+use crate::page::{Batch, BatchRef};
 use crate::path::Path;
-use crate::statement::{Author, Authorisation, Root, Team};
-use crate::store::{EntryKind, Store, Workers};
-use crate::survey::{Survey, survey};
+use crate::standing::Standing;
+use crate::statement::{Author, Root};
+use crate::store::{Entry, EntryKind, Store, StoreError, Workers};
+use crate::survey::survey;
 use crate::vouch::Subject;
+
+mod side;
+
+use side::{Side, Unchanged};
 
 /// Where two states differ: given by whoever knows it, usually a store of changes.
 ///
@@ -78,6 +83,9 @@ pub(crate) struct Part {
     data: BTreeSet<PackageName>,
     /// The names of all the above.
     names: BTreeSet<Box<str>>,
+    /// Whether there may be names at the top of the tree, or among packages and claims, that were
+    /// not there before.
+    unnamed: bool,
 }
 
 impl Part {
@@ -125,6 +133,73 @@ impl Part {
         self.repository
     }
 
+    /// Finds the packages of the state after, from what is approved of them before: a package that
+    /// was verified has no releases but those approved. `None` where a survey is needed.
+    pub(crate) fn units<C: Crypto>(
+        &self,
+        store: &(impl Store + ?Sized),
+        layout: &dyn Layout,
+        before: &Standing<'_, '_>,
+        crypto: &C,
+    ) -> Option<Vec<PackageUnit>> {
+        if self.unnamed || self.repository {
+            return None;
+        }
+        let index = &before.settled.index;
+        let mut units = Vec::new();
+        for name in &self.packages {
+            before.newest(index, &Subject::Releases(name.clone()), crypto)?;
+            let said = index.named(name.as_str());
+            let releases: Vec<&ReleaseName> = said
+                .subjects()
+                .filter_map(|subject| match subject {
+                    Subject::Checksums(_, release) => Some(release),
+                    _ => None,
+                })
+                .collect();
+            let mut directories = Vec::new();
+            for directory in layout.homes(name, &releases)? {
+                match store.list(&directory) {
+                    Ok(_) => directories.push(directory),
+                    Err(StoreError::Missing) => {}
+                    Err(_) => return None,
+                }
+            }
+            if !directories.is_empty() {
+                let name = name.clone();
+                units.push(PackageUnit { name, directories });
+            }
+        }
+        Some(units)
+    }
+
+    /// A name that is claimed is taken in every case: whether what is concerned has a name that is
+    /// taken so, in the state with these packages.
+    pub(crate) fn is_taken(
+        &self,
+        store: &(impl Store + ?Sized),
+        packages: &[PackageUnit],
+    ) -> Result<bool, StoreError> {
+        let fold = |name: &str| name.to_ascii_lowercase();
+        let directory = Path::parse("conex/packages").unwrap_or_default();
+        let listed = match store.list(&directory) {
+            Err(StoreError::Missing) => Vec::new(),
+            listed => listed?,
+        };
+        let claims = listed
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::File)
+            .filter_map(|entry| entry.name.strip_suffix(".toml"));
+        let units = packages.iter().map(|unit| unit.name.as_str());
+        let mut taken: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for name in claims.chain(units) {
+            taken.entry(fold(name)).or_default().insert(name);
+        }
+        let concerned = self.packages.iter();
+        let mut spellings = concerned.filter_map(|package| taken.get(&fold(package.as_str())));
+        Ok(spellings.any(|spellings| spellings.len() > 1))
+    }
+
     fn is_new(&self, page: &StoredPage) -> bool {
         self.changed.contains(&page.place) || self.deep.contains(page.page.body().signer())
     }
@@ -144,114 +219,6 @@ impl Part {
                 self.packages.insert(package.clone());
             }
         }
-    }
-}
-
-/// A state before or after an update, as far as it is read.
-pub(crate) struct Side<'a, S: ?Sized, W> {
-    pub(crate) reader: MetadataReader<'a, S, W>,
-    pub(crate) metadata: Metadata,
-    pub(crate) survey: Survey,
-    /// What was looked for, found or not.
-    seen: BTreeSet<Path>,
-}
-
-impl<'a, S: Store + ?Sized, W: Workers> Side<'a, S, W> {
-    fn new(store: &'a S, workers: &'a W) -> Self {
-        Self {
-            reader: MetadataReader {
-                store,
-                workers,
-                problems: Vec::new(),
-            },
-            metadata: Metadata::default(),
-            survey: Survey::default(),
-            seen: BTreeSet::new(),
-        }
-    }
-
-    fn author(&mut self, id: &Id) {
-        let place = place::author(id);
-        if self.seen.insert(place.clone()) {
-            let fits = |name: &str, author: &Author| named(name, author.id.as_str());
-            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
-            self.metadata
-                .authors
-                .extend(found.map(|author| (id.clone(), author)));
-        }
-    }
-
-    fn team(&mut self, id: &Id) {
-        if id.is_janitors() {
-            return;
-        }
-        let place = place::team(id);
-        if self.seen.insert(place.clone()) {
-            let fits = |name: &str, team: &Team| named(name, team.id.as_str());
-            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
-            self.metadata
-                .teams
-                .extend(found.map(|team| (id.clone(), team)));
-        }
-    }
-
-    fn authorisation(&mut self, package: &PackageName) {
-        let place = place::authorisation(package);
-        if self.seen.insert(place.clone()) {
-            let fits = |name: &str, claim: &Authorisation| named(name, claim.package.as_str());
-            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
-            self.metadata
-                .authorisations
-                .extend(found.map(|claim| (package.clone(), claim)));
-        }
-    }
-
-    fn batch(&mut self, digest: Digest, origin: &Origin, digests: &impl Digests) {
-        let place = place::batch(digest);
-        if self.seen.insert(place.clone()) {
-            let fits =
-                |name: &str, batch: &Batch| named(name, &batch.digest(origin, digests).to_string());
-            let found = self.reader.file(&place, limits::PAGE_FILE, fits);
-            self.metadata
-                .batches
-                .extend(found.map(|batch| (digest, batch)));
-        }
-    }
-
-    fn page(&mut self, place: &Path, id: &Id, origin: &Origin, digests: &impl Digests) {
-        if self.seen.contains(&place::pages(id)) || !self.seen.insert(place.clone()) {
-            return;
-        }
-        let fits = |name: &str, page: &Page| page_fits(id, name, page, origin, digests);
-        let found = self.reader.file(place, limits::PAGE_FILE, fits);
-        let digest = place.file_name().strip_suffix(".toml").map(Digest::parse);
-        if let (Some(page), Some(Ok(digest))) = (found, digest) {
-            self.metadata.pages.push(StoredPage {
-                place: place.clone(),
-                digest,
-                page,
-            });
-        }
-    }
-
-    /// All pages of a person.
-    fn pages(&mut self, id: &Id, origin: &Origin, digests: &impl Digests) {
-        let directory = place::pages(id);
-        if self.seen.insert(directory.clone()) {
-            self.metadata
-                .pages
-                .retain(|stored| stored.page.body().signer() != id);
-            let found = self.reader.pages_of(id, &directory, origin, digests);
-            self.metadata.pages.extend(found);
-        }
-    }
-
-    /// The members of the teams that were read.
-    fn members(&self) -> BTreeSet<Id> {
-        let teams = self.metadata.teams.values();
-        teams
-            .flat_map(|team| team.members.iter().cloned())
-            .collect()
     }
 }
 
@@ -308,7 +275,6 @@ where
         reader.voices(&new)?;
         reader.data(&data);
         reader.close();
-        reader.claims()?;
         for metadata in [&mut reader.before.metadata, &mut reader.after.metadata] {
             metadata.pages.sort_by(|a, b| a.place.cmp(&b.place));
         }
@@ -355,7 +321,8 @@ where
     /// Reads the statements that changed.
     fn statements(&mut self, new: &New) -> Result<(), Everything> {
         for digest in &new.batches {
-            self.after.batch(*digest, &self.root.origin, self.crypto);
+            self.after
+                .batch(*digest, (&self.root.origin, self.crypto), None);
             // Any page may have named what is gone.
             if !self.after.metadata.batches.contains_key(digest) {
                 return Err(Everything);
@@ -418,7 +385,7 @@ where
                 return Err(Everything);
             };
             if !authors.contains(&id) {
-                others.author(&id);
+                others.author(&id, None);
             }
         }
         let mut others = others.metadata.authors.values();
@@ -470,11 +437,15 @@ where
         let (before, after) = (listen(&self.before.metadata), listen(&self.after.metadata));
         let mut subjects: BTreeSet<Subject> = said.into_iter().collect();
         for digest in before {
-            self.before.batch(digest, origin, crypto);
+            self.before.batch(digest, (origin, crypto), None);
             subjects.extend(vouched(self.before.metadata.batches.get(&digest)));
         }
         for digest in after {
-            self.after.batch(digest, origin, crypto);
+            let before = Unchanged {
+                metadata: &self.before.metadata,
+                changed: &self.part.changed,
+            };
+            self.after.batch(digest, (origin, crypto), Some(before));
             subjects.extend(vouched(self.after.metadata.batches.get(&digest)));
         }
         for subject in &subjects {
@@ -483,11 +454,43 @@ where
         Ok(())
     }
 
-    /// Finds the packages whose files changed, and accounts for everything at the top.
+    /// Finds the packages whose files changed.
     fn data(&mut self, data: &[Path]) {
-        self.before.survey = survey(self.before.reader.store, self.layout, self.root);
-        self.after.survey = survey(self.after.reader.store, self.layout, self.root);
-        let surveys = [&self.before.survey, &self.after.survey];
+        for path in data {
+            match self.home(path) {
+                Some(package) => {
+                    self.part.data.insert(package);
+                }
+                None => self.part.unnamed = true,
+            }
+        }
+        if self.part.unnamed {
+            self.survey(data);
+        }
+        self.part.packages.extend(self.part.data.iter().cloned());
+    }
+
+    /// The package that a path lies in, if the directory that is its home was and is there.
+    fn home(&self, path: &Path) -> Option<PackageName> {
+        let (package, directory) = self.layout.home(path)?;
+        let top = Path::parse(path.components().next()?).ok()?;
+        let mut ignored = self.root.ignore.iter();
+        let (before, after) = (self.before.reader.store, self.after.reader.store);
+        let is_there = |listed: Result<Vec<Entry>, StoreError>| {
+            listed.is_ok_and(|entries| !entries.is_empty())
+        };
+        let stays = !ignored.any(|pattern| pattern.covers(&top))
+            && is_there(before.list(&directory))
+            && is_there(after.list(&directory));
+        stays.then_some(package)
+    }
+
+    /// Finds the packages whose files changed in surveys of both trees.
+    fn survey(&mut self, data: &[Path]) {
+        let surveys = [
+            survey(self.before.reader.store, self.layout, self.root),
+            survey(self.after.reader.store, self.layout, self.root),
+        ];
         let mut homes: BTreeMap<&str, &PackageName> = BTreeMap::new();
         for unit in surveys.iter().flat_map(|survey| &survey.packages) {
             let directories = unit.directories.iter();
@@ -504,14 +507,21 @@ where
                 .data
                 .extend(above.filter_map(|place| homes.get(place).copied().cloned()));
         }
-        self.part.packages.extend(self.part.data.iter().cloned());
+        let [_, after] = surveys;
+        self.after.survey = Some(after);
     }
 
     /// Reads everybody who has a say in what is concerned, and what they say.
     fn close(&mut self) {
         for package in self.part.packages.clone() {
-            self.before.authorisation(&package);
-            self.after.authorisation(&package);
+            self.before.authorisation(&package, None);
+            let before = Unchanged {
+                metadata: &self.before.metadata,
+                changed: &self.part.changed,
+            };
+            self.after.authorisation(&package, Some(before));
+            let claimed = |side: &Metadata| side.authorisations.contains_key(&package);
+            self.part.unnamed |= claimed(&self.after.metadata) && !claimed(&self.before.metadata);
         }
         let sides = [&self.before.metadata, &self.after.metadata];
         let claims = sides.iter().flat_map(|side| side.authorisations.values());
@@ -538,50 +548,55 @@ where
             part.names.insert(Subject::Repository.name().into());
         }
         for digest in wanted(&self.part, &self.before.metadata) {
-            self.before.batch(digest, &self.root.origin, self.crypto);
+            self.before
+                .batch(digest, (&self.root.origin, self.crypto), None);
         }
         for digest in wanted(&self.part, &self.after.metadata) {
-            self.after.batch(digest, &self.root.origin, self.crypto);
+            let before = Unchanged {
+                metadata: &self.before.metadata,
+                changed: &self.part.changed,
+            };
+            self.after
+                .batch(digest, (&self.root.origin, self.crypto), Some(before));
         }
-    }
-
-    /// A name that is claimed is taken in every case.
-    fn claims(&mut self) -> Result<(), Everything> {
-        let directory = Path::parse("conex/packages").map_err(|_| Everything)?;
-        let fold = |name: &str| name.to_ascii_lowercase();
-        let listed = self.after.reader.entries(&directory);
-        let claims = listed
-            .iter()
-            .filter(|entry| entry.kind == EntryKind::File)
-            .filter_map(|entry| entry.name.strip_suffix(".toml"));
-        let units = self.after.survey.packages.iter();
-        let mut taken: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-        for name in claims.chain(units.map(|unit| unit.name.as_str())) {
-            taken.entry(fold(name)).or_default().insert(name);
-        }
-        let packages = self.part.packages.iter();
-        let mut spellings = packages.filter_map(|package| taken.get(&fold(package.as_str())));
-        if spellings.any(|spellings| spellings.len() > 1) {
-            return Err(Everything);
-        }
-        Ok(())
     }
 
     fn author(&mut self, id: &Id) {
-        self.part.authors.insert(id.clone());
-        self.before.author(id);
-        self.after.author(id);
+        self.before.author(id, None);
+        let before = Unchanged {
+            metadata: &self.before.metadata,
+            changed: &self.part.changed,
+        };
+        self.after.author(id, Some(before));
+        // Of a janitor who is no author there is no statement to be judged.
+        let is_author = |metadata: &Metadata| metadata.authors.contains_key(id);
+        let mut janitors = self.root.janitors.iter();
+        if is_author(&self.before.metadata)
+            || is_author(&self.after.metadata)
+            || janitors.all(|janitor| janitor.id != *id)
+        {
+            self.part.authors.insert(id.clone());
+        }
     }
 
     fn team(&mut self, id: &Id) {
         self.part.teams.insert(id.clone());
-        self.before.team(id);
-        self.after.team(id);
+        self.before.team(id, None);
+        let before = Unchanged {
+            metadata: &self.before.metadata,
+            changed: &self.part.changed,
+        };
+        self.after.team(id, Some(before));
     }
 
     fn pages(&mut self, id: &Id) {
         self.before.pages(id, &self.root.origin, self.crypto);
-        self.after.pages(id, &self.root.origin, self.crypto);
+        let before = Unchanged {
+            metadata: &self.before.metadata,
+            changed: &self.part.changed,
+        };
+        self.after
+            .pages_since(id, (&self.root.origin, self.crypto), before);
     }
 }
 

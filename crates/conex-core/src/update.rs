@@ -11,6 +11,7 @@ use crate::record::LocalRecord;
 use crate::settle::{Settled, State};
 use crate::standing::Standing;
 use crate::store::{Store, Workers};
+use crate::survey::{Survey, survey};
 use crate::verify::{Given, Known, Mode, Portion, Report, Verification};
 
 pub use crate::part::Changes;
@@ -95,8 +96,11 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
     /// Opens the files that changed and the packages they belong to; the roots; the pages of
     /// janitors, of owners of the packages concerned, and of people whose statement changed; of the
     /// batches these name, those that may speak of what is concerned. A key that an author did
-    /// not list before opens all authors. Lists, on both sides, the top of the tree, the directory
-    /// of all packages, that of all claims, and those of the packages and people concerned.
+    /// not list before opens all authors.
+    ///
+    /// Lists the directories of the packages and people concerned. A name that was not there before, and
+    /// whatever is no file of a package, takes the listings of the top of the tree, of all packages and
+    /// of all claims.
     pub fn run_part(&self) -> Option<Report> {
         if self.mode == Mode::Observe || (self.record.is_ahead() && !self.ahead) {
             return None;
@@ -108,13 +112,30 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         let reader = self.read_part(&old)?;
         let (part, metadata, after) = (reader.part, reader.before.metadata, reader.after);
         let settled = self.settle(&old, &metadata, Some(&part));
+        let before = old.past(&metadata, &settled);
+        let (layout, root) = (old.known.layout(), old.head.root());
+        let units = part.units(self.after, layout, &before.standing, self.crypto);
+        let survey = if let Some(packages) = units {
+            Survey {
+                packages,
+                ..Survey::default()
+            }
+        } else {
+            let surveyed = after.survey;
+            let survey = surveyed.unwrap_or_else(|| survey(self.after, layout, root));
+            let taken = part.is_taken(self.after, &survey.packages);
+            if survey.packages.is_empty() || taken.unwrap_or(true) {
+                return None;
+            }
+            survey
+        };
         let report = self.verify(Given {
-            before: Some(old.past(&metadata, &settled)),
+            before: Some(before),
             portion: Some(Portion {
                 part: &part,
                 metadata: after.metadata,
                 problems: after.reader.problems,
-                survey: after.survey,
+                survey,
             }),
             ..Given::default()
         });

@@ -411,7 +411,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         let mut units = tree.packages;
         let mut problems = tree.problems;
         report.counts.packages = units.len();
-        if units.is_empty() {
+        if units.is_empty() && part.is_none() {
             problems.push(Problem::new(Code::Empty, ".", "there is no package here"));
         }
         units.retain(|unit| part.is_none_or(|part| part.has_package(&unit.name)));

@@ -10,7 +10,7 @@ use conex_core::digest::Digest;
 use conex_core::forecast::{Amendment, Effect, Outlook};
 use conex_core::key::Fingerprint;
 use conex_core::metadata::{StoredPage, place};
-use conex_core::name::{Id, PackageName};
+use conex_core::name::Id;
 use conex_core::page::{BatchRef, PageBody};
 use conex_core::path::Path as TreePath;
 use conex_core::problem::Code;
@@ -67,34 +67,12 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     rewrite(&tree, work, arguments)
 }
 
-/// What a vouch is measured by: whether anything could rest on it.
-struct Measure<'w> {
-    /// The greatest approved version of each statement in the tree.
-    newest: BTreeMap<&'w Subject, Option<Version>>,
-    /// The packages of which nothing runs ahead: their releases are those that are approved.
-    settled: BTreeSet<&'w PackageName>,
-}
+/// What a vouch is measured by: the greatest approved version of each statement in the tree.
+struct Measure<'w>(BTreeMap<&'w Subject, Option<Version>>);
 
 impl<'w> Measure<'w> {
     fn new(work: &'w Work) -> Self {
-        let metadata = &work.report.metadata;
-        let inline = metadata.pages.iter().map(|page| page.page.body().vouches());
-        let batches = metadata
-            .batches
-            .values()
-            .map(conex_core::page::Batch::vouches);
-        let mut greatest: BTreeMap<&Subject, Version> = BTreeMap::new();
-        for vouch in inline.chain(batches).flatten() {
-            if matches!(vouch.subject, Subject::Releases(_)) {
-                let seen = greatest.entry(&vouch.subject).or_insert(vouch.version);
-                *seen = vouch.version.max(*seen);
-            }
-        }
-        let mut measure = Self {
-            newest: BTreeMap::new(),
-            settled: BTreeSet::new(),
-        };
-        for finding in &work.report.findings {
+        let newest = work.report.findings.iter().map(|finding| {
             let newest = match &finding.assessment.standing {
                 Standing::Approved(newest)
                 | Standing::Behind { newest, .. }
@@ -102,27 +80,18 @@ impl<'w> Measure<'w> {
                 Standing::Equivocal { version } => Some(*version),
                 Standing::Pending => None,
             };
-            measure.newest.insert(&finding.subject, newest);
-            if let (Subject::Releases(package), Standing::Approved(approved)) =
-                (&finding.subject, &finding.assessment.standing)
-                && greatest.get(&finding.subject) <= Some(&approved.version)
-            {
-                measure.settled.insert(package);
-            }
-        }
-        measure
+            (&finding.subject, newest)
+        });
+        Self(newest.collect())
     }
 
     /// Whether anything can rest on a vouch: it is for the greatest approved version or above, or
-    /// for something that is not there yet.
+    /// for something that is not there. A release that is gone may come back, and its version must
+    /// not fall for a client that last looked before.
     fn is_live(&self, vouch: &Vouch) -> bool {
-        match self.newest.get(&vouch.subject) {
-            Some(newest) => newest.is_none_or(|newest| vouch.version >= newest),
-            None => match &vouch.subject {
-                // A release that is gone, of a package of which nothing runs ahead.
-                Subject::Checksums(package, _) => !self.settled.contains(package),
-                _ => true,
-            },
+        match self.0.get(&vouch.subject) {
+            Some(Some(newest)) => vouch.version >= *newest,
+            Some(None) | None => true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and what it does.
 
 pub(crate) mod approve;
+pub(crate) mod archive;
 pub(crate) mod bootstrap;
 pub(crate) mod claim;
 pub(crate) mod compact;
@@ -10,6 +11,7 @@ pub(crate) mod enroll;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod man;
+pub(crate) mod opam_hook;
 pub(crate) mod publish;
 pub(crate) mod retire;
 pub(crate) mod retract;

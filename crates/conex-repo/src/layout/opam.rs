@@ -96,6 +96,30 @@ impl Layout for OpamLayout {
         all_or(releases, problems)
     }
 
+    fn home(&self, path: &Path) -> Option<(PackageName, Path)> {
+        let mut components = path.components();
+        let (first, second) = (components.next()?, components.next()?);
+        components.next()?;
+        let package = match split(second) {
+            Some((package, _)) => package,
+            None => package_name(second)?,
+        };
+        let directory = Path::parse(&format!("packages/{second}")).ok()?;
+        (first == "packages").then_some((package, directory))
+    }
+
+    fn homes(&self, package: &PackageName, releases: &[&ReleaseName]) -> Option<Vec<Path>> {
+        package_name(package.as_str())?;
+        let mut flat: Vec<Path> = releases
+            .iter()
+            .map(|release| Path::parse(&format!("packages/{package}.{release}")).ok())
+            .collect::<Option<_>>()?;
+        flat.sort();
+        let mut homes = vec![Path::parse(&format!("packages/{package}")).ok()?];
+        homes.append(&mut flat);
+        Some(homes)
+    }
+
     fn is_projected(&self, file: &Path) -> bool {
         file.as_str() == "opam"
     }
@@ -165,15 +189,30 @@ fn release(
 
 /// Accounts for a file of a release: what opam reads, and nothing that it reads as another release.
 fn account(directory: &Path, file: &Path) -> Result<(), Problem> {
-    let relative = file.below(directory).unwrap_or_default();
-    let components: Vec<&str> = relative.components().collect();
-    match components.as_slice() {
-        ["files", .., parent, "opam"] if parent.contains('.') => Err(Problem::new(
-            Code::ShadowRelease,
-            file,
-            "opam reads this as a release of its own",
-        )),
-        ["opam" | "url" | "descr"] | ["files", _, ..] => Ok(()),
+    let relative = file
+        .as_str()
+        .strip_prefix(directory.as_str())
+        .and_then(|rest| rest.strip_prefix('/'))
+        .unwrap_or_default();
+    let (first, deeper) = match relative.split_once('/') {
+        Some((first, deeper)) => (first, Some(deeper)),
+        None => (relative, None),
+    };
+    match (first, deeper) {
+        ("opam" | "url" | "descr", None) => Ok(()),
+        ("files", Some(deeper)) => {
+            let parent = deeper
+                .strip_suffix("/opam")
+                .map(|parent| parent.rsplit('/').next().unwrap_or(parent));
+            if parent.is_some_and(|parent| parent.contains('.')) {
+                return Err(Problem::new(
+                    Code::ShadowRelease,
+                    file,
+                    "opam reads this as a release of its own",
+                ));
+            }
+            Ok(())
+        }
         _ => Err(Problem::new(
             Code::Unaccounted,
             file,

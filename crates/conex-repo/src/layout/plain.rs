@@ -74,6 +74,17 @@ impl Layout for PlainLayout {
         all_or(releases, problems)
     }
 
+    fn home(&self, path: &Path) -> Option<(PackageName, Path)> {
+        let mut components = path.components();
+        let first = components.next()?;
+        components.next()?;
+        Some((PackageName::parse(first).ok()?, Path::parse(first).ok()?))
+    }
+
+    fn homes(&self, package: &PackageName, _releases: &[&ReleaseName]) -> Option<Vec<Path>> {
+        Some(vec![Path::parse(package.as_str()).ok()?])
+    }
+
     fn is_projected(&self, _file: &Path) -> bool {
         false
     }
