@@ -10,7 +10,7 @@ mod client;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use client::{Client, said};
+use client::{Client, files, said};
 use conex_tests::{Community, opam_file};
 
 /// As a package manager calls its hook.
@@ -51,13 +51,9 @@ fn an_update_is_verified_in_every_form_it_comes_in() {
     let (old, new) = states();
     for way in ["", " --fast"] {
         let client = offered(&old, &new);
-        let before = client.files(&client.at("old"));
+        let before = files(&client.at("old"));
         client.accepts(&format!("{PATCH}{way} --mode enforce"));
-        assert_eq!(
-            client.files(&client.at("old")),
-            before,
-            "a patch is not applied"
-        );
+        assert_eq!(files(&client.at("old")), before, "a patch is not applied");
         client.accepts(&format!("{DIR}{way}"));
         for tree in ["old", "new"] {
             client.accepts(&format!("archive -C {tree} {tree}.tar.gz"));
@@ -140,8 +136,7 @@ fn a_record_that_is_lost_or_of_something_else() {
     let (old, new) = older(&states().0);
     let client = offered(&old, &new);
     let record = || {
-        client
-            .files(&client.at("state/records"))
+        files(&client.at("state/records"))
             .into_keys()
             .next()
             .unwrap()
@@ -318,7 +313,7 @@ fn revisions_of_git_bare_or_not() {
         (&rolled.0, "three"),
         (&new, "back"),
     ] {
-        for (file, _) in client.files(&client.at("git")) {
+        for (file, _) in files(&client.at("git")) {
             if !file.starts_with(client.at("git/.git")) {
                 fs::remove_file(file).unwrap();
             }
@@ -367,4 +362,40 @@ fn two_at_once() {
     }
     assert_eq!(client.records().len(), 1);
     client.accepts(DIR);
+}
+
+/// The guide is tried as it is written.
+#[test]
+fn the_guide_for_clients_is_true() {
+    let (old, new) = states();
+    let client = offered(&old, &new);
+    fs::rename(client.at("patch"), client.at("update.patch")).unwrap();
+    client.put("git", &old);
+    for (state, arguments) in [
+        (&old, &["init", "-q", "-b", "signed"][..]),
+        (&old, &["add", "-A"]),
+        (&old, &["commit", "-q", "-m", "one"]),
+        (&new, &["add", "-A"]),
+        (&new, &["commit", "-q", "-m", "two"]),
+    ] {
+        state.write_to(&client.at("git")).unwrap();
+        let output = Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example.org"])
+            .args(arguments)
+            .current_dir(client.at("git"))
+            .output()
+            .expect("git is installed");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guides/client.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let mut tried = 0;
+    for line in guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ conex "))
+    {
+        client.accepts(&line.replace("ANCHOR", &client.anchor));
+        tried += 1;
+    }
+    assert!(tried > 6);
 }
