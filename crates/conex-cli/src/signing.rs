@@ -3,8 +3,10 @@
 use conex_core::compose::{Composition, Draft, Files, INLINE};
 use conex_core::crypto::Signer as _;
 use conex_core::key::Fingerprint;
+use conex_core::metadata::place;
 use conex_core::name::Id;
 use conex_core::people::People;
+use conex_core::spelling::Stored as _;
 use conex_core::statement::Author;
 use conex_crypto::StandardCrypto;
 
@@ -99,6 +101,8 @@ impl<'a> Publication<'a> {
                 self.inline,
             )?;
             let secret = member.locked.confirm(arguments, &self.question)?;
+            // What is approved of another revision may be named by batches that stand only there.
+            files.extend(page.batches_absent_from(tree, work));
             files.extend(page.sign(work, &secret)?);
         }
         let written: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
@@ -141,6 +145,19 @@ pub(crate) fn compose<'f>(
 }
 
 impl Ready {
+    /// The stored batches that the page names and a working copy lacks.
+    fn batches_absent_from(&self, tree: &Tree, work: &Work) -> Files {
+        let named = self.0.iter().flat_map(|it| it.page.batches());
+        named
+            .filter_map(|named| {
+                let batch = work.report.metadata.batches.get(&named.digest())?;
+                let place = place::batch(named.digest());
+                let is_there = tree.path().join(place.as_str()).exists();
+                (!is_there).then(|| (place, batch.to_text().into_bytes()))
+            })
+            .collect()
+    }
+
     /// Signs the page, checks the signature, and gives the files to store.
     pub(crate) fn sign(self, work: &Work, secret: &Unlocked) -> Result<Files> {
         let Some(composition) = self.0 else {

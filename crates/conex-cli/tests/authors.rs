@@ -275,3 +275,92 @@ fn a_full_disk_changes_nothing() {
     assert!(!output.status.success());
     assert_eq!(session.files(), before);
 }
+
+/// The versions under which somebody vouched for a statement, in any page of theirs.
+fn versions(session: &Session, who: &str, subject: &str) -> Vec<String> {
+    let directory = session.tree().join("conex/index").join(who);
+    let mut versions: Vec<String> = session
+        .files()
+        .iter()
+        .filter(|(path, _)| path.starts_with(&directory))
+        .flat_map(|(_, bytes)| {
+            String::from_utf8(bytes.clone())
+                .unwrap()
+                .lines()
+                .map(ToOwned::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .filter_map(|line| {
+            let rest = line.trim().strip_prefix(&format!("\"{subject} "))?;
+            Some(rest.split(' ').next()?.to_owned())
+        })
+        .collect();
+    versions.sort();
+    versions
+}
+
+#[test]
+fn two_branches_with_one_package_never_share_a_version() {
+    let mut session = in_git();
+    for (branch, release) in [("one", "bar/0.2/data"), ("two", "bar/0.3/data")] {
+        session.git(&["checkout", "-q", "-b", branch, "signed"]);
+        session.write(release, branch);
+        commit(&session, branch);
+    }
+    session.git(&["checkout", "-q", "signed"]);
+    session
+        .run("approve --changed signed..one --key alice -y")
+        .run("approve --changed signed..two --key alice -y")
+        .run("approve --changed signed..one --key bob -y")
+        .run("approve --changed signed..two --key bob -y")
+        // Said already, in the working copy.
+        .refused("approve --changed signed..two --key bob -y")
+        .refused("approve --changed signed...two --key bob -y");
+    for who in ["alice", "bob"] {
+        assert_eq!(
+            versions(&session, who, "bar releases"),
+            ["0.1", "0.2", "0.3"]
+        );
+    }
+    commit(&session, "both approved");
+    session.git(&["merge", "-q", "two", "-m", "two"]);
+    session.accepted();
+}
+
+#[test]
+fn batches_of_a_branch_come_with_the_page_that_names_them() {
+    let mut session = in_git();
+    session.git(&["checkout", "-q", "-b", "many"]);
+    for release in 0..300 {
+        session.write(&format!("many/{release}/data"), "x");
+    }
+    session.run("approve many many/* --key alice -y");
+    commit(&session, "many");
+    session.git(&["checkout", "-q", "signed"]);
+    session
+        .run("approve --changed signed~0..many --key bob -y")
+        .accepted();
+    commit(&session, "approved by bob");
+    session.git(&["merge", "-q", "many", "-m", "many"]);
+    session.accepted();
+}
+
+#[test]
+fn a_removal_is_in_a_range_only_if_it_happened_there() {
+    let mut session = in_git();
+    // Approved ahead, and not there: that is no removal. Its name is that of a file elsewhere.
+    session.write("data/1/x", "not merged yet");
+    session.run("approve data data/1 --key alice -y");
+    session.run("approve data data/1 --key bob -y");
+    fs::remove_dir_all(session.tree().join("data")).unwrap();
+    commit(&session, "pages");
+    session.write("bar/0.1/data", "mended");
+    let (said, _) = session.output("approve --changed HEAD --key alice --dry-run");
+    assert!(
+        said.contains("bar releases") && !said.contains("REMOVED"),
+        "{said}"
+    );
+    fs::remove_dir_all(session.tree().join("bar")).unwrap();
+    let (said, _) = session.output("approve --changed HEAD --key alice --dry-run");
+    assert!(said.contains("bar releases 0.2, REMOVED"), "{said}");
+}
