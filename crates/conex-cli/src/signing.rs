@@ -4,7 +4,7 @@ use conex_core::compose::{Composition, Draft, Files, INLINE};
 use conex_core::crypto::Signer as _;
 use conex_core::key::Fingerprint;
 use conex_core::metadata::place;
-use conex_core::name::Id;
+use conex_core::name::{Id, PackageName};
 use conex_core::people::People;
 use conex_core::spelling::Stored as _;
 use conex_core::statement::Author;
@@ -28,7 +28,16 @@ impl Member {
         Ok(Self { locked, id })
     }
 
-    /// The same, or somebody whose enrolment stands in the tree and is not approved yet: what they
+    /// Whether their vouch for content of a package counts, be it not enough.
+    pub(crate) fn decides(&self, work: &Work, package: &PackageName) -> bool {
+        let owners = work.report.owners.get(package);
+        work.people.find(&self.id).is_some_and(|person| {
+            work.people.janitors().contains(&person)
+                || owners.is_some_and(|(owners, _)| owners.people.contains(&person))
+        })
+    }
+
+    /// Whoever is known, or somebody whose enrolment stands in the tree and is not approved yet: what they
     /// sign counts as soon as they are.
     pub(crate) fn known_or_enrolled(arguments: &KeyArguments, work: &Work) -> Result<Self> {
         let authors = &work.report.metadata.authors;
