@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod agent;
 mod anchors;
@@ -44,7 +44,9 @@ struct Arguments {
         long = "repo",
         global = true,
         default_value = ".",
-        value_name = "DIR"
+        value_name = "DIR",
+        // After what is the command's own.
+        display_order = 900
     )]
     repo: PathBuf,
 
@@ -96,6 +98,10 @@ enum Command {
     Archive(command::archive::Arguments),
     /// Play a small community from its first day on, and six attacks on it
     Demo(command::demo::Arguments),
+    /// Print the completions of a shell
+    Completions(command::completions::Arguments),
+    /// Write manual pages, one for each command
+    Man(command::man::Arguments),
 }
 
 /// The command line. Under a name that says so, the program only verifies: package managers that
@@ -136,9 +142,13 @@ fn main() -> ExitCode {
         Command::Status(arguments) => command::status::run(repo, arguments),
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
         Command::Why(arguments) => command::why::run(arguments),
+        Command::Demo(arguments) => command::demo::run(arguments),
+        Command::Completions(arguments) => {
+            command::completions::run(&mut Arguments::command(), arguments)
+        }
+        Command::Man(arguments) => command::man::run(Arguments::command(), arguments),
         Command::OpamHook(arguments) => return finish(command::opam_hook::run(arguments)),
         Command::Archive(arguments) => command::archive::run(repo, arguments),
-        Command::Demo(arguments) => command::demo::run(arguments),
     };
     finish(result.map(|()| ExitCode::SUCCESS))
 }

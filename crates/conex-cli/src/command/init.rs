@@ -16,8 +16,8 @@ use conex_repo::KnownSchemes;
 use crate::command::root::{self, JanitorArgument};
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;
-use crate::output;
 use crate::tree::Tree;
+use crate::{lock, output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -65,6 +65,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     let started =
         TreePath::parse(DIRECTORY).is_ok_and(|directory| tree.store().list(&directory).is_ok());
     if started {

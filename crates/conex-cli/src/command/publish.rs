@@ -1,12 +1,14 @@
 //! `conex publish`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
 use conex_core::name::{PackageName, ReleaseName};
+use conex_core::outstanding::version_of;
 use conex_core::verify::Finding;
 use conex_core::vouch::{Subject, Vouch};
+use conex_crypto::StandardCrypto;
 
 use crate::difference::{Difference, Edit};
 use crate::error::{CommandError, Result};
@@ -48,10 +50,10 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let member = Member::known_or_enrolled(&arguments.key, work)?;
-    let mut named: BTreeMap<PackageName, Vec<ReleaseName>> = BTreeMap::new();
+    let mut named: BTreeMap<PackageName, BTreeSet<ReleaseName>> = BTreeMap::new();
     for text in &arguments.releases {
         let (package, release) = Tree::parse_release(&work.head, text)?;
-        named.entry(package).or_default().push(release);
+        named.entry(package).or_default().insert(release);
     }
     let mut vouches: Vec<Vouch> = Vec::new();
     for (package, releases) in &named {
@@ -66,15 +68,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
                 .hint("conex status PACKAGE says by whom"),
         );
     }
-    let person = work.people.find(&member.id);
-    let owns = |package: &PackageName| {
-        let owners = work.report.owners.get(package);
-        person.is_some_and(|person| {
-            work.people.janitors().contains(&person)
-                || owners.is_some_and(|(owners, _)| owners.people.contains(&person))
-        })
-    };
-    for package in named.keys().filter(|package| !owns(package)) {
+    for package in named.keys().filter(|it| !member.decides(work, it)) {
         line(
             &mut out,
             format_args!(
@@ -105,7 +99,7 @@ fn package_vouches(
     work: &Work,
     member: &Member,
     package: &PackageName,
-    named: &[ReleaseName],
+    named: &BTreeSet<ReleaseName>,
     arguments: &Arguments,
 ) -> Result<Vec<Vouch>> {
     let find = |subject: &Subject| -> Option<&Finding> {
@@ -128,7 +122,7 @@ fn package_vouches(
             return Err(CommandError::usage(format_args!(
                 "there is no release {release} of {package}, and there was none"
             ))
-            .hint("conex status says what is there"));
+            .hint(format_args!("conex status {package} says what is there")));
         }
     }
     let mut out = output::stdout();
@@ -163,7 +157,7 @@ fn package_vouches(
             "--leave-others publishes only what you named; --accept-others stands behind all of it",
         ));
     }
-    let mut wanted: Vec<ReleaseName> = named.to_vec();
+    let mut wanted: Vec<ReleaseName> = named.iter().cloned().collect();
     if arguments.accept_others {
         wanted.extend(others.iter().map(|(release, _)| (**release).clone()));
     }
@@ -181,13 +175,14 @@ fn package_vouches(
         if strange && arguments.leave_others {
             let only = difference.with_only(named);
             whole.digest = tree.releases_digest(&work.head, package, &only)?;
-            // Another content than the one that stands there, so never in a version begun for that.
-            if !finding.assessment.vouched.is_empty() {
-                whole.version = whole
-                    .version
-                    .next()
-                    .ok_or_else(|| exhausted(&finding.subject))?;
-            }
+            // Another content than the one that stands there, and perhaps begun by another owner.
+            whole.version = version_of(
+                &work.report,
+                &StandardCrypto,
+                &finding.subject,
+                whole.digest,
+            )
+            .ok_or_else(|| exhausted(&finding.subject))?;
         }
         vouches.push(whole);
     }
