@@ -529,3 +529,45 @@ fn a_merge_around_the_repository_is_in_the_way_too() {
     fs::remove_file(session.directory.path().join(".git/MERGE_HEAD")).unwrap();
     session.run("publish foo/3.0 --key dave -y").accepted();
 }
+
+#[test]
+fn a_change_of_an_author_does_not_wait_for_what_else_waits() {
+    let mut session = in_git();
+    session.write("foo/3.0/data", "not published yet\n");
+    // Meanwhile nobody knows dave, and of foo nothing is approved; then it differs again.
+    session
+        .run("enroll dave --key dave-2 -y")
+        .run("approve dave --key alice -y")
+        .run("approve dave --key bob -y")
+        .run("publish foo/3.0 --key dave-2 -y")
+        .accepted();
+}
+
+#[test]
+fn nothing_is_published_of_a_retired_package() {
+    let mut session = in_git();
+    fs::remove_dir_all(session.tree().join("foo")).unwrap();
+    session
+        .run("publish foo/1.0 foo/2.0 --key dave -y")
+        .run("retire foo --key alice -y")
+        .run("approve foo --key bob -y")
+        .accepted();
+    session.write("foo/1.0/data", "again");
+    let (said, code) = session.output("publish foo/1.0 --key dave -y");
+    assert!(code == 1 && said.contains("foo is retired"), "{said}");
+}
+
+#[test]
+fn an_empty_variable_is_no_key() {
+    let mut session = Session::settled();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    let (said, code) = session.output("publish foo/3.0 --key= -y");
+    assert!(
+        code == 2 && said.contains("more than one of your keys"),
+        "{said}"
+    );
+    for who in ["alice", "bob", "carol", "dora", "erin"] {
+        fs::remove_file(session.directory.path().join("home/keys").join(who)).unwrap();
+    }
+    session.run("publish foo/3.0 --key= -y").accepted();
+}

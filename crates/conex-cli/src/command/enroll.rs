@@ -138,7 +138,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 /// The key that was asked for, or the one that has the id as its name, or the only one.
 fn own_key(arguments: &Arguments) -> Result<keys::Locked> {
     let id = &arguments.id;
-    if arguments.key.key.is_none() && keys::file(id.as_str())?.is_some() {
+    if arguments.key.asked().is_none() && keys::file(id.as_str())?.is_some() {
         return keys::find(id.as_str());
     }
     let (locked, _) = keys::choose(&arguments.key, "your key directory", |_| Some(id.clone()))?;
