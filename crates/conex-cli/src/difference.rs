@@ -193,7 +193,7 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<D
                 "{package}: version {version} is approved with two contents, so nobody could say what else changed"
             ))
             .hint(format_args!(
-                "settle it with the package as it should be, all of it: conex approve {package} '{package}/*'"
+                "settle it with the package as it should be, all of it: conex approve {package}"
             )));
         }
         Some(Standing::Pending) | None => {}

@@ -47,7 +47,7 @@ impl Tree {
             .and_then(|repository| repository.revision(revision))
             .map_err(|error| {
                 CommandError::usage(error)
-                    .hint("revisions are those of the repository given with -C")
+                    .hint("revisions are those of the repository given with -C, the top of a git working copy")
             })?;
         Ok(Self {
             path: path.to_owned(),
@@ -186,6 +186,7 @@ impl Tree {
                 .first()
                 .map_or_else(String::new, ToString::to_string);
             CommandError::refused(format_args!("{name} cannot be read: {first}"))
+                .hint("conex verify shows all that is wrong with it, and what to do")
         })
     }
 

@@ -397,7 +397,10 @@ fn batches_of_a_branch_come_with_the_page_that_names_them() {
         .accepted();
     commit(&session, "approved by bob");
     session.git(&["merge", "-q", "many", "-m", "many"]);
-    session.accepted();
+    session
+        .accepted()
+        .refused("approve --batch= --key carol -y") // an empty variable is not all batches
+        .dry("approve --batch all --key carol");
 }
 
 #[test]
@@ -499,4 +502,127 @@ fn what_was_said_of_a_removed_package_is_not_ahead() {
         code == 0 && said.contains("approved ahead: new releases 0.1"),
         "{said}"
     );
+}
+
+#[test]
+fn a_claim_says_all_that_is_signed_with_it() {
+    let mut session = in_git();
+    let said = |line: &str| session.output(line);
+    let (text, _) = said("claim bar bar --key dave --dry-run");
+    assert_eq!(text.matches("owned by").count(), 1, "{text}");
+    let (text, _) = said("claim baz --threshold 3 --owner makers --key dave --dry-run");
+    assert!(
+        text.contains("no such package") && text.contains("out of reach"),
+        "{text}"
+    );
+    let (text, _) = said("claim bar --threshold 2 --owner makers --key dave --dry-run");
+    assert!(
+        !text.contains("no such package") && !text.contains("out of reach"),
+        "{text}"
+    );
+    session
+        .refused("claim Foo --key dave -y")
+        .refused("claim BAR --key dave -y");
+    // A member stands behind what a team claims, so that nothing hangs in the air.
+    session.run("claim bar --owner makers --key erin -y");
+    assert_eq!(versions(&session, "erin", "bar releases"), ["0.1"]);
+    for janitor in ["alice", "bob"] {
+        session.run(&format!("approve bar --key {janitor} -y"));
+    }
+    session.accepted();
+    // What a stranger did to an authorisation is not passed on unseen.
+    let place = "conex/packages/foo.toml";
+    let text = fs::read_to_string(session.tree().join(place)).unwrap();
+    session.write(place, text.replace("epoch = 0", "epoch = 4294967295"));
+    let (text, _) = session.output("claim foo --owner erin --key alice --dry-run");
+    assert!(
+        text.contains("in epoch 4294967295; before: 1 of dave, not approved")
+            && text.contains("the epoch was raised"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_key_that_somebody_proved_is_not_enrolled_again() {
+    let mut session = Session::settled();
+    session.key("frank");
+    session
+        .run("enroll frank --key frank -y")
+        .refused("enroll gina --key frank -y")
+        .refused("enroll gina --github  --key erin -y");
+}
+
+#[test]
+fn addresses_that_only_look_local_are_not_asked() {
+    let session = Session::settled();
+    session.key("frank");
+    for address in [
+        "http://127.0.0.1:80@example.invalid/x",
+        "http://localhost.example.invalid/x",
+    ] {
+        let (said, code) = session.output(&format!("enroll frank --keys {address} -y"));
+        assert!(code == 2 && said.contains("without protection"), "{said}");
+    }
+    let (said, _) = session.output("enroll frank --keys . -y");
+    assert!(said.contains("hint: "), "{said}");
+}
+
+#[test]
+fn a_merge_around_the_repository_is_in_the_way_too() {
+    let mut session = Session::settled();
+    let above = |arguments: &[&str]| session.git(&[&["-C", ".."], arguments].concat());
+    above(&["init", "-q", "."]);
+    above(&["add", "tree"]);
+    above(&["commit", "-q", "-m", "one"]);
+    fs::write(
+        session.directory.path().join(".git/MERGE_HEAD"),
+        "0".repeat(40),
+    )
+    .unwrap();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.refused("publish foo/3.0 --key dave -y");
+    fs::remove_file(session.directory.path().join(".git/MERGE_HEAD")).unwrap();
+    session.run("publish foo/3.0 --key dave -y").accepted();
+}
+
+#[test]
+fn a_change_of_an_author_does_not_wait_for_what_else_waits() {
+    let mut session = in_git();
+    session.write("foo/3.0/data", "not published yet\n");
+    // Meanwhile nobody knows dave, and of foo nothing is approved; then it differs again.
+    session
+        .run("enroll dave --key dave-2 -y")
+        .run("approve dave --key alice -y")
+        .run("approve dave --key bob -y")
+        .run("publish foo/3.0 --key dave-2 -y")
+        .accepted();
+}
+
+#[test]
+fn nothing_is_published_of_a_retired_package() {
+    let mut session = in_git();
+    fs::remove_dir_all(session.tree().join("foo")).unwrap();
+    session
+        .run("publish foo/1.0 foo/2.0 --key dave -y")
+        .run("retire foo --key alice -y")
+        .run("approve foo --key bob -y")
+        .accepted();
+    session.write("foo/1.0/data", "again");
+    let (said, code) = session.output("publish foo/1.0 --key dave -y");
+    assert!(code == 1 && said.contains("foo is retired"), "{said}");
+}
+
+#[test]
+fn an_empty_variable_is_no_key() {
+    let mut session = Session::settled();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    let (said, code) = session.output("publish foo/3.0 --key= -y");
+    assert!(
+        code == 2 && said.contains("more than one of your keys"),
+        "{said}"
+    );
+    for who in ["alice", "bob", "carol", "dora", "erin"] {
+        fs::remove_file(session.directory.path().join("home/keys").join(who)).unwrap();
+    }
+    session.run("publish foo/3.0 --key= -y").accepted();
 }

@@ -265,6 +265,10 @@ fn lacks(finding: &Finding, person: Option<PersonIndex>) -> bool {
 
 /// The findings whose present content a batch vouches for, approved or not.
 fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
+    if prefix.is_empty() {
+        return Err(CommandError::usage("the digest of the batch is missing")
+            .hint("give its first digits, or all"));
+    }
     let prefix = if prefix == "all" { "" } else { prefix };
     let stored = &work.report.metadata.batches;
     let batches: Vec<&Batch> = stored

@@ -102,6 +102,13 @@ fn package_vouches(
     named: &BTreeSet<ReleaseName>,
     arguments: &Arguments,
 ) -> Result<Vec<Vouch>> {
+    let claims = &work.report.metadata.authorisations;
+    if claims.get(package).is_some_and(|it| it.retired) {
+        return Err(CommandError::refused(format_args!(
+            "{package} is retired, and retired packages have no releases"
+        ))
+        .hint("choose another name"));
+    }
     let find = |subject: &Subject| -> Option<&Finding> {
         work.report
             .findings
