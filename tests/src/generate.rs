@@ -10,9 +10,11 @@ use std::path::{Path as SystemPath, PathBuf};
 use std::{fs, io};
 
 use conex_core::chain::Trust;
-use conex_core::compose::{Composition, Draft, INLINE};
+use conex_core::compose::{Composition, Draft, INLINE, is_pending};
+use conex_core::digest::Digest;
+use conex_core::page::Batch;
 use conex_core::store::Workers as _;
-use conex_core::verify::{Mode, Verification};
+use conex_core::verify::{Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::{DirectoryStore, KnownSchemes, Parallel};
 
@@ -47,11 +49,7 @@ const MOST: usize = 100;
 /// # Errors
 /// The system's.
 pub fn generate(directory: &SystemPath, size: &Size) -> io::Result<Trust> {
-    let community = Community::found("opam", |root| {
-        root.upkeep = root.quorum;
-        root.unclaimed = root.quorum;
-        root.complete = true;
-    });
+    let community = founded();
     community.write_to(directory)?;
     fs::write(directory.join("repo"), "opam-version: \"2.0\"\n")?;
     let packages: Vec<(usize, usize)> = releases_of(size).into_iter().enumerate().collect();
@@ -63,10 +61,54 @@ pub fn generate(directory: &SystemPath, size: &Size) -> io::Result<Trust> {
     Ok(community.anchor())
 }
 
+fn founded() -> Community {
+    Community::found("opam", |root| {
+        root.upkeep = root.quorum;
+        root.unclaimed = root.quorum;
+        root.complete = true;
+    })
+}
+
+/// Changes what is built in a file of each of some packages of a repository that was generated, far
+/// apart, and lets two janitors approve that.
+///
+/// # Errors
+/// The system's.
+pub fn change(directory: &SystemPath, size: &Size, packages: usize) -> io::Result<()> {
+    for at in (0..size.packages)
+        .step_by(size.packages / packages)
+        .take(packages)
+    {
+        let name = name_of(at);
+        let place = directory.join(format!("packages/{name}/{name}.0.0.0/opam"));
+        let mut text = fs::read(&place)?;
+        text.extend(b"x-changed: \"yes\"\n");
+        fs::write(&place, text)?;
+    }
+    let community = founded();
+    let pending = observe(directory, &community)?;
+    let pending = pending.findings.iter().filter(|it| is_pending(it));
+    let pending: Vec<Draft<'_>> = pending.filter_map(Draft::of).collect();
+    for who in Community::JANITORS.into_iter().take(2) {
+        publish(directory, &community, who, &pending, &mut BTreeMap::new())?;
+    }
+    Ok(())
+}
+
 /// Lets the janitors approve all there is: the first by batches, the others by naming the same.
 fn sign(directory: &SystemPath, community: &Community) -> io::Result<()> {
+    let report = observe(directory, community)?;
+    let mut stored = BTreeMap::new();
+    let drafts: Vec<Draft<'_>> = report.findings.iter().filter_map(Draft::of).collect();
+    for who in Community::JANITORS {
+        publish(directory, community, who, &drafts, &mut stored)?;
+    }
+    Ok(())
+}
+
+fn observe(directory: &SystemPath, community: &Community) -> io::Result<Report> {
     let store = DirectoryStore::open(directory).map_err(io::Error::other)?;
-    let report = Verification {
+    let verification = Verification {
         store: &store,
         schemes: &KnownSchemes,
         crypto: &StandardCrypto,
@@ -74,31 +116,38 @@ fn sign(directory: &SystemPath, community: &Community) -> io::Result<()> {
         trust: &community.anchor(),
         mode: Mode::Observe,
         ahead: true,
-    }
-    .run();
-    let mut stored = BTreeMap::new();
-    for who in Community::JANITORS {
-        let composed = Composition::new(
-            community.origin(),
-            &StandardCrypto,
-            id(who),
-            fingerprint(who),
-            report.findings.iter().filter_map(Draft::of),
-            &stored,
-            INLINE,
-        );
-        let composed = composed.map_err(io::Error::other)?;
-        let batches = composed.batches.iter();
-        stored.extend(batches.map(|batch| {
-            (
-                batch.digest(community.origin(), &StandardCrypto),
-                batch.clone(),
-            )
-        }));
-        let Ok((_, files)) = composed.sign(community.origin(), &StandardCrypto, &secret(who));
-        for (place, bytes) in files {
-            write(&directory.join(place.as_str()), &bytes)?;
-        }
+    };
+    Ok(verification.run())
+}
+
+/// Writes a page of somebody, and the batches it needs that are not stored yet.
+fn publish(
+    directory: &SystemPath,
+    community: &Community,
+    who: &str,
+    drafts: &[Draft<'_>],
+    stored: &mut BTreeMap<Digest, Batch>,
+) -> io::Result<()> {
+    let composed = Composition::new(
+        community.origin(),
+        &StandardCrypto,
+        id(who),
+        fingerprint(who),
+        drafts.iter().copied(),
+        stored,
+        INLINE,
+    );
+    let composed = composed.map_err(io::Error::other)?;
+    let batches = composed.batches.iter();
+    stored.extend(batches.map(|batch| {
+        (
+            batch.digest(community.origin(), &StandardCrypto),
+            batch.clone(),
+        )
+    }));
+    let Ok((_, files)) = composed.sign(community.origin(), &StandardCrypto, &secret(who));
+    for (place, bytes) in files {
+        write(&directory.join(place.as_str()), &bytes)?;
     }
     Ok(())
 }

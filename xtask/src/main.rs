@@ -9,11 +9,17 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod floor;
+mod follow;
 mod measure;
 mod merges;
 mod opam;
 mod scene;
+mod updates;
 mod vectors;
+
+/// The one of the program that is measured, so that allocators are not what ratios compare.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -35,10 +41,14 @@ enum Command {
     Bench(bench::Arguments),
     /// Reads and digests every file of a tree, and nothing else: what benches compare with.
     Floor(floor::Arguments),
+    /// Verifies one update, and nothing else, for the bench.
+    Follow(follow::Arguments),
     /// Measures a command as a whole process.
     Measure(measure::Arguments),
     /// Replays the pull requests of a real history with the pages each would bring.
     Merges(merges::Arguments),
+    /// Replays a real history, signed by those entitled, as the updates of a client.
+    Updates(updates::Arguments),
 }
 
 fn main() -> std::process::ExitCode {
@@ -57,7 +67,9 @@ fn run() -> anyhow::Result<()> {
         Command::Opam(arguments) => opam::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
+        Command::Follow(arguments) => follow::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),
+        Command::Updates(arguments) => updates::run(&arguments),
     }
 }

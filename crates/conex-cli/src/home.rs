@@ -29,3 +29,8 @@ pub(crate) fn keys() -> Result<PathBuf> {
 pub(crate) fn reports() -> Result<PathBuf> {
     Ok(directory("CONEX_STATE", "XDG_STATE_HOME", ".local/state")?.join("reports"))
 }
+
+/// Records of what was verified: `$CONEX_STATE/records`, likewise.
+pub(crate) fn records() -> Result<PathBuf> {
+    Ok(directory("CONEX_STATE", "XDG_STATE_HOME", ".local/state")?.join("records"))
+}

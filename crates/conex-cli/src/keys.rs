@@ -268,7 +268,7 @@ fn in_agent() -> Result<Vec<Locked>> {
 }
 
 /// All keys that could sign, each once: those in ssh-agent first, which need no passphrase.
-fn all() -> Result<Vec<Locked>> {
+pub(crate) fn all() -> Result<Vec<Locked>> {
     let mut keys = in_agent()?;
     for (_, path) in list()? {
         if let Ok(locked) = Locked::open(path)

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod agent;
 mod anchors;
@@ -22,6 +22,7 @@ mod lock;
 mod names;
 mod output;
 mod prompt;
+mod records;
 mod reports;
 mod restate;
 mod signing;
@@ -42,7 +43,9 @@ struct Arguments {
         long = "repo",
         global = true,
         default_value = ".",
-        value_name = "DIR"
+        value_name = "DIR",
+        // After what is the command's own.
+        display_order = 900
     )]
     repo: PathBuf,
 
@@ -88,8 +91,16 @@ enum Command {
     Verify(command::verify::Arguments),
     /// Say why the last verification ended as it did
     Why(command::why::Arguments),
+    /// Have opam verify what it fetches, and find out whether it does
+    OpamHook(command::opam_hook::Arguments),
+    /// Write the archive that a server offers, with what is signed in it
+    Archive(command::archive::Arguments),
     /// Play a small community from its first day on, and six attacks on it
     Demo(command::demo::Arguments),
+    /// Print the completions of a shell
+    Completions(command::completions::Arguments),
+    /// Write manual pages, one for each command
+    Man(command::man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -120,6 +131,12 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
         Command::Why(arguments) => command::why::run(arguments),
         Command::Demo(arguments) => command::demo::run(arguments),
+        Command::Completions(arguments) => {
+            command::completions::run(&mut Arguments::command(), arguments)
+        }
+        Command::Man(arguments) => command::man::run(Arguments::command(), arguments),
+        Command::OpamHook(arguments) => return finish(command::opam_hook::run(arguments)),
+        Command::Archive(arguments) => command::archive::run(repo, arguments),
     };
     finish(result.map(|()| ExitCode::SUCCESS))
 }

@@ -11,8 +11,15 @@ use crate::error::{CommandError, Result, at};
 use crate::home;
 use crate::view::View;
 
-fn place(repository: &Path) -> Result<PathBuf> {
+/// The path under which things are kept of a repository: one for all ways of writing it.
+pub(crate) fn absolute(repository: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(repository).map_err(at(repository.display()))?;
+    // Without a slash at the end.
+    Ok(absolute.components().collect())
+}
+
+fn place(repository: &Path) -> Result<PathBuf> {
+    let absolute = absolute(repository)?;
     let name = StandardCrypto.sha256(absolute.as_os_str().as_encoded_bytes());
     Ok(home::reports()?.join(format!("{name}.json")))
 }

@@ -6,12 +6,13 @@ use conex_core::problem::{Code, Missing, Problem};
 use conex_core::verify::{Mode, Report};
 use serde::{Deserialize, Serialize};
 
-use crate::output::{BOLD, DIM, GREEN, RED, RESET, line, plain};
+use crate::error::CommandError;
+use crate::output::{BOLD, DIM, GREEN, RED, RESET, escaped, line, plain};
 
 /// A report, as JSON has it. Fields are only ever added.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct View {
-    /// `accepted`, `refused` or `observed`.
+    /// `accepted`, `refused` or `observed`; `failed` where it did not come to a verdict.
     pub(crate) verdict: String,
     mode: String,
     /// What was verified, as it was given.
@@ -22,6 +23,15 @@ pub(crate) struct View {
     problems: Vec<ProblemView>,
     notes: Vec<ProblemView>,
     unsigned: Vec<String>,
+    /// Whether an update was verified.
+    #[serde(default)]
+    update: bool,
+    /// Whether only what an update concerns was looked at.
+    #[serde(default)]
+    fast: bool,
+    /// Why there is no verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,7 +40,7 @@ struct RootView {
     digest: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct CountsView {
     packages: usize,
     unsigned: usize,
@@ -69,7 +79,7 @@ struct WayView {
 }
 
 impl View {
-    pub(crate) fn new(report: &Report, directory: &str) -> Self {
+    pub(crate) fn new(report: &Report, directory: &str, update: bool) -> Self {
         let head = report.head.as_ref();
         Self {
             verdict: match (report.mode, report.verified()) {
@@ -78,12 +88,7 @@ impl View {
                 (_, None) => "refused",
             }
             .into(),
-            mode: match report.mode {
-                Mode::Observe => "observe",
-                Mode::Warn => "warn",
-                Mode::Enforce => "enforce",
-            }
-            .into(),
+            mode: mode(report.mode).into(),
             directory: directory.into(),
             origin: head.map(|head| head.root().origin.to_string()),
             root: head.map(|head| RootView {
@@ -100,7 +105,50 @@ impl View {
             problems: report.problems.iter().map(ProblemView::new).collect(),
             notes: report.notes.iter().map(ProblemView::new).collect(),
             unsigned: report.unsigned.iter().map(ToString::to_string).collect(),
+            update,
+            fast: !report.whole,
+            error: None,
         }
+    }
+
+    /// Of what was refused before anything of it could be verified.
+    pub(crate) fn refused(problem: &Problem, directory: &str, mode: Mode) -> Self {
+        let verdict = match mode {
+            Mode::Observe => "observed",
+            Mode::Warn | Mode::Enforce => "refused",
+        };
+        let mut view = Self::nothing(verdict, directory, mode);
+        view.problems.push(ProblemView::new(problem));
+        view
+    }
+
+    /// Of what did not come to a verdict.
+    pub(crate) fn failed(error: &CommandError, directory: &str, mode: Mode) -> Self {
+        let mut view = Self::nothing("failed", directory, mode);
+        view.error = Some(error.to_string());
+        view
+    }
+
+    fn nothing(verdict: &str, directory: &str, of: Mode) -> Self {
+        Self {
+            verdict: verdict.into(),
+            mode: mode(of).into(),
+            directory: directory.into(),
+            origin: None,
+            root: None,
+            counts: CountsView::default(),
+            problems: Vec::new(),
+            notes: Vec::new(),
+            unsigned: Vec::new(),
+            update: true,
+            fast: false,
+            error: None,
+        }
+    }
+
+    /// Whether whoever asked has to stop here.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.verdict == "refused"
     }
 
     /// Prints the report; at most `most` problems and no notes, unless `most` is none.
@@ -142,11 +190,13 @@ impl View {
     }
 
     fn summary(&self, out: &mut impl Write) {
-        let colour = if self.verdict == "refused" {
-            RED
-        } else {
-            GREEN
+        let colour = match self.verdict.as_str() {
+            "accepted" | "observed" => GREEN,
+            _ => RED,
         };
+        if let Some(error) = &self.error {
+            line(out, escaped(error));
+        }
         let problems = match self.problems.len() {
             0 => String::new(),
             1 => ", 1 problem".into(),
@@ -168,6 +218,12 @@ impl View {
             );
         }
         let counts = &self.counts;
+        if self.root.is_none() && self.update {
+            return;
+        }
+        if self.fast {
+            line(out, "of what the update concerns:");
+        }
         line(
             out,
             format_args!(
@@ -227,6 +283,14 @@ impl ProblemView {
         if let Some(needs) = &self.needs {
             line(out, format_args!("  needs {}", plain(&needs.text)));
         }
+    }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Observe => "observe",
+        Mode::Warn => "warn",
+        Mode::Enforce => "enforce",
     }
 }
 

@@ -276,6 +276,61 @@ fn a_full_disk_changes_nothing() {
     assert_eq!(session.files(), before);
 }
 
+/// A package that was given back is as well guarded as one that nobody ever claimed.
+#[test]
+fn who_gives_a_package_back_gives_it_to_as_many_as_guard_the_unclaimed() {
+    let mut session = Session::settled();
+    session
+        .run("claim foo --owner janitors --key dave -y")
+        .run("approve foo --key alice -y")
+        .run("approve foo --key bob -y")
+        .accepted();
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session.run("approve foo --key alice -y");
+    let (said, code) = session.verify();
+    assert_eq!(code, 1, "{said}");
+    session.run("approve foo --key carol -y").accepted();
+    // Who means fewer says so.
+    let (said, code) =
+        session.output("claim foo --owner janitors --threshold 1 --dry-run --key dave");
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("foo owned by 1 of janitors; before: 2 of janitors"),
+        "{said}"
+    );
+}
+
+/// Where one is not enough to take something back, they are told so, and do not sign it again.
+#[test]
+fn what_one_took_back_waits_for_the_others() {
+    let mut session = Session::settled();
+    session.write("bar/0.2/data", "bar in version 0.2\n");
+    for who in ["alice", "bob"] {
+        let (said, code) = session.output(&format!("approve bar --key {who} -y"));
+        assert_eq!(code, 0, "{said}");
+    }
+    fs::remove_dir_all(session.tree().join("bar/0.2")).unwrap();
+    session
+        .run("retract bar --key alice -y")
+        .refused("retract bar --key alice -y")
+        .run("retract bar --key carol -y")
+        .accepted()
+        .refused("retract bar --key carol -y");
+    insta::assert_snapshot!(session.transcript);
+}
+
+#[test]
+fn whose_key_is_meant_is_said() {
+    let mut session = Session::settled();
+    session.refused("enroll zed -y");
+    let keys = session.directory.path().join("home/keys");
+    fs::remove_dir_all(keys).unwrap();
+    session.refused("enroll zed -y");
+    session.key("frank");
+    session.run("enroll zed -y");
+    insta::assert_snapshot!(session.transcript);
+}
+
 /// The versions under which somebody vouched for a statement, in any page of theirs.
 fn versions(session: &Session, who: &str, subject: &str) -> Vec<String> {
     let directory = session.tree().join("conex/index").join(who);
@@ -570,4 +625,18 @@ fn an_empty_variable_is_no_key() {
         fs::remove_file(session.directory.path().join("home/keys").join(who)).unwrap();
     }
     session.run("publish foo/3.0 --key= -y").accepted();
+}
+
+#[test]
+fn whoever_publishes_what_another_began_joins_them() {
+    let mut session = in_git();
+    session.write("new/1/data", "one");
+    session.write("new/2/data", "two");
+    session
+        .run("publish new/1 new/2 --key alice -y")
+        .run("publish new/1 new/2 --key bob -y")
+        .accepted();
+    for janitor in ["alice", "bob"] {
+        assert_eq!(versions(&session, janitor, "new releases"), ["0.1"]);
+    }
 }

@@ -26,7 +26,7 @@ use crate::vouch::Subject;
 
 mod side;
 
-use side::Side;
+use side::{Side, Unchanged};
 
 /// Where two states differ: given by whoever knows it, usually a store of changes.
 ///
@@ -321,7 +321,8 @@ where
     /// Reads the statements that changed.
     fn statements(&mut self, new: &New) -> Result<(), Everything> {
         for digest in &new.batches {
-            self.after.batch(*digest, &self.root.origin, self.crypto);
+            self.after
+                .batch(*digest, (&self.root.origin, self.crypto), None);
             // Any page may have named what is gone.
             if !self.after.metadata.batches.contains_key(digest) {
                 return Err(Everything);
@@ -384,7 +385,7 @@ where
                 return Err(Everything);
             };
             if !authors.contains(&id) {
-                others.author(&id);
+                others.author(&id, None);
             }
         }
         let mut others = others.metadata.authors.values();
@@ -436,11 +437,15 @@ where
         let (before, after) = (listen(&self.before.metadata), listen(&self.after.metadata));
         let mut subjects: BTreeSet<Subject> = said.into_iter().collect();
         for digest in before {
-            self.before.batch(digest, origin, crypto);
+            self.before.batch(digest, (origin, crypto), None);
             subjects.extend(vouched(self.before.metadata.batches.get(&digest)));
         }
         for digest in after {
-            self.after.batch(digest, origin, crypto);
+            let before = Unchanged {
+                metadata: &self.before.metadata,
+                changed: &self.part.changed,
+            };
+            self.after.batch(digest, (origin, crypto), Some(before));
             subjects.extend(vouched(self.after.metadata.batches.get(&digest)));
         }
         for subject in &subjects {
@@ -509,8 +514,12 @@ where
     /// Reads everybody who has a say in what is concerned, and what they say.
     fn close(&mut self) {
         for package in self.part.packages.clone() {
-            self.before.authorisation(&package);
-            self.after.authorisation(&package);
+            self.before.authorisation(&package, None);
+            let before = Unchanged {
+                metadata: &self.before.metadata,
+                changed: &self.part.changed,
+            };
+            self.after.authorisation(&package, Some(before));
             let claimed = |side: &Metadata| side.authorisations.contains_key(&package);
             self.part.unnamed |= claimed(&self.after.metadata) && !claimed(&self.before.metadata);
         }
@@ -539,28 +548,55 @@ where
             part.names.insert(Subject::Repository.name().into());
         }
         for digest in wanted(&self.part, &self.before.metadata) {
-            self.before.batch(digest, &self.root.origin, self.crypto);
+            self.before
+                .batch(digest, (&self.root.origin, self.crypto), None);
         }
         for digest in wanted(&self.part, &self.after.metadata) {
-            self.after.batch(digest, &self.root.origin, self.crypto);
+            let before = Unchanged {
+                metadata: &self.before.metadata,
+                changed: &self.part.changed,
+            };
+            self.after
+                .batch(digest, (&self.root.origin, self.crypto), Some(before));
         }
     }
 
     fn author(&mut self, id: &Id) {
-        self.part.authors.insert(id.clone());
-        self.before.author(id);
-        self.after.author(id);
+        self.before.author(id, None);
+        let before = Unchanged {
+            metadata: &self.before.metadata,
+            changed: &self.part.changed,
+        };
+        self.after.author(id, Some(before));
+        // Of a janitor who is no author there is no statement to be judged.
+        let is_author = |metadata: &Metadata| metadata.authors.contains_key(id);
+        let mut janitors = self.root.janitors.iter();
+        if is_author(&self.before.metadata)
+            || is_author(&self.after.metadata)
+            || janitors.all(|janitor| janitor.id != *id)
+        {
+            self.part.authors.insert(id.clone());
+        }
     }
 
     fn team(&mut self, id: &Id) {
         self.part.teams.insert(id.clone());
-        self.before.team(id);
-        self.after.team(id);
+        self.before.team(id, None);
+        let before = Unchanged {
+            metadata: &self.before.metadata,
+            changed: &self.part.changed,
+        };
+        self.after.team(id, Some(before));
     }
 
     fn pages(&mut self, id: &Id) {
         self.before.pages(id, &self.root.origin, self.crypto);
-        self.after.pages(id, &self.root.origin, self.crypto);
+        let before = Unchanged {
+            metadata: &self.before.metadata,
+            changed: &self.part.changed,
+        };
+        self.after
+            .pages_since(id, (&self.root.origin, self.crypto), before);
     }
 }
 

@@ -93,7 +93,7 @@ codes! {
     /// Something of a retired package, team or author is in use.
     Retired "retired" "remove what is retired, or change the owners: retirement is for ever"
     /// An authorisation or team names somebody who is not there.
-    UnknownOwner "unknown-owner" "enrol the person, or change the owners"
+    UnknownOwner "unknown-owner" "have the person or team approved first, or change the owners"
     /// There is no package at all.
     Empty "empty" "check the path: a repository with packages was expected"
     /// The repository demands a checkpoint.
@@ -108,6 +108,10 @@ codes! {
     Stripped "stripped" "this server may be stripping signatures: update from another mirror; where approvals were lost, have the content approved again: conex approve NAME"
     /// Something that was retired and is not any more.
     Revived "revived" "retire it again: who or what is retired stays so; use another name"
+    /// A patch that not everybody would apply to the same end, or that does not fit.
+    BadPatch "bad-patch" "update again; if it stays so, use another mirror: what this server sends is no patch that is safe to apply"
+    /// An archive that is broken, or holds something that no repository holds.
+    BadArchive "bad-archive" "fetch it again; if it stays so, use another mirror: this archive is no repository"
 
     /// Note: a page that counts for nothing.
     InertPage "inert-page" "nothing has to be done; compaction removes it"

@@ -31,6 +31,19 @@ use conex_crypto::{SecretKey, StandardCrypto};
 use conex_repo::layout::OpamLayout;
 use conex_repo::opam::OpamProjection;
 
+mod landing;
+
+pub(crate) use landing::{Change, Landing};
+
+/// What communities may settle otherwise. The quorum is two, upkeep needs one janitor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Janitors who decide about unclaimed packages.
+    pub(crate) unclaimed: u16,
+    /// Janitors who sign day zero.
+    pub(crate) signers: usize,
+}
+
 /// Files outside packages that clients do not read.
 const IGNORED: [&str; 8] = [
     ".gitattributes",
@@ -45,14 +58,14 @@ const IGNORED: [&str; 8] = [
 
 /// Somebody with a key, which follows from the id.
 #[derive(Debug)]
-pub(super) struct Person {
-    pub(super) id: Id,
-    pub(super) secret: SecretKey,
-    pub(super) key: Fingerprint,
+pub(crate) struct Person {
+    pub(crate) id: Id,
+    pub(crate) secret: SecretKey,
+    pub(crate) key: Fingerprint,
 }
 
 impl Person {
-    pub(super) fn new(id: &Id) -> Self {
+    pub(crate) fn new(id: &Id) -> Self {
         let seed = StandardCrypto.sha256(format!("replayed key of {id}").as_bytes());
         let secret = SecretKey::from_seed(*seed.as_bytes());
         let key = StandardCrypto.fingerprint(secret.public_key());
@@ -65,15 +78,15 @@ impl Person {
 }
 
 /// Releases by package, each named in a change.
-pub(super) type Touched = BTreeMap<PackageName, BTreeSet<ReleaseName>>;
+pub(crate) type Touched = BTreeMap<PackageName, BTreeSet<ReleaseName>>;
 
 /// What somebody adds at once.
 #[derive(Debug, Default)]
-pub(super) struct Contribution {
+pub(crate) struct Contribution {
     /// Files to store.
-    pub(super) files: Files,
+    pub(crate) files: Files,
     /// Files to remove.
-    pub(super) removed: Vec<Path>,
+    pub(crate) removed: Vec<Path>,
     pages: Vec<(Path, PageBody)>,
     batches: Vec<Batch>,
     vouches: Vec<Vouch>,
@@ -81,7 +94,7 @@ pub(super) struct Contribution {
 
 /// Everybody, and what stands on the main line.
 #[derive(Debug)]
-pub(super) struct Community {
+pub(crate) struct Community {
     origin: Origin,
     people: HashMap<Id, Rc<Person>>,
     janitors: Vec<Rc<Person>>,
@@ -95,7 +108,7 @@ pub(super) struct Community {
 
 impl Community {
     /// Gathers the janitors.
-    pub(super) fn new(janitors: &[Id]) -> Result<Self> {
+    pub(crate) fn new(janitors: &[Id]) -> Result<Self> {
         let mut community = Self {
             origin: Origin::parse("opam-replay")?,
             people: HashMap::new(),
@@ -110,12 +123,17 @@ impl Community {
     }
 
     /// The janitors' ids.
-    pub(super) fn janitors(&self) -> impl Iterator<Item = &Id> {
+    pub(crate) fn janitors(&self) -> impl Iterator<Item = &Id> {
         self.janitors.iter().map(|janitor| &janitor.id)
     }
 
+    /// Everybody who has pages on the main line.
+    pub(crate) fn everybody(&self) -> Vec<Id> {
+        self.pages.keys().cloned().collect()
+    }
+
     /// How many pages somebody has on the main line.
-    pub(super) fn pages_of(&self, id: &Id) -> usize {
+    pub(crate) fn pages_of(&self, id: &Id) -> usize {
         self.pages.get(id).map_or(0, BTreeMap::len)
     }
 
@@ -127,10 +145,10 @@ impl Community {
         Rc::clone(person)
     }
 
-    /// Day zero: the first root, and a batch over everything that a quorum of janitors signs.
-    pub(super) fn day_zero(&mut self, store: &impl Store) -> Result<Contribution> {
-        let quorum = Threshold::new(2).context("two is not zero")?;
-        let one = Threshold::new(1).context("one is not zero")?;
+    /// Day zero: the first root, and batches over everything that some of the janitors sign.
+    pub(crate) fn day_zero(&mut self, store: &impl Store, rules: Rules) -> Result<Contribution> {
+        let threshold = |people| Threshold::new(people).context("a threshold is not zero");
+        let (quorum, one) = (threshold(2)?, threshold(1)?);
         let root = Root::new(RootFields {
             origin: self.origin.clone(),
             number: RootNumber::FIRST,
@@ -145,7 +163,7 @@ impl Community {
                 .collect(),
             quorum,
             upkeep: one,
-            unclaimed: quorum,
+            unclaimed: threshold(rules.unclaimed)?,
             layout: Scheme::parse(OpamLayout.name())?,
             projections: vec![Scheme::parse(OpamProjection.name())?],
             ignore: IGNORED
@@ -181,12 +199,7 @@ impl Community {
         }
         statements.push(self.repository(store)?);
         let vouches = self.vouches(statements, 0);
-        let signers: Vec<_> = self
-            .janitors
-            .iter()
-            .take(quorum.people())
-            .cloned()
-            .collect();
+        let signers: Vec<_> = self.janitors.iter().take(rules.signers).cloned().collect();
         for janitor in signers {
             self.sign(&mut contribution, &janitor, vouches.clone(), 0)?;
         }
@@ -195,7 +208,7 @@ impl Community {
 
     /// What a pull request brings beside its data: a page; for who is new, who they are; for
     /// releases that are new, who owns their package.
-    pub(super) fn contribute(
+    pub(crate) fn contribute(
         &mut self,
         author: &Id,
         n: usize,
@@ -287,7 +300,7 @@ impl Community {
     }
 
     /// What two janitors add at the end of a day: their vouches for what was merged on it.
-    pub(super) fn approve(
+    pub(crate) fn approve(
         &mut self,
         day: usize,
         at: usize,
@@ -332,7 +345,7 @@ impl Community {
 
     /// One page in place of all that somebody has on the main line, without what they superseded.
     /// Batches stay as they are named: other pages may rest on them.
-    pub(super) fn compact(&mut self, id: &Id, at: usize) -> Result<Contribution> {
+    pub(crate) fn compact(&mut self, id: &Id, at: usize) -> Result<Contribution> {
         let person = self.person(id);
         let pages = self.pages.get(id).cloned().unwrap_or_default();
         let mut references: BTreeSet<BatchRef> = BTreeSet::new();
@@ -375,7 +388,7 @@ impl Community {
 
     /// Remembers what arrived on the main line, and gives the number of vouches for a version that
     /// had another content before.
-    pub(super) fn land(&mut self, contribution: Contribution, at: usize) -> usize {
+    pub(crate) fn land(&mut self, contribution: Contribution, at: usize) -> usize {
         let mut second_contents = 0;
         for vouch in contribution.vouches {
             let seen = self.seen.entry(vouch.subject).or_default();

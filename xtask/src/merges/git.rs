@@ -12,10 +12,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 /// The name of a git object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Oid([u8; 20]);
+pub(crate) struct Oid([u8; 20]);
 
 impl Oid {
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut bytes = [0; 20];
         let digits = text.as_bytes();
         ensure!(digits.len() == 40, "{text:?} is no object name");
@@ -39,25 +39,25 @@ impl fmt::Debug for Oid {
 }
 
 /// Files by path: each with its new blob, or `None` where it is gone.
-pub(super) type Changes = BTreeMap<String, Option<Oid>>;
+pub(crate) type Changes = BTreeMap<String, Option<Oid>>;
 
 /// The bare repository in its directory.
 const BARE: &str = "replay.git";
 
 /// What git made of a merge.
 #[derive(Debug)]
-pub(super) struct Merged {
+pub(crate) struct Merged {
     /// The merged tree; where there are conflicts, with git's markers in it.
-    pub(super) tree: Oid,
+    pub(crate) tree: Oid,
     /// Paths in conflict, sorted.
-    pub(super) conflicts: Vec<String>,
+    pub(crate) conflicts: Vec<String>,
     /// What git says about each conflict.
-    pub(super) messages: Vec<String>,
+    pub(crate) messages: Vec<String>,
 }
 
 /// A bare repository of its own, with a work tree beside it for merges as people do them.
 #[derive(Debug)]
-pub(super) struct Repository {
+pub(crate) struct Repository {
     directory: PathBuf,
     work: PathBuf,
     objects: Mutex<Conversation>,
@@ -68,7 +68,7 @@ pub(super) struct Repository {
 
 impl Repository {
     /// Clones a bundle into an empty directory.
-    pub(super) fn clone_bundle(bundle: &FilePath, directory: &FilePath) -> Result<Self> {
+    pub(crate) fn clone_bundle(bundle: &FilePath, directory: &FilePath) -> Result<Self> {
         let bundle = std::path::absolute(bundle)?;
         run(git(directory)
             .args(["clone", "--quiet", "--bare"])
@@ -79,7 +79,7 @@ impl Repository {
 
     /// Makes an empty repository in an empty directory.
     #[cfg(test)]
-    pub(super) fn init(directory: &FilePath) -> Result<Self> {
+    pub(crate) fn init(directory: &FilePath) -> Result<Self> {
         run(git(directory)
             .args(["init", "--quiet", "--bare", "--initial-branch=main"])
             .arg(directory.join(BARE)))?;
@@ -100,7 +100,7 @@ impl Repository {
     }
 
     /// The tree of a commit.
-    pub(super) fn tree_of(&self, commit: Oid) -> Result<Oid> {
+    pub(crate) fn tree_of(&self, commit: Oid) -> Result<Oid> {
         let bytes = self.object(commit)?;
         let line = bytes
             .split(|&byte| byte == b'\n')
@@ -114,7 +114,7 @@ impl Repository {
     }
 
     /// The entries of a tree, in git's order.
-    pub(super) fn entries(&self, tree: Oid) -> Result<Vec<TreeEntry>> {
+    pub(crate) fn entries(&self, tree: Oid) -> Result<Vec<TreeEntry>> {
         let bytes = self.object(tree)?;
         let mut rest = bytes.as_slice();
         let mut entries = Vec::new();
@@ -147,7 +147,7 @@ impl Repository {
     }
 
     /// The object at a path below a tree.
-    pub(super) fn find(&self, tree: Oid, path: &str) -> Result<Option<Oid>> {
+    pub(crate) fn find(&self, tree: Oid, path: &str) -> Result<Option<Oid>> {
         let mut at = tree;
         for component in path.split('/') {
             match self
@@ -163,7 +163,7 @@ impl Repository {
     }
 
     /// What has to change for one tree to become another; unchanged directories are not opened.
-    pub(super) fn changes(&self, from: Option<Oid>, to: Option<Oid>) -> Result<Changes> {
+    pub(crate) fn changes(&self, from: Option<Oid>, to: Option<Oid>) -> Result<Changes> {
         let mut changes = Changes::new();
         self.collect_changes("", from, to, &mut changes)?;
         Ok(changes)
@@ -209,7 +209,7 @@ impl Repository {
     }
 
     /// The tree with changes made to it.
-    pub(super) fn edit(&self, tree: Oid, changes: &Changes) -> Result<Oid> {
+    pub(crate) fn edit(&self, tree: Oid, changes: &Changes) -> Result<Oid> {
         let changes: Vec<(&str, Option<Oid>)> = changes
             .iter()
             .map(|(path, blob)| (path.as_str(), *blob))
@@ -268,7 +268,7 @@ impl Repository {
     }
 
     /// Stores a tree; git sorts it.
-    pub(super) fn write_tree(&self, entries: impl IntoIterator<Item = TreeEntry>) -> Result<Oid> {
+    pub(crate) fn write_tree(&self, entries: impl IntoIterator<Item = TreeEntry>) -> Result<Oid> {
         let mut trees = lock(&self.trees);
         for entry in entries {
             let kind = if entry.is_tree {
@@ -283,7 +283,7 @@ impl Repository {
     }
 
     /// Stores a blob.
-    pub(super) fn write_blob(&self, bytes: &[u8]) -> Result<Oid> {
+    pub(crate) fn write_blob(&self, bytes: &[u8]) -> Result<Oid> {
         std::fs::write(&self.scratch, bytes)?;
         let mut blobs = lock(&self.blobs);
         writeln!(blobs.input, "{}", self.scratch.display())?;
@@ -291,7 +291,7 @@ impl Repository {
     }
 
     /// Stores a commit.
-    pub(super) fn commit(
+    pub(crate) fn commit(
         &self,
         tree: Oid,
         parents: &[Oid],
@@ -311,7 +311,7 @@ impl Repository {
     }
 
     /// Merges a branch into a commit, as `git merge` does it, without a work tree.
-    pub(super) fn merge(&self, main: Oid, branch: Oid) -> Result<Merged> {
+    pub(crate) fn merge(&self, main: Oid, branch: Oid) -> Result<Merged> {
         let output = git(&self.directory)
             .args([
                 "merge-tree",
@@ -362,7 +362,7 @@ impl Repository {
     }
 
     /// The same merge by `git merge` in a full work tree: the tree, or the paths in conflict.
-    pub(super) fn merge_in_work_tree(
+    pub(crate) fn merge_in_work_tree(
         &self,
         main: Oid,
         branch: Oid,
@@ -413,7 +413,7 @@ impl Repository {
     }
 
     /// The bytes of any object.
-    pub(super) fn object(&self, oid: Oid) -> Result<Vec<u8>> {
+    pub(crate) fn object(&self, oid: Oid) -> Result<Vec<u8>> {
         let mut objects = lock(&self.objects);
         writeln!(objects.input, "{oid}")?;
         let head = objects.answer()?;
@@ -428,10 +428,10 @@ impl Repository {
 
 /// An entry of a tree.
 #[derive(Debug, Clone)]
-pub(super) struct TreeEntry {
-    pub(super) name: String,
-    pub(super) is_tree: bool,
-    pub(super) oid: Oid,
+pub(crate) struct TreeEntry {
+    pub(crate) name: String,
+    pub(crate) is_tree: bool,
+    pub(crate) oid: Oid,
 }
 
 /// A git process that answers one question after another.
@@ -477,7 +477,7 @@ impl Drop for Conversation {
 }
 
 /// Takes a lock that nobody can have poisoned.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
         .expect("nothing panics while it holds this lock")

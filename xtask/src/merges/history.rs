@@ -11,33 +11,33 @@ use super::git::Oid;
 
 /// A merged pull request (or a commit straight to the main line, which is treated alike).
 #[derive(Debug, Clone)]
-pub(super) struct Pull {
+pub(crate) struct Pull {
     /// The commit of the history that has its result.
-    pub(super) commit: Oid,
+    pub(crate) commit: Oid,
     /// When it was merged, UTC.
-    pub(super) date: String,
+    pub(crate) date: String,
     /// How people name it.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// Who wrote it.
-    pub(super) author: Option<Id>,
+    pub(crate) author: Option<Id>,
     /// Who merged it.
-    pub(super) merger: Option<Id>,
+    pub(crate) merger: Option<Id>,
     /// The position it started from. What is older than the history, or unknown (squashed and
     /// rebased), starts from its beginning, which is the worst case: 12 of 1,499 are unknown.
-    pub(super) base: usize,
+    pub(crate) base: usize,
     /// Whether it adds releases.
-    pub(super) adds: bool,
+    pub(crate) adds: bool,
 }
 
 impl Pull {
     /// The day it was merged on.
-    pub(super) fn day(&self) -> &str {
+    pub(crate) fn day(&self) -> &str {
         self.date.get(..10).unwrap_or(&self.date)
     }
 }
 
 /// Reads the table. The first row is the state that everything starts from.
-pub(super) fn read(table: &FilePath) -> Result<Vec<Pull>> {
+pub(crate) fn read(table: &FilePath) -> Result<Vec<Pull>> {
     let text = fs::read_to_string(table).with_context(|| table.display().to_string())?;
     let pulls: Vec<Pull> = text
         .lines()
@@ -82,7 +82,7 @@ fn row(n: usize, line: &str) -> Result<Pull> {
 }
 
 /// The people who merged most, most first.
-pub(super) fn mergers(pulls: &[Pull], most: usize) -> Vec<Id> {
+pub(crate) fn mergers(pulls: &[Pull], most: usize) -> Vec<Id> {
     let mut merges: HashMap<&Id, usize> = HashMap::new();
     for merger in pulls.iter().filter_map(|pull| pull.merger.as_ref()) {
         *merges.entry(merger).or_default() += 1;
@@ -97,7 +97,7 @@ pub(super) fn mergers(pulls: &[Pull], most: usize) -> Vec<Id> {
 }
 
 /// The positions of the pull requests that are open right behind a position.
-pub(super) fn open_behind(pulls: &[Pull], at: usize) -> impl Iterator<Item = (usize, &Pull)> {
+pub(crate) fn open_behind(pulls: &[Pull], at: usize) -> impl Iterator<Item = (usize, &Pull)> {
     pulls
         .iter()
         .enumerate()

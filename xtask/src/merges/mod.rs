@@ -16,21 +16,21 @@ use conex_core::layout::Layout as _;
 use conex_core::name::{Id, PackageName};
 use conex_core::path::Path;
 use conex_core::problem::Code;
-use conex_core::store::{Store as _, StoreError};
+use conex_core::store::{Store, StoreError};
 use conex_core::verify::{Mode, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::layout::OpamLayout;
 use conex_repo::{KnownSchemes, Parallel};
 
-mod community;
+pub(crate) mod community;
 mod figures;
-mod git;
-mod history;
+pub(crate) mod git;
+pub(crate) mod history;
 mod revision;
 #[cfg(test)]
 mod tests;
 
-use community::{Community, Contribution, Touched};
+use community::{Community, Contribution, Rules, Touched};
 use figures::Figures;
 use git::{Changes, Merged, Oid, Repository};
 use history::Pull;
@@ -38,6 +38,12 @@ use revision::Revision;
 
 /// Janitors of the replay: those who merged most.
 const JANITORS: usize = 7;
+
+/// As strict as the original design about unclaimed packages.
+const RULES: Rules = Rules {
+    unclaimed: 2,
+    signers: 2,
+};
 
 /// One of so many merges is done a second time by `git merge` in a work tree.
 const CROSS_CHECK: usize = 100;
@@ -185,7 +191,7 @@ impl<'a> Replay<'a> {
         let first = pulls.first().context("there is a first state")?;
         let data = repository.tree_of(first.commit)?;
         let mut community = Community::new(&history::mergers(pulls, JANITORS))?;
-        let contribution = community.day_zero(&Revision::new(repository, data))?;
+        let contribution = community.day_zero(&Revision::new(repository, data), RULES)?;
         let tree = add(repository, data, &contribution)?;
         let commit = repository.commit(tree, &[], &first.date, "day zero")?;
         let files = contribution.files.len();
@@ -506,7 +512,7 @@ fn add(repository: &Repository, tree: Oid, contribution: &Contribution) -> Resul
 }
 
 /// The releases that changed files belong to.
-fn touched(changes: &Changes) -> Touched {
+pub(crate) fn touched(changes: &Changes) -> Touched {
     let mut touched = Touched::new();
     for path in changes.keys() {
         let mut components = path.split('/');
@@ -521,9 +527,9 @@ fn touched(changes: &Changes) -> Touched {
 }
 
 /// The packages that have a release on the branch that its base has not.
-fn new_releases_of(
-    base: &Revision<'_>,
-    branch: &Revision<'_>,
+pub(crate) fn new_releases_of(
+    base: &impl Store,
+    branch: &impl Store,
     touched: &Touched,
 ) -> Result<BTreeSet<PackageName>> {
     let mut packages = BTreeSet::new();

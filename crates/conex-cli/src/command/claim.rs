@@ -33,9 +33,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ID")]
     owner: Vec<Id>,
 
-    /// How many owners have to approve a change
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    threshold: u16,
+    /// How many owners have to approve a change [default: 1; where the janitors own it, as many of
+    /// them as for packages nobody owns]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threshold: Option<u16>,
 
     /// Say what would be signed, and sign nothing
     #[arg(long)]
@@ -50,8 +51,6 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let member = Member::known_or_enrolled(&arguments.key, work)?;
-    let threshold = Threshold::new(arguments.threshold)
-        .ok_or_else(|| CommandError::usage("the threshold is at least 1"))?;
     let owners = match arguments.owner.as_slice() {
         [] => vec![member.id.clone()],
         owners => owners.to_vec(),
@@ -59,6 +58,12 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     for owner in &owners {
         refuse_unknown(work, owner)?;
     }
+    // Who gives a package back must not make it weaker than one that nobody ever claimed.
+    let threshold = match arguments.threshold {
+        None if owners.iter().all(Id::is_janitors) => work.head.root().unclaimed,
+        given => Threshold::new(given.unwrap_or(1))
+            .ok_or_else(|| CommandError::usage("the threshold is at least 1"))?,
+    };
 
     let mut out = output::stdout();
     let mut claimed: Vec<Authorisation> = Vec::new();

@@ -138,11 +138,26 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 /// The key that was asked for, or the one that has the id as its name, or the only one.
 fn own_key(arguments: &Arguments) -> Result<keys::Locked> {
     let id = &arguments.id;
-    if arguments.key.asked().is_none() && keys::file(id.as_str())?.is_some() {
+    if let Some(key) = arguments.key.asked() {
+        return keys::find(key);
+    }
+    if keys::file(id.as_str())?.is_some() {
         return keys::find(id.as_str());
     }
-    let (locked, _) = keys::choose(&arguments.key, "your key directory", |_| Some(id.clone()))?;
-    Ok(locked)
+    let mut all = keys::all()?;
+    if all.len() > 1 {
+        let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+        return Err(CommandError::usage(format_args!(
+            "you have more than one key, and none named {id}"
+        ))
+        .hint(format_args!("choose one with --key: {}", names.join(", ")))
+        .hint(format_args!("or make one: conex key new {id}")));
+    }
+    all.pop().ok_or_else(|| {
+        CommandError::usage("you have no key, neither in the key directory nor in ssh-agent")
+            .hint("give an SSH key that you have with --key, such as ~/.ssh/id_ed25519")
+            .hint(format_args!("or make one: conex key new {id}"))
+    })
 }
 
 fn refuse_taken(work: &Work, id: &Id) -> Result<()> {

@@ -1,13 +1,17 @@
 //! One file per command: its arguments, and what it does.
 
 pub(crate) mod approve;
+pub(crate) mod archive;
 pub(crate) mod bootstrap;
 pub(crate) mod claim;
 pub(crate) mod compact;
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod enroll;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod man;
+pub(crate) mod opam_hook;
 pub(crate) mod publish;
 pub(crate) mod retire;
 pub(crate) mod retract;

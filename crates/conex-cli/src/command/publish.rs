@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use conex_core::approval::Standing;
 use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
 use conex_core::name::{PackageName, ReleaseName};
 use conex_core::outstanding::version_of;
@@ -129,7 +130,7 @@ fn package_vouches(
             return Err(CommandError::usage(format_args!(
                 "there is no release {release} of {package}, and there was none"
             ))
-            .hint("conex status says what is there"));
+            .hint(format_args!("conex status {package} says what is there")));
         }
     }
     let mut out = output::stdout();
@@ -177,6 +178,21 @@ fn package_vouches(
     let touched = wanted
         .iter()
         .any(|release| edits.get(release).is_some_and(|edit| edit.is_source()));
+    // What others began is as it was for whoever joins them; who names all of it means all of it.
+    let begun = releases.is_some_and(|it| it.assessment.standing == Standing::Pending);
+    let named_all = difference
+        .now
+        .iter()
+        .all(|it| wanted.contains(&it.checksums.release));
+    if begun && !touched && !named_all {
+        line(
+            &mut out,
+            format_args!(
+                "{package} as a whole waits for approval, which this is not: conex approve {package}"
+            ),
+        );
+    }
+    let touched = touched || (begun && named_all);
     if touched && let Some(finding) = releases.filter(|finding| is_unapproved(finding)) {
         let mut whole = vouch(finding)?;
         if strange && arguments.leave_others {

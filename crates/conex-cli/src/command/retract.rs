@@ -9,6 +9,7 @@ use conex_core::compose::{Draft, Files, INLINE};
 use conex_core::digest::Digest;
 use conex_core::name::PackageName;
 use conex_core::outstanding::{Outstanding, outstanding, retraction};
+use conex_core::page::PageBody;
 use conex_core::verify::Finding;
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
@@ -58,12 +59,22 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         )
         .hint("conex status lists what is outstanding"));
     }
+    let patterns = arguments.patterns.join(" ");
     let mut out = output::stdout();
-    let vouches = take_back(&mut out, &tree, work, &named)?;
+    let mut vouches = take_back(&mut out, &tree, work, &named)?;
     if vouches.is_empty() {
         return Err(CommandError::refused("nothing of it can be taken back by a vouch").hint(
             "what was approved of people and ownership is taken back by merging it and changing it again",
         ).hint("of a package, restore what is approved, or approve what is there: conex approve PACKAGE"));
+    }
+    let own = own_vouches(work, &member);
+    vouches.retain(|vouch| !own.contains(&vouch));
+    if vouches.is_empty() {
+        return Err(CommandError::refused(format_args!(
+            "{} took this back already, and others have to agree",
+            member.id
+        ))
+        .hint(format_args!("they run: conex retract {patterns}")));
     }
     for vouch in &vouches {
         line(
@@ -105,9 +116,20 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     .sign(&tree, work, &member, &arguments.key)?;
     line(
         &mut out,
-        "it is taken back once as many agree as have to approve: conex status says who else",
+        format_args!(
+            "it is taken back once as many agree as have to approve it: conex retract {patterns}"
+        ),
     );
     Ok(())
+}
+
+/// What a person's pages under their present key say by themselves.
+fn own_vouches<'w>(work: &'w Work, member: &Member) -> Vec<&'w Vouch> {
+    let pages = work.report.metadata.pages.iter();
+    let pages = pages
+        .map(|stored| stored.page.body())
+        .filter(|page| *page.signer() == member.id && page.key() == member.locked.fingerprint());
+    pages.flat_map(PageBody::vouches).collect()
 }
 
 /// Shows what is ahead, and gives the vouches for what is there in its place.

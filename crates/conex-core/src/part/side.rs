@@ -25,6 +25,22 @@ pub(crate) struct Side<'a, S: ?Sized, W> {
     seen: BTreeSet<Path>,
 }
 
+/// What the state before has of metadata, and the files that are not as they were there.
+///
+/// What did not change is not read a second time.
+#[derive(Clone, Copy)]
+pub(super) struct Unchanged<'m> {
+    pub(super) metadata: &'m Metadata,
+    pub(super) changed: &'m BTreeSet<Path>,
+}
+
+/// What the state before has, if it has the same at a place.
+fn known<'m>(before: Option<Unchanged<'m>>, place: &Path) -> Option<&'m Metadata> {
+    before
+        .filter(|before| !before.changed.contains(place))
+        .map(|before| before.metadata)
+}
+
 impl<'a, S: Store + ?Sized, W: Workers> Side<'a, S, W> {
     pub(super) fn new(store: &'a S, workers: &'a W) -> Self {
         Self {
@@ -39,48 +55,65 @@ impl<'a, S: Store + ?Sized, W: Workers> Side<'a, S, W> {
         }
     }
 
-    pub(super) fn author(&mut self, id: &Id) {
+    pub(super) fn author(&mut self, id: &Id, before: Option<Unchanged<'_>>) {
         let place = place::author(id);
         if self.seen.insert(place.clone()) {
             let fits = |name: &str, author: &Author| named(name, author.id.as_str());
-            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
+            let found = match known(before, &place) {
+                Some(before) => before.authors.get(id).cloned(),
+                None => self.reader.file(&place, limits::STATEMENT_FILE, fits),
+            };
             self.metadata
                 .authors
                 .extend(found.map(|author| (id.clone(), author)));
         }
     }
 
-    pub(super) fn team(&mut self, id: &Id) {
+    pub(super) fn team(&mut self, id: &Id, before: Option<Unchanged<'_>>) {
         if id.is_janitors() {
             return;
         }
         let place = place::team(id);
         if self.seen.insert(place.clone()) {
             let fits = |name: &str, team: &Team| named(name, team.id.as_str());
-            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
+            let found = match known(before, &place) {
+                Some(before) => before.teams.get(id).cloned(),
+                None => self.reader.file(&place, limits::STATEMENT_FILE, fits),
+            };
             self.metadata
                 .teams
                 .extend(found.map(|team| (id.clone(), team)));
         }
     }
 
-    pub(super) fn authorisation(&mut self, package: &PackageName) {
+    pub(super) fn authorisation(&mut self, package: &PackageName, before: Option<Unchanged<'_>>) {
         let place = place::authorisation(package);
         if self.seen.insert(place.clone()) {
             let fits = |name: &str, claim: &Authorisation| named(name, claim.package.as_str());
-            let found = self.reader.file(&place, limits::STATEMENT_FILE, fits);
+            let found = match known(before, &place) {
+                Some(before) => before.authorisations.get(package).cloned(),
+                None => self.reader.file(&place, limits::STATEMENT_FILE, fits),
+            };
             self.metadata
                 .authorisations
                 .extend(found.map(|claim| (package.clone(), claim)));
         }
     }
 
-    pub(super) fn batch(&mut self, digest: Digest, origin: &Origin, digests: &impl Digests) {
+    pub(super) fn batch(
+        &mut self,
+        digest: Digest,
+        (origin, digests): (&Origin, &impl Digests),
+        before: Option<Unchanged<'_>>,
+    ) {
         let place = place::batch(digest);
         if self.seen.insert(place.clone()) {
             let fits =
                 |name: &str, batch: &Batch| named(name, &batch.digest(origin, digests).to_string());
-            let found = self.reader.file(&place, limits::PAGE_FILE, fits);
+            // Before, there may have been no need of it.
+            let found = known(before, &place)
+                .and_then(|before| before.batches.get(&digest).cloned())
+                .or_else(|| self.reader.file(&place, limits::PAGE_FILE, fits));
             self.metadata
                 .batches
                 .extend(found.map(|batch| (digest, batch)));
@@ -101,6 +134,30 @@ impl<'a, S: Store + ?Sized, W: Workers> Side<'a, S, W> {
                 page,
             });
         }
+    }
+
+    /// All pages of a person, of whom all pages before were read.
+    pub(super) fn pages_since(
+        &mut self,
+        id: &Id,
+        (origin, digests): (&Origin, &impl Digests),
+        before: Unchanged<'_>,
+    ) {
+        let directory = place::pages(id);
+        if self.seen.contains(&directory) {
+            return;
+        }
+        for place in before.changed {
+            if place.below(&directory).is_some() {
+                self.page(place, id, origin, digests);
+            }
+        }
+        let pages = before.metadata.pages.iter();
+        let stay = pages.filter(|stored| {
+            stored.page.body().signer() == id && !before.changed.contains(&stored.place)
+        });
+        self.metadata.pages.extend(stay.cloned());
+        self.seen.insert(directory);
     }
 
     /// All pages of a person.

@@ -7,9 +7,11 @@
 //! - `lexer`: bytes to tokens, the rules of opam-file-format where all its versions agree;
 //! - `fields`: which field is treated how;
 //! - `reader`: the grammar of a file, and what is left out of it;
-//! - `bounds`: what is left out of `depends` and `depopts`.
+//! - `bounds`: what is left out of `depends` and `depopts`;
+//! - `config`: the files in which opam keeps its own configuration, which no projection reads.
 
 mod bounds;
+pub mod config;
 mod fields;
 mod lexer;
 mod reader;

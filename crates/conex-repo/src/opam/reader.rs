@@ -7,7 +7,7 @@ use super::fields::{self, Field};
 use super::lexer::{Fault, Kind, Lexer, Token};
 
 /// Deepest nesting of brackets, braces and sections; opam-repository needs 6.
-const DEPTH: usize = 32;
+pub(super) const DEPTH: usize = 32;
 
 /// Appends the source form of `bytes` to `source`.
 pub(super) fn read(bytes: &[u8], source: &mut Vec<u8>) -> Result<(), Fault> {

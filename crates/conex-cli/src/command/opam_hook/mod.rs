@@ -1,0 +1,135 @@
+//! `conex opam-hook`: opam asks a program of the user's choice whether to take an update.
+
+mod check;
+mod opam;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+
+use crate::error::{CommandError, Result};
+use crate::{output, prompt};
+use check::Finding;
+use opam::{Hook, Opam};
+
+#[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub(crate) struct Arguments {
+    /// Set it in opam's configuration, after one prompt
+    #[arg(long, conflicts_with = "check")]
+    install: bool,
+
+    /// Find every way in which opam is set up so that something is not verified
+    #[arg(long)]
+    check: bool,
+
+    /// How strict to be about what nobody vouched for yet [default: warn]
+    #[arg(long, value_enum, conflicts_with = "check")]
+    mode: Option<ModeArgument>,
+
+    /// Look only at what an update concerns
+    #[arg(long, conflicts_with = "check")]
+    fast: bool,
+
+    /// The program that opam is to start [default: this one]
+    #[arg(long, value_name = "PATH", conflicts_with = "check")]
+    program: Option<PathBuf>,
+
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ModeArgument {
+    /// Refuse what is wrong, count what is unsigned
+    Warn,
+    /// Refuse what is unsigned, too
+    Enforce,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.check {
+        return check(&Opam::find()?);
+    }
+    let hook = Hook::new(
+        arguments.program.as_deref(),
+        arguments.mode.map(|mode| match mode {
+            ModeArgument::Warn => "warn",
+            ModeArgument::Enforce => "enforce",
+        }),
+        arguments.fast,
+    )?;
+    let mut out = output::stdout();
+    output::line(&mut out, hook.setting());
+    if !arguments.install {
+        output::line(
+            &mut output::stderr(),
+            "set it with: conex opam-hook --install",
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let opam = Opam::find()?;
+    if let Some(before) = opam.hook() {
+        output::line(
+            &mut out,
+            format_args!("in place of: {}", output::plain(&before.to_string())),
+        );
+    }
+    if !arguments.yes {
+        prompt::confirm(&format!(
+            "Have opam start this program for every update? It is set in {}",
+            opam.config().display()
+        ))?;
+    }
+    hook.install()?;
+    // opam is asked to write it, and what it wrote is what counts.
+    let opam = Opam::find()?;
+    if !hook.is(&opam) {
+        return Err(
+            CommandError::refused("opam did not keep the configuration as it was given")
+                .hint("conex opam-hook --check says what it has now"),
+        );
+    }
+    check(&opam)
+}
+
+/// Says what is not verified. What is wrong with one repository is no reason to keep quiet about another.
+fn check(opam: &Opam) -> Result<ExitCode> {
+    let findings = check::findings(opam)?;
+    let mut out = output::stdout();
+    for finding in &findings {
+        finding.print(&mut out);
+    }
+    let (signed, all) = (
+        opam.repositories()
+            .iter()
+            .filter(|repository| {
+                !findings
+                    .iter()
+                    .any(|found| found.is_about(&repository.name))
+            })
+            .count(),
+        opam.repositories().len(),
+    );
+    if findings.iter().any(Finding::is_general) {
+        output::line(
+            &mut out,
+            format_args!("opam verifies none of {all} repositories"),
+        );
+    } else {
+        output::line(
+            &mut out,
+            format_args!("opam verifies {signed} of {all} repositories"),
+        );
+    }
+    Ok(if findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

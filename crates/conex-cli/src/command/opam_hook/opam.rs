@@ -1,0 +1,254 @@
+//! opam's own configuration, as its files have it, and the hook in it.
+
+use core::fmt;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use conex_repo::opam::config::{self, Value};
+
+use crate::error::{CommandError, Result, at};
+use crate::output;
+
+/// The field of opam's configuration.
+const FIELD: &str = "repository-validation-command";
+
+/// What opam replaces in the arguments of the hook: each with the filter under which it is there.
+const ARGUMENTS: [(&str, &str); 6] = [
+    ("--quorum=%{quorum}%", ""),
+    ("--trust-anchors=%{anchors}%", ""),
+    ("--repository=%{repo}%", ""),
+    ("--dir=%{dir}%", "!incremental"),
+    ("--patch=%{patch}%", "incremental"),
+    ("--incremental", "incremental"),
+];
+
+/// A program with arguments, some of which stand under a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hook {
+    words: Vec<(String, String)>,
+}
+
+impl Hook {
+    /// This program as a hook.
+    pub(super) fn new(program: Option<&Path>, mode: Option<&str>, fast: bool) -> Result<Self> {
+        let program = match program {
+            Some(program) => program.to_owned(),
+            None => env::current_exe().map_err(at("this program's own path"))?,
+        };
+        let program = program.to_str().filter(|program| {
+            // What opam would take for a variable, or would have to escape.
+            !program.contains(['%', '"', '\\', '\'']) && !program.chars().any(char::is_control)
+        });
+        let program = program.ok_or_else(|| {
+            CommandError::usage("the path of the program cannot stand in opam's configuration")
+                .hint("give another one with --program")
+        })?;
+        let mut words = vec![(program.to_owned(), ""), ("verify".to_owned(), "")];
+        words.extend(mode.map(|mode| (format!("--mode={mode}"), "")));
+        words.extend(fast.then(|| ("--fast".to_owned(), "")));
+        words.extend(ARGUMENTS.map(|(word, filter)| (word.to_owned(), filter)));
+        let words = words
+            .into_iter()
+            .map(|(word, filter)| (word, filter.to_owned()))
+            .collect();
+        Ok(Self { words })
+    }
+
+    fn of(value: &Value) -> Self {
+        let word = |value: &Value| {
+            let (word, braces) = value.options();
+            let filter = braces.concat();
+            let filter: String = filter.iter().filter_map(Value::as_str).collect();
+            (word.as_str().unwrap_or_default().to_owned(), filter)
+        };
+        Self {
+            words: value.members().iter().map(word).collect(),
+        }
+    }
+
+    /// The setting as `opam option` takes it.
+    pub(super) fn setting(&self) -> String {
+        format!("{FIELD}=[{self}]")
+    }
+
+    /// Whether opam has exactly this.
+    pub(super) fn is(&self, opam: &Opam) -> bool {
+        opam.hook.as_ref() == Some(self)
+    }
+
+    pub(super) fn program(&self) -> &str {
+        self.words.first().map_or("", |(word, _)| word)
+    }
+
+    /// Whether it runs `conex verify`, as far as names tell.
+    pub(super) fn is_conex(&self) -> bool {
+        let name = Path::new(self.program()).file_name();
+        let verifies = self.words.get(1).is_some_and(|(word, _)| word == "verify");
+        name.is_some_and(|name| name == "conex") && verifies
+    }
+
+    /// What opam has to pass and does not.
+    pub(super) fn lacking(&self) -> Vec<&'static str> {
+        let has = |word: &str, filter: &str| {
+            let words = self.words.iter();
+            let mut words = words.filter(|(found, _)| found == word);
+            words.any(|(_, found)| found == filter || found.is_empty() && filter.is_empty())
+        };
+        ARGUMENTS
+            .iter()
+            .filter(|(word, filter)| !has(word, filter))
+            .map(|(word, _)| *word)
+            .collect()
+    }
+
+    /// Whether it refuses nothing, whatever it finds.
+    pub(super) fn observes(&self) -> bool {
+        let mut pairs = self.words.iter().zip(self.words.iter().skip(1));
+        self.words.iter().any(|(word, _)| word == "--mode=observe")
+            || pairs.any(|((mode, _), (observe, _))| mode == "--mode" && observe == "observe")
+    }
+
+    /// Has opam keep it.
+    pub(super) fn install(&self) -> Result<()> {
+        let setting = self.setting();
+        output::line(
+            &mut output::stdout(),
+            format_args!("$ opam option --global '{setting}'"),
+        );
+        let ended = Command::new("opam")
+            .args(["option", "--global", &setting])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| {
+                CommandError::io(format_args!("opam: {error}"))
+                    .hint("is opam installed? Otherwise put the line above into its configuration")
+            })?;
+        if ended.status.success() {
+            return Ok(());
+        }
+        Err(CommandError::io(format_args!(
+            "opam: {}",
+            output::escaped(String::from_utf8_lossy(&ended.stderr).trim())
+        ))
+        .hint("initialise opam first: opam init"))
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (word, filter)) in self.words.iter().enumerate() {
+            let space = if at == 0 { "" } else { " " };
+            write!(f, "{space}\"{word}\"")?;
+            if !filter.is_empty() {
+                write!(f, " {{{filter}}}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A repository that opam follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Repository {
+    pub(super) name: String,
+    /// What opam passes to the hook, if it calls it at all.
+    pub(super) anchors: Vec<String>,
+    pub(super) quorum: Option<String>,
+}
+
+/// opam's configuration.
+#[derive(Debug)]
+pub(super) struct Opam {
+    root: PathBuf,
+    hook: Option<Hook>,
+    repositories: Vec<Repository>,
+}
+
+impl Opam {
+    /// Finds and reads it.
+    pub(super) fn find() -> Result<Self> {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let root = set("OPAMROOT")
+            .map(PathBuf::from)
+            .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".opam")))
+            .ok_or_else(|| {
+                CommandError::usage("opam's directory is not known").hint("set OPAMROOT")
+            })?;
+        let config = read(&root.join("config"))?.ok_or_else(|| {
+            CommandError::usage(format_args!(
+                "opam is not initialised in {}",
+                root.display()
+            ))
+            .hint("run opam init, or set OPAMROOT")
+        })?;
+        let hook = last(&config, FIELD).map(Hook::of);
+        let repositories = read(&root.join("repo/repos-config"))?.unwrap_or_default();
+        let repositories = last(&repositories, "repositories")
+            .map_or(&[][..], Value::members)
+            .iter()
+            .filter_map(repository)
+            .collect();
+        Ok(Self {
+            root,
+            hook,
+            repositories,
+        })
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.root.join("config")
+    }
+
+    /// The hook that is configured.
+    pub(super) fn hook(&self) -> Option<&Hook> {
+        self.hook.as_ref()
+    }
+
+    pub(super) fn repositories(&self) -> &[Repository] {
+        &self.repositories
+    }
+
+    /// Where opam has a repository: the name it gives the hook.
+    pub(super) fn place(&self, repository: &Repository) -> PathBuf {
+        self.root.join("repo").join(&repository.name)
+    }
+}
+
+/// A field of opam's, of which the last one counts.
+fn last<'a>(fields: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
+    let mut fields = fields.iter().rev();
+    fields
+        .find(|(field, _)| field == name)
+        .map(|(_, value)| value)
+}
+
+/// As opam writes it: the name, then in braces the address, the anchors, the quorum.
+fn repository(value: &Value) -> Option<Repository> {
+    let (name, braces) = value.options();
+    let texts = |braces: &[Value]| -> Vec<String> {
+        let texts = braces.iter().filter_map(Value::as_str);
+        texts.map(ToOwned::to_owned).collect()
+    };
+    Some(Repository {
+        name: name.as_str()?.to_owned(),
+        anchors: braces
+            .get(1)
+            .map(|braces| texts(braces))
+            .unwrap_or_default(),
+        quorum: braces.get(2).and_then(|braces| texts(braces).pop()),
+    })
+}
+
+fn read(path: &Path) -> Result<Option<Vec<(String, Value)>>> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(at(path.display())(error)),
+    };
+    config::fields(&bytes).map(Some).map_err(|error| {
+        CommandError::refused(format_args!("{}: {error}", path.display()))
+            .hint("what cannot be read cannot be checked: nothing may be verified")
+    })
+}

@@ -1,0 +1,283 @@
+//! What is verified: one state, or two of which the second follows the first.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use conex_core::path::Path as TreePath;
+use conex_core::problem::{Code, Problem};
+use conex_core::store::{MemoryStore, Store};
+use conex_repo::archive::ArchiveError;
+use conex_repo::git::{CommitId, GitError};
+use conex_repo::{ArchiveStore, DirectoryStore, GitRepository, GitStore, patch};
+
+use super::{Arguments, Failure};
+use crate::error::{CommandError, at};
+
+type Result<T> = core::result::Result<T, Failure>;
+
+/// A tree, wherever it is.
+pub(super) struct Tree {
+    store: Box<dyn Store>,
+    /// Where it is, and which file or directory that was.
+    place: Option<(PathBuf, Mark)>,
+}
+
+impl core::ops::Deref for Tree {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.store
+    }
+}
+
+/// What tells a file or directory from another one at its place. A file that was written to is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    device: u64,
+    inode: u64,
+    written: Option<(u64, i64, i64)>,
+}
+
+impl Mark {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let found = std::fs::metadata(path)?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            written: found
+                .is_file()
+                .then(|| (found.size(), found.ctime(), found.ctime_nsec())),
+        })
+    }
+}
+
+/// What is verified.
+pub(super) enum Input {
+    /// A state.
+    Whole(Tree),
+    /// A state and the one after it.
+    Trees(Tree, Tree),
+    /// A state and a patch.
+    Patch(Tree, PatchFile),
+    /// A commit.
+    Revision(CommitId, GitStore),
+    /// A commit and one after it.
+    Range([(CommitId, GitStore); 2]),
+}
+
+/// A patch as it was read.
+pub(super) struct PatchFile {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Vec<u8>,
+    mark: Mark,
+}
+
+impl Input {
+    pub(super) fn open(repo: &Path, arguments: &Arguments) -> Result<Self> {
+        if let Some(range) = &arguments.range {
+            let (old, new) = range
+                .split_once("..")
+                .filter(|(old, new)| !old.is_empty() && !new.is_empty() && !new.starts_with('.'))
+                .ok_or_else(|| {
+                    CommandError::usage("a range is written OLD..NEW")
+                        .hint("for example: conex verify --range origin/signed..FETCH_HEAD")
+                })?;
+            let git = repository(repo)?;
+            return Ok(Self::Range([revision(&git, old)?, revision(&git, new)?]));
+        }
+        if let Some(name) = &arguments.revision {
+            let (commit, store) = revision(&repository(repo)?, name)?;
+            return Ok(Self::Revision(commit, store));
+        }
+        let after = arguments.dir.as_deref().unwrap_or(repo);
+        Ok(match (&arguments.repository, &arguments.patch) {
+            (Some(before), Some(patch)) => Self::Patch(tree(before)?, read_patch(patch)?),
+            // Package managers name the place of a repository before there is anything.
+            (Some(before), None) if !before.exists() => {
+                let nothing = Tree {
+                    store: Box::new(MemoryStore::new()),
+                    place: None,
+                };
+                Self::Trees(nothing, tree(after)?)
+            }
+            (Some(before), None) => Self::Trees(tree(before)?, tree(after)?),
+            (None, _) => Self::Whole(tree(after)?),
+        })
+    }
+
+    pub(super) fn is_update(&self) -> bool {
+        !matches!(self, Self::Whole(_) | Self::Revision(..))
+    }
+
+    /// Makes sure that what was read still stands where it was: no other directory, archive or patch
+    /// in its place. Commits are named by what they are.
+    pub(super) fn unchanged(&self) -> Result<()> {
+        let tree = |tree: &Tree| tree.place.clone();
+        let places = match self {
+            Self::Whole(only) => [tree(only), None],
+            Self::Trees(before, after) => [tree(before), tree(after)],
+            Self::Patch(before, patch) => [tree(before), Some((patch.path.clone(), patch.mark))],
+            Self::Revision(..) | Self::Range(_) => [None, None],
+        };
+        for (path, mark) in places.into_iter().flatten() {
+            if Mark::of(&path).ok() != Some(mark) {
+                let detail = "something else was put in its place while it was verified";
+                let problem = Problem::new(Code::Unreadable, path.display(), detail);
+                return Err(Failure::Refused(Box::new(problem)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What reports and records are kept under: the repository that a package manager updates.
+///
+/// opam keeps a repository packed in a directory of its own, and unpacks it elsewhere, each time
+/// at a new place, for an update. The patch lies in opam's directory, and tells which one it is.
+pub(super) fn subject(repo: &Path, arguments: &Arguments) -> PathBuf {
+    let Some(repository) = arguments.repository.as_deref() else {
+        return arguments.dir.as_deref().unwrap_or(repo).to_owned();
+    };
+    let packed = || {
+        let name = repository.file_name()?;
+        let place = repository.parent()?.file_name()?.to_str()?;
+        let log = arguments.patch.as_deref()?.parent()?;
+        let root = log.parent().filter(|_| log.ends_with("log"))?;
+        let kept = root.join("repo").join(name);
+        let archive = root.join("repo").join(format!("{}.tar.gz", name.to_str()?));
+        (place.starts_with("opam-") && archive.is_file()).then_some(kept)
+    };
+    packed().unwrap_or_else(|| repository.to_owned())
+}
+
+/// What is verified, in words.
+pub(super) fn shown(repo: &Path, arguments: &Arguments) -> String {
+    let at = |path: &Path| path.display().to_string();
+    if let Some(what) = arguments.range.as_ref().or(arguments.revision.as_ref()) {
+        return format!("{what} of {}", at(repo));
+    }
+    match (&arguments.repository, &arguments.patch) {
+        (Some(before), Some(patch)) => format!("{} with {}", at(before), at(patch)),
+        _ => at(arguments.dir.as_deref().unwrap_or(repo)),
+    }
+}
+
+/// A directory, or an archive: what is a file is one.
+fn tree(path: &Path) -> Result<Tree> {
+    let mark = Mark::of(path)
+        .map_err(|error| at(path.display())(error).hint("give a directory or a .tar.gz archive"))?;
+    let store: Box<dyn Store> = if mark.written.is_some() {
+        match ArchiveStore::open(path) {
+            Ok(store) => Box::new(store),
+            Err(ArchiveError::Io(error)) => {
+                return Err(CommandError::io(format_args!("{}: {error}", path.display())).into());
+            }
+            Err(error) => {
+                let problem = Problem::new(Code::BadArchive, path.display(), error);
+                return Err(Failure::Refused(Box::new(problem)));
+            }
+        }
+    } else {
+        let store = DirectoryStore::open(path)
+            .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))?;
+        Box::new(store)
+    };
+    let place = Some((path.to_owned(), mark));
+    Ok(Tree { store, place })
+}
+
+/// A patch, of which no more is read than a patch may have; one byte more tells that it is too long.
+fn read_patch(path: &Path) -> Result<PatchFile> {
+    let read = || -> std::io::Result<PatchFile> {
+        let mark = Mark::of(path)?;
+        if mark.written.is_none() {
+            return Err(std::io::Error::other("this is no regular file"));
+        }
+        let mut bytes = Vec::new();
+        File::open(path)?
+            .take(patch::PATCH as u64 + 1)
+            .read_to_end(&mut bytes)?;
+        let path = path.to_owned();
+        Ok(PatchFile { path, bytes, mark })
+    };
+    Ok(read().map_err(at(path.display()))?)
+}
+
+fn repository(repo: &Path) -> Result<GitRepository> {
+    Ok(GitRepository::open(repo).map_err(git_error)?)
+}
+
+fn revision(git: &GitRepository, name: &str) -> Result<(CommitId, GitStore)> {
+    let commit = git.resolve(name).map_err(git_error)?;
+    Ok((commit, git.store(commit).map_err(git_error)?))
+}
+
+fn git_error(error: GitError) -> CommandError {
+    match error {
+        GitError::NoRepository(_) | GitError::NoRevision(_) | GitError::NotACommit(..) => {
+            CommandError::usage(error)
+                .hint("revisions are those of the git repository given with -C")
+        }
+        _ => CommandError::io(error).hint("fetch it again: conex verifies nothing that is missing"),
+    }
+}
+
+/// Whether there is nothing in a tree.
+pub(super) fn is_empty(tree: &dyn Store) -> bool {
+    tree.list(&TreePath::top())
+        .is_ok_and(|entries| entries.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn open(directory: &Path, patch: bool) -> Input {
+        let tree = || tree(&directory.join("old")).ok().unwrap();
+        if patch {
+            return Input::Patch(tree(), read_patch(&directory.join("patch")).ok().unwrap());
+        }
+        Input::Whole(tree())
+    }
+
+    /// Something is done to what was opened, before the verdict.
+    fn after(change: impl Fn(&Path), patch: bool) -> bool {
+        let directory = tempfile::tempdir().unwrap();
+        for place in ["old", "other"] {
+            fs::create_dir(directory.path().join(place)).unwrap();
+        }
+        for patch in ["patch", "other-patch"] {
+            fs::write(directory.path().join(patch), "a patch").unwrap();
+        }
+        let input = open(directory.path(), patch);
+        change(directory.path());
+        input.unchanged().is_ok()
+    }
+
+    #[test]
+    fn toctou() {
+        let swap = |at: &Path| {
+            fs::rename(at.join("old"), at.join("gone")).unwrap();
+            fs::rename(at.join("other"), at.join("old")).unwrap();
+        };
+        let link = |at: &Path| {
+            fs::rename(at.join("old"), at.join("gone")).unwrap();
+            std::os::unix::fs::symlink("other", at.join("old")).unwrap();
+        };
+        let remove = |at: &Path| fs::remove_dir(at.join("old")).unwrap();
+        for patch in [false, true] {
+            assert!(after(|_| (), patch));
+            assert!(!after(swap, patch));
+            assert!(!after(link, patch));
+            assert!(!after(remove, patch));
+        }
+        let replaced = |at: &Path| fs::rename(at.join("other-patch"), at.join("patch")).unwrap();
+        let longer = |at: &Path| fs::write(at.join("patch"), "another patch").unwrap();
+        assert!(!after(replaced, true));
+        assert!(!after(longer, true));
+        assert!(after(replaced, false));
+    }
+}
