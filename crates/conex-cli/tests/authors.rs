@@ -626,3 +626,17 @@ fn an_empty_variable_is_no_key() {
     }
     session.run("publish foo/3.0 --key= -y").accepted();
 }
+
+#[test]
+fn whoever_publishes_what_another_began_joins_them() {
+    let mut session = in_git();
+    session.write("new/1/data", "one");
+    session.write("new/2/data", "two");
+    session
+        .run("publish new/1 new/2 --key alice -y")
+        .run("publish new/1 new/2 --key bob -y")
+        .accepted();
+    for janitor in ["alice", "bob"] {
+        assert_eq!(versions(&session, janitor, "new releases"), ["0.1"]);
+    }
+}

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use conex_core::approval::Standing;
 use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
+use conex_core::content::Release;
 use conex_core::name::{PackageName, ReleaseName};
 use conex_core::outstanding::version_of;
 use conex_core::verify::Finding;
@@ -177,6 +179,7 @@ fn package_vouches(
     let touched = wanted
         .iter()
         .any(|release| edits.get(release).is_some_and(|edit| edit.is_source()));
+    let touched = touched || joins(&mut out, package, releases, &difference, &wanted);
     if touched && let Some(finding) = releases.filter(|finding| is_unapproved(finding)) {
         let mut whole = vouch(finding)?;
         if strange && arguments.leave_others {
@@ -194,6 +197,33 @@ fn package_vouches(
         vouches.push(whole);
     }
     Ok(vouches)
+}
+
+/// Whether somebody joins what others began, which is as it was for them: who names all of a package
+/// means all of it. Who does not is told.
+fn joins(
+    out: &mut impl std::io::Write,
+    package: &PackageName,
+    releases: Option<&Finding>,
+    difference: &Difference,
+    wanted: &[ReleaseName],
+) -> bool {
+    if releases.is_none_or(|it| it.assessment.standing != Standing::Pending) {
+        return false;
+    }
+    let is_wanted = |release: &Release| wanted.contains(&release.checksums.release);
+    if difference.now.iter().all(is_wanted) {
+        return true;
+    }
+    if difference.edits().is_empty() {
+        line(
+            out,
+            format_args!(
+                "{package} as a whole waits for approval, which this is not: conex approve {package}"
+            ),
+        );
+    }
+    false
 }
 
 fn vouch(finding: &Finding) -> Result<Vouch> {
