@@ -16,6 +16,10 @@ mod scene;
 mod updates;
 mod vectors;
 
+/// The allocator of the program, so that what is measured here is what it does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",

@@ -640,3 +640,22 @@ fn whoever_publishes_what_another_began_joins_them() {
         assert_eq!(versions(&session, janitor, "new releases"), ["0.1"]);
     }
 }
+
+/// While nothing counts as approved, what is left out would be signed away.
+#[test]
+fn where_nothing_is_approved_nothing_is_left_out() {
+    let mut session = in_git();
+    session.key("frank");
+    session.write("new/1.0/data", "new in version 1.0\n");
+    session.write("new/2.0/data", "new in version 2.0\n");
+    session
+        .run("enroll frank -y")
+        .run("claim new --key frank -y")
+        .refused("publish new/2.0 --key frank -y")
+        .refused("publish new/2.0 --leave-others --key frank -y")
+        .run("publish new/1.0 new/2.0 --key frank -y")
+        .run("approve frank new --key alice -y")
+        .run("approve frank new --key bob -y")
+        .accepted();
+    insta::assert_snapshot!(session.transcript);
+}

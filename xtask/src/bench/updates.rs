@@ -28,12 +28,21 @@ impl<'a> Client<'a> {
     fn new(scene: &'a Scene, anchor: &'a str, old: &Path) -> Result<Self> {
         let base = old.parent().context("a parent")?;
         let file = base.join("patch");
+        // A patch names the options that made it, so there is nothing but the tree to be compared.
+        let (git, aside) = (scene.tree().join(".git"), base.join("git"));
+        let is_git = git.exists();
+        if is_git {
+            fs::rename(&git, &aside)?;
+        }
         let output = Command::new("diff")
-            .args(["-ruaN", "--exclude=.git"])
+            .arg("-ruaN")
             .arg(old.file_name().context("a name")?)
             .arg(scene.tree().file_name().context("a name")?)
             .current_dir(base)
             .output()?;
+        if is_git {
+            fs::rename(&aside, &git)?;
+        }
         ensure!(output.status.code() == Some(1), "diff finds no difference");
         fs::write(&file, output.stdout)?;
         let client = Self {

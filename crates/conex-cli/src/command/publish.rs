@@ -166,6 +166,15 @@ fn package_vouches(
             "--leave-others publishes only what you named; --accept-others stands behind all of it",
         ));
     }
+    // With nothing approved there is nothing to leave as it was: it would sign the others away.
+    if strange && arguments.leave_others && difference.before.is_empty() {
+        return Err(CommandError::refused(format_args!(
+            "nothing of {package} is approved under your key yet, so the others cannot be left as they were"
+        ))
+        .hint(format_args!(
+            "name every release that is yours, or wait until what is pending of {package} and of you is approved"
+        )));
+    }
     let mut wanted: Vec<ReleaseName> = named.iter().cloned().collect();
     if arguments.accept_others {
         wanted.extend(others.iter().map(|(release, _)| (**release).clone()));
