@@ -1,6 +1,6 @@
 //! How a package differs from the state in which it was last approved, release by release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conex_core::approval::Standing;
 use conex_core::content::Release;
@@ -63,13 +63,13 @@ impl Difference {
         work: &Work,
         package: &PackageName,
         member: &Member,
-        named: &[ReleaseName],
+        named: &BTreeSet<ReleaseName>,
         base: Option<&str>,
     ) -> Result<Self> {
         let now = tree
             .package(&work.head, package)?
             .map_or_else(Vec::new, |it| it.releases);
-        let approved = approved(work, package, member);
+        let approved = approved(work, package, member)?;
         if approved.is_empty() {
             return Ok(Self {
                 before: Vec::new(),
@@ -158,7 +158,7 @@ impl Difference {
     }
 
     /// The releases as they were, with only the named ones as they are.
-    pub(crate) fn with_only(&self, named: &[ReleaseName]) -> Vec<Release> {
+    pub(crate) fn with_only(&self, named: &BTreeSet<ReleaseName>) -> Vec<Release> {
         let is_named = |release: &&Release| named.contains(&release.checksums.release);
         let mut releases: Vec<Release> = self
             .before
@@ -176,7 +176,7 @@ impl Difference {
 ///
 /// While a claim waits for its approval, nothing of the package is approved under its rules. Then
 /// it is the newest that a janitor or the signer vouched for: who signs sees what differs from it.
-fn approved(work: &Work, package: &PackageName, member: &Member) -> Vec<Digest> {
+fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<Digest>> {
     let subject = Subject::Releases(package.clone());
     let finding = work
         .report
@@ -184,11 +184,18 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Vec<Digest> 
         .iter()
         .find(|finding| finding.subject == subject);
     match finding.map(|finding| &finding.assessment.standing) {
-        Some(Standing::Approved(approved)) => return vec![approved.digest],
+        Some(Standing::Approved(approved)) => return Ok(vec![approved.digest]),
         Some(Standing::Behind { newest, .. } | Standing::Differs { newest }) => {
-            return vec![newest.digest];
+            return Ok(vec![newest.digest]);
         }
-        Some(Standing::Equivocal { .. }) => return Vec::new(),
+        Some(Standing::Equivocal { version }) => {
+            return Err(CommandError::refused(format_args!(
+                "{package}: version {version} is approved with two contents, so nobody could say what else changed"
+            ))
+            .hint(format_args!(
+                "settle it with the package as it should be, all of it: conex approve {package}"
+            )));
+        }
         Some(Standing::Pending) | None => {}
     }
     let inert = foresee::inert(&work.report);
@@ -221,7 +228,7 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Vec<Digest> 
     }
     let newest = vouches.iter().map(|vouch| vouch.version).max();
     vouches.retain(|vouch| Some(vouch.version) == newest);
-    vouches.into_iter().map(|vouch| vouch.digest).collect()
+    Ok(vouches.into_iter().map(|vouch| vouch.digest).collect())
 }
 
 /// The package as revisions have it that may hold its last approved state.

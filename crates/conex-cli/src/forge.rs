@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
 use conex_core::key::PublicKey;
 
@@ -22,12 +22,10 @@ pub(crate) fn published(source: &str) -> Result<Vec<PublicKey>> {
     let text = if source.contains("://") {
         fetch(source)?
     } else {
-        let file = fs::File::open(source).map_err(at(source))?;
-        let mut text = String::new();
-        file.take(LIMIT)
-            .read_to_string(&mut text)
-            .map_err(at(source))?;
-        text
+        read(source).map_err(|error| {
+            at(plain(source))(error)
+                .hint("give a file with one OpenSSH public key on each line, or an https address")
+        })?
     };
     let shown = plain(source);
     if text.trim_start().starts_with('<') {
@@ -47,9 +45,27 @@ pub(crate) fn published(source: &str) -> Result<Vec<PublicKey>> {
     Ok(keys)
 }
 
+fn read(file: &str) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(file)?
+        .take(LIMIT)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Whether what is read from an address cannot be changed on the way.
+fn is_protected(address: &str) -> bool {
+    // What stands before an `@` only looks like a host.
+    let is_local = |rest: &str| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let name = host.split(':').next().unwrap_or_default();
+        !host.contains('@') && ["127.0.0.1", "localhost"].contains(&name)
+    };
+    address.starts_with("https://") || address.strip_prefix("http://").is_some_and(is_local)
+}
+
 fn fetch(address: &str) -> Result<String> {
-    let loopback = ["http://127.0.0.1:", "http://localhost:"];
-    if !address.starts_with("https://") && !loopback.iter().any(|it| address.starts_with(it)) {
+    if !is_protected(address) {
         return Err(CommandError::usage(format_args!(
             "{} would be read without protection on the way",
             plain(address)
@@ -59,6 +75,8 @@ fn fetch(address: &str) -> Result<String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .max_redirects(3)
+        // Nor does the other side lead to an address without protection.
+        .https_only(address.starts_with("https://"))
         .build()
         .into();
     let failed = |error: ureq::Error| {

@@ -34,6 +34,13 @@ pub(crate) struct KeyArguments {
     pub(crate) yes: bool,
 }
 
+impl KeyArguments {
+    /// The key that was asked for; an empty variable asks for none.
+    pub(crate) fn asked(&self) -> Option<&str> {
+        self.key.as_deref().filter(|key| !key.is_empty())
+    }
+}
+
 /// A private key that was found but not yet unlocked.
 pub(crate) struct Locked {
     public: PublicKey,
@@ -261,7 +268,7 @@ fn in_agent() -> Result<Vec<Locked>> {
 }
 
 /// All keys that could sign, each once: those in ssh-agent first, which need no passphrase.
-fn all() -> Result<Vec<Locked>> {
+pub(crate) fn all() -> Result<Vec<Locked>> {
     let mut keys = in_agent()?;
     for (_, path) in list()? {
         if let Ok(locked) = Locked::open(path)
@@ -360,7 +367,7 @@ pub(crate) fn choose(
     place: &str,
     holder: impl Fn(&Locked) -> Option<Id>,
 ) -> Result<(Locked, Id)> {
-    if let Some(key) = &arguments.key {
+    if let Some(key) = arguments.asked() {
         let locked = find(key)?;
         let id = holder(&locked).ok_or_else(|| {
             CommandError::refused(format_args!(

@@ -16,10 +16,10 @@ pub(crate) struct Lock {
 /// Takes the lock, without waiting. The directory itself is locked, so that no file is left behind.
 pub(crate) fn take(tree: &Tree) -> Result<Lock> {
     let shown = tree.path().display();
-    if let Some(what) = GitRepository::open(tree.path())
-        .ok()
-        .and_then(|repository| repository.in_progress())
-    {
+    // The repository may be a directory of a larger working copy.
+    let path = tree.path().canonicalize().map_err(at(&shown))?;
+    let repository = path.ancestors().find_map(|it| GitRepository::open(it).ok());
+    if let Some(what) = repository.and_then(|repository| repository.in_progress()) {
         return Err(CommandError::refused(format_args!(
             "{shown} is in the middle of a {what}; nothing was signed or written"
         ))

@@ -3,7 +3,8 @@
 //! One file per command below `command/`; what they share stands beside it.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -43,7 +44,9 @@ struct Arguments {
         long = "repo",
         global = true,
         default_value = ".",
-        value_name = "DIR"
+        value_name = "DIR",
+        // After what is the command's own.
+        display_order = 900
     )]
     repo: PathBuf,
 
@@ -101,8 +104,19 @@ enum Command {
     Man(command::man::Arguments),
 }
 
+/// The command line. Under a name that says so, the program only verifies: package managers that
+/// were set up for OCaml conex start a program without naming a command.
+fn arguments() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let name = words.first().and_then(|word| Path::new(word).file_name());
+    if name.is_some_and(|name| name == "conex-verify" || name == "conex_verify") {
+        words.insert(1, "verify".into());
+    }
+    words
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(arguments());
     if std::env::var_os("CONEX_LOG").is_some() {
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_env("CONEX_LOG"))

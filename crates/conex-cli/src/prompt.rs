@@ -1,8 +1,11 @@
 //! Asking people, and doing without people in scripts.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::RawFd;
+use std::sync::{Arc, LazyLock};
 
+use signal_hook::consts::SIGINT;
 use zeroize::Zeroizing;
 
 use crate::error::{CommandError, Result};
@@ -82,7 +85,25 @@ pub(crate) fn passphrase(question: &str) -> Result<Zeroizing<Vec<u8>>> {
         )
         .hint(format_args!("set {PASSPHRASE}, or give --passphrase-fd N")));
     }
-    rpassword::prompt_password(question)
+    ENDS.store(false, Ordering::SeqCst);
+    let typed = rpassword::prompt_password(question);
+    ENDS.store(true, Ordering::SeqCst);
+    typed
         .map(|text| Zeroizing::new(text.into_bytes()))
-        .map_err(|error| CommandError::io(format_args!("the terminal: {error}")))
+        .map_err(|error| match error.kind() {
+            // Ctrl-C and Ctrl-D.
+            ErrorKind::Interrupted | ErrorKind::UnexpectedEof => {
+                CommandError::refused("not confirmed; nothing was signed or written")
+            }
+            _ => CommandError::io(format_args!("the terminal: {error}")),
+        })
 }
+
+/// Whether Ctrl-C ends the program, as it does but while a passphrase is typed: rpassword would end
+/// it with the terminal silent, and has to give it back first.
+static ENDS: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
+    let ends = Arc::new(AtomicBool::new(true));
+    // Where this fails, Ctrl-C does what it always does.
+    let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&ends));
+    ends
+});

@@ -18,7 +18,8 @@ use crate::{home, reports};
 /// Where the record of one state is, and what stood there when this program looked.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    place: PathBuf,
+    /// The directory; none where there is no home to keep things in.
+    directory: Option<PathBuf>,
     name: String,
     found: Option<Vec<u8>>,
 }
@@ -34,9 +35,14 @@ impl Kept {
             key.extend_from_slice(commit.as_bytes());
         }
         let name = format!("{}.toml", StandardCrypto.sha256(&key));
-        let place = home::records()?.join(&name);
-        let found = read(&place)?;
-        Ok(Self { place, name, found })
+        let directory = home::records().ok();
+        let mut kept = Self {
+            directory,
+            name,
+            found: None,
+        };
+        kept.found = kept.read()?;
+        Ok(kept)
     }
 
     /// The record, if it can be read and was made from these anchors. Any other says nothing.
@@ -50,13 +56,16 @@ impl Kept {
     /// found before, another program may not have kept another one since.
     pub(crate) fn save(&self, record: &LocalRecord, over: Over) -> Result<()> {
         let text = record.to_text();
-        let directory = self.place.parent().unwrap_or(&self.place);
+        let Some(directory) = &self.directory else {
+            // The verdict stands without it, and the next one does without it, too.
+            return Ok(());
+        };
         fs::create_dir_all(directory).map_err(at(directory.display()))?;
         let lock = File::open(directory).map_err(at(directory.display()))?;
         // Held for a moment; the system gives it back however this program ends.
         lock.lock().map_err(at(directory.display()))?;
         if over == Over::Found {
-            let now = read(&self.place)?;
+            let now = self.read()?;
             if now != self.found && now.as_deref().map(timeless) != Some(timeless(text.as_bytes()))
             {
                 return Err(CommandError::refused(
@@ -68,8 +77,25 @@ impl Kept {
         let name = TreePath::parse(&self.name).map_err(CommandError::io)?;
         let mut change = Change::new();
         change.write(name, text);
-        change.commit(directory).map_err(at(self.place.display()))?;
+        change.commit(directory).map_err(at(directory.display()))?;
         lock.sync_all().map_err(at(directory.display()))
+    }
+
+    fn read(&self) -> Result<Option<Vec<u8>>> {
+        let Some(directory) = &self.directory else {
+            return Ok(None);
+        };
+        let place = directory.join(&self.name);
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            File::open(&place)?.take(RECORD).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at(place.display())(error)),
+        }
     }
 }
 
@@ -92,16 +118,3 @@ fn timeless(text: &[u8]) -> Vec<&[u8]> {
 
 /// Larger than any record.
 const RECORD: u64 = 1 << 20;
-
-fn read(place: &Path) -> Result<Option<Vec<u8>>> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(place)?.take(RECORD).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(at(place.display())(error)),
-    }
-}

@@ -3,8 +3,10 @@
 use conex_core::compose::{Composition, Draft, Files, INLINE};
 use conex_core::crypto::Signer as _;
 use conex_core::key::Fingerprint;
-use conex_core::name::Id;
+use conex_core::metadata::place;
+use conex_core::name::{Id, PackageName};
 use conex_core::people::People;
+use conex_core::spelling::Stored as _;
 use conex_core::statement::Author;
 use conex_crypto::StandardCrypto;
 
@@ -26,7 +28,16 @@ impl Member {
         Ok(Self { locked, id })
     }
 
-    /// The same, or somebody whose enrolment stands in the tree and is not approved yet: what they
+    /// Whether their vouch for content of a package counts, be it not enough.
+    pub(crate) fn decides(&self, work: &Work, package: &PackageName) -> bool {
+        let owners = work.report.owners.get(package);
+        work.people.find(&self.id).is_some_and(|person| {
+            work.people.janitors().contains(&person)
+                || owners.is_some_and(|(owners, _)| owners.people.contains(&person))
+        })
+    }
+
+    /// Whoever is known, or somebody whose enrolment stands in the tree and is not approved yet: what they
     /// sign counts as soon as they are.
     pub(crate) fn known_or_enrolled(arguments: &KeyArguments, work: &Work) -> Result<Self> {
         let authors = &work.report.metadata.authors;
@@ -99,6 +110,8 @@ impl<'a> Publication<'a> {
                 self.inline,
             )?;
             let secret = member.locked.confirm(arguments, &self.question)?;
+            // What is approved of another revision may be named by batches that stand only there.
+            files.extend(page.batches_absent_from(tree, work));
             files.extend(page.sign(work, &secret)?);
         }
         let written: Vec<String> = files.iter().map(|(path, _)| path.to_string()).collect();
@@ -141,6 +154,19 @@ pub(crate) fn compose<'f>(
 }
 
 impl Ready {
+    /// The stored batches that the page names and a working copy lacks.
+    fn batches_absent_from(&self, tree: &Tree, work: &Work) -> Files {
+        let named = self.0.iter().flat_map(|it| it.page.batches());
+        named
+            .filter_map(|named| {
+                let batch = work.report.metadata.batches.get(&named.digest())?;
+                let place = place::batch(named.digest());
+                let is_there = tree.path().join(place.as_str()).exists();
+                (!is_there).then(|| (place, batch.to_text().into_bytes()))
+            })
+            .collect()
+    }
+
     /// Signs the page, checks the signature, and gives the files to store.
     pub(crate) fn sign(self, work: &Work, secret: &Unlocked) -> Result<Files> {
         let Some(composition) = self.0 else {

@@ -1,5 +1,6 @@
 //! The repository a command works on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use conex_core::chain::{Head, Trust};
@@ -7,12 +8,13 @@ use conex_core::compose::Files;
 use conex_core::content::{Package, Reader, Release, Releases, RepositoryFiles};
 use conex_core::digest::Digest;
 use conex_core::layout::PackageUnit;
+use conex_core::limits;
 use conex_core::name::{PackageName, ReleaseName};
 use conex_core::path::Path as TreePath;
 use conex_core::people::People;
 use conex_core::problem::Code;
 use conex_core::statement::Root;
-use conex_core::store::Store;
+use conex_core::store::{Entry, EntryKind, Overlay, Store, StoreError};
 use conex_core::survey::{Survey, survey};
 use conex_core::verify::{Known, Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
@@ -45,12 +47,55 @@ impl Tree {
             .and_then(|repository| repository.revision(revision))
             .map_err(|error| {
                 CommandError::usage(error)
-                    .hint("revisions are those of the repository given with -C")
+                    .hint("revisions are those of the repository given with -C, the top of a git working copy")
             })?;
         Ok(Self {
             path: path.to_owned(),
             store: Box::new(store),
         })
+    }
+
+    /// This tree with all pages and batches that another has, too: what is about to be signed here
+    /// has to fit what was signed there.
+    pub(crate) fn with_pages_of(self, other: &Self) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        for below in ["conex/index", "conex/batches"] {
+            let mut directories = vec![place(below)?];
+            while let Some(directory) = directories.pop() {
+                for entry in listed(&other.store, &directory)? {
+                    // What has no valid name is no page; whoever verifies that tree says so.
+                    let Ok(path) = directory.join(&entry.name) else {
+                        continue;
+                    };
+                    match entry.kind {
+                        EntryKind::Directory => directories.push(path),
+                        EntryKind::File if self.store.kind(&path).ok().flatten().is_none() => {
+                            let mut bytes = Vec::new();
+                            if other
+                                .store
+                                .read(&path, limits::PAGE_FILE, &mut bytes)
+                                .is_ok()
+                            {
+                                files.insert(path, Some(bytes));
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let store = Overlay::new(self.store, files).map_err(CommandError::refused)?;
+        Ok(Self {
+            path: self.path,
+            store: Box::new(store),
+        })
+    }
+
+    /// The names of all packages in the tree.
+    pub(crate) fn packages(&self, head: &Head) -> Result<BTreeSet<PackageName>> {
+        let known = known(head)?;
+        let found = self.survey(head, &known).packages;
+        Ok(found.into_iter().map(|unit| unit.name).collect())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -141,6 +186,7 @@ impl Tree {
                 .first()
                 .map_or_else(String::new, ToString::to_string);
             CommandError::refused(format_args!("{name} cannot be read: {first}"))
+                .hint("conex verify shows all that is wrong with it, and what to do")
         })
     }
 
@@ -235,6 +281,20 @@ pub(crate) struct Work {
     pub(crate) report: Report,
     pub(crate) head: Head,
     pub(crate) people: People,
+}
+
+fn place(text: &str) -> Result<TreePath> {
+    TreePath::parse(text).map_err(CommandError::io)
+}
+
+/// What stands in a directory; nothing where it is not there.
+fn listed(store: &dyn Store, directory: &TreePath) -> Result<Vec<Entry>> {
+    match store.list(directory) {
+        Ok(entries) => Ok(entries),
+        Err(StoreError::Missing) => Ok(Vec::new()),
+        Err(error) => Err(CommandError::io(format_args!("{directory}: {error}"))
+            .hint("conex verify says what else is wrong here")),
+    }
 }
 
 fn known(head: &Head) -> Result<Known> {

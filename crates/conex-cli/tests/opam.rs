@@ -16,7 +16,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use client::{Client, said};
+use client::{Client, files, said};
 use conex_tests::{Community, opam_file};
 
 /// A server on loopback, for as long as the program runs: it gives files of one directory.
@@ -207,7 +207,7 @@ impl User {
     /// Is offered a state, does not take it, and knows why.
     #[track_caller]
     fn refuses(&self, community: &Community, because: &str, version: &str) {
-        let records = self.client.files(&self.client.at("state-of-conex/records"));
+        let records = files(&self.client.at("state-of-conex/records"));
         self.serves(community);
         let (said, code) = self.opam("update signed");
         assert_ne!(code, 0, "{:?}: {because}: {said}", self.over);
@@ -218,10 +218,7 @@ impl User {
             "{:?}: {why}",
             self.over
         );
-        assert_eq!(
-            self.client.files(&self.client.at("state-of-conex/records")),
-            records
-        );
+        assert_eq!(files(&self.client.at("state-of-conex/records")), records);
         self.knows(version);
     }
 }
@@ -268,8 +265,8 @@ fn story(over: Over) {
     user.takes(&second, "3.0");
 
     let mut tampered = second.clone();
-    let foo = tampered.release_file("foo", "3.0");
-    tampered.write(&foo, opam_file("5.0", "curl"));
+    let file = tampered.release_file("foo", "3.0");
+    tampered.write(&file, opam_file("5.0", "curl"));
     user.refuses(&tampered, "content-differs", "3.0");
 
     user.refuses(&first, "rollback", "3.0");

@@ -6,7 +6,6 @@
 )]
 
 use std::fs;
-use std::path::Path;
 
 use conex_tests::{Community, fingerprint};
 
@@ -295,29 +294,4 @@ fn limit_denial() {
         .refused("compact --key dave -y");
     assert_eq!(session.pages("dave"), 1);
     insta::assert_snapshot!(session.transcript);
-}
-
-/// The guide is tried as it is written: `alice$ conex ...` in its examples is typed by alice.
-#[test]
-fn the_guide_for_janitors_is_true() {
-    let mut session = Session::settled();
-    for who in ["dora", "bob-2", "dora-2"] {
-        let name = format!("{who}.pub");
-        let from = session.directory.path().join("home/keys").join(&name);
-        fs::copy(from, session.directory.path().join(name)).unwrap();
-    }
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/janitor.md");
-    let guide = fs::read_to_string(guide).unwrap();
-    let mut tried = 0;
-    for block in guide.split("```console\n").skip(1) {
-        let block = block.split("```").next().unwrap();
-        for line in block.lines() {
-            let (who, command) = line.split_once("$ conex ").unwrap();
-            session.run(&format!("{command} --key {who} -y"));
-            tried += 1;
-        }
-        session.accepted();
-    }
-    assert_eq!(tried, guide.matches("$ conex ").count());
-    assert!(tried > 20);
 }

@@ -10,7 +10,7 @@ mod client;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use client::{Client, said};
+use client::{Client, files, said};
 use conex_tests::{Community, opam_file};
 
 /// As a package manager calls its hook.
@@ -51,13 +51,9 @@ fn an_update_is_verified_in_every_form_it_comes_in() {
     let (old, new) = states();
     for way in ["", " --fast"] {
         let client = offered(&old, &new);
-        let before = client.files(&client.at("old"));
+        let before = files(&client.at("old"));
         client.accepts(&format!("{PATCH}{way} --mode enforce"));
-        assert_eq!(
-            client.files(&client.at("old")),
-            before,
-            "a patch is not applied"
-        );
+        assert_eq!(files(&client.at("old")), before, "a patch is not applied");
         client.accepts(&format!("{DIR}{way}"));
         for tree in ["old", "new"] {
             client.accepts(&format!("archive -C {tree} {tree}.tar.gz"));
@@ -140,8 +136,7 @@ fn a_record_that_is_lost_or_of_something_else() {
     let (old, new) = older(&states().0);
     let client = offered(&old, &new);
     let record = || {
-        client
-            .files(&client.at("state/records"))
+        files(&client.at("state/records"))
             .into_keys()
             .next()
             .unwrap()
@@ -248,9 +243,10 @@ fn archives_that_are_none() {
     tar(&["czf", "../link.tar.gz", "."]);
     client.refuses("verify --dir link.tar.gz", "bad-archive");
     fs::write(client.at("broken.tar.gz"), "no archive").unwrap();
-    let (said, code) = client.run("verify --dir broken.tar.gz");
-    assert_eq!(code, 3, "{said}");
-    assert!(client.run("why").0.contains("broken.tar.gz"));
+    client.refuses("verify --dir broken.tar.gz", "bad-archive");
+    let whole = fs::read(client.at("honest.tar.gz")).unwrap();
+    fs::write(client.at("broken.tar.gz"), &whole[..whole.len() / 2]).unwrap();
+    client.refuses("verify --dir broken.tar.gz", "bad-archive");
 }
 
 #[test]
@@ -318,7 +314,7 @@ fn revisions_of_git_bare_or_not() {
         (&rolled.0, "three"),
         (&new, "back"),
     ] {
-        for (file, _) in client.files(&client.at("git")) {
+        for (file, _) in files(&client.at("git")) {
             if !file.starts_with(client.at("git/.git")) {
                 fs::remove_file(file).unwrap();
             }
@@ -367,4 +363,111 @@ fn two_at_once() {
     }
     assert_eq!(client.records().len(), 1);
     client.accepts(DIR);
+}
+
+/// The guide is tried as it is written.
+#[test]
+fn the_guide_for_clients_is_true() {
+    let (old, new) = states();
+    let client = offered(&old, &new);
+    fs::rename(client.at("patch"), client.at("update.patch")).unwrap();
+    client.put("git", &old);
+    for (state, arguments) in [
+        (&old, &["init", "-q", "-b", "signed"][..]),
+        (&old, &["add", "-A"]),
+        (&old, &["commit", "-q", "-m", "one"]),
+        (&new, &["add", "-A"]),
+        (&new, &["commit", "-q", "-m", "two"]),
+    ] {
+        state.write_to(&client.at("git")).unwrap();
+        let output = Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example.org"])
+            .args(arguments)
+            .current_dir(client.at("git"))
+            .output()
+            .expect("git is installed");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guides/client.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let mut tried = 0;
+    for line in guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ conex "))
+    {
+        client.accepts(&line.replace("ANCHOR", &client.anchor));
+        tried += 1;
+    }
+    assert!(tried > 6);
+}
+
+/// Where there is nowhere to keep a record, the state itself says what must not be taken back.
+#[test]
+fn without_a_home() {
+    let (old, new) = older(&states().0);
+    let client = offered(&old, &new);
+    let homeless = |line: &str| {
+        said(
+            &client
+                .command(line)
+                .env_remove("CONEX_STATE")
+                .output()
+                .unwrap(),
+        )
+    };
+    let (said, code) = homeless("verify --dir old");
+    assert_eq!(code, 0, "{said}");
+    let (said, code) = homeless(PATCH);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains(": rollback: "), "{said}");
+}
+
+/// opam unpacks a repository to another place for each update, or hands the archive over. It is the same
+/// repository, with one record and one report.
+#[test]
+fn where_opam_has_its_repositories() {
+    let (old, new) = states();
+    let client = offered(&old, &new);
+    for place in ["opam/repo", "opam/log", "opam-12-ab"] {
+        fs::create_dir_all(client.at(place)).unwrap();
+    }
+    fs::write(client.at("opam/repo/repos-config"), "").unwrap();
+    fs::remove_dir_all(client.at("state")).unwrap();
+    client.accepts("verify --repository=opam/repo/default --dir=old");
+    client.accepts("archive -C old opam/repo/default.tar.gz");
+    client.put("opam-12-ab/default", &old);
+    fs::copy(client.at("patch"), client.at("opam/log/patch-1")).unwrap();
+    for (update, patch) in [
+        ("opam-12-ab/default", "opam/log/patch-1"),
+        ("opam/repo/default.tar.gz", "patch"),
+    ] {
+        client.accepts(&format!(
+            "verify --repository={update} --patch={patch} --incremental"
+        ));
+        assert_eq!(client.records().len(), 1, "{update}");
+        assert!(client.accepts("why opam/repo/default").contains(update));
+    }
+    // What is not opam's is itself.
+    client.accepts("verify --repository=opam-12-ab/default --patch=patch --incremental");
+    assert_eq!(client.records().len(), 2);
+}
+
+/// Configurations for OCaml conex name a program of its own, without a word after it.
+#[test]
+fn under_the_name_of_a_program_that_only_verifies() {
+    let (old, new) = states();
+    let client = offered(&old, &new);
+    for name in ["conex-verify", "conex_verify"] {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_conex"), client.at(name)).unwrap();
+        let output = Command::new(client.at(name))
+            .args(PATCH.split(' ').skip(1))
+            .current_dir(client.directory.path())
+            .env_clear()
+            .env("CONEX_STATE", client.at("state"))
+            .env("CONEX_TRUST_ANCHORS", &client.anchor)
+            .output()
+            .unwrap();
+        let (said, code) = said(&output);
+        assert_eq!(code, 0, "{said}");
+    }
 }

@@ -126,6 +126,14 @@ impl Assessment {
 /// approvals.
 const NEAR: u64 = 1 << 32;
 
+/// Whether tools follow a version, given the greatest approved one (spec section 6.4).
+pub(crate) fn is_near(version: Version, approved: Option<Version>) -> bool {
+    let base = approved
+        .filter(|approved| approved.epoch() == version.epoch())
+        .map_or(0, Version::counter);
+    version.counter().saturating_sub(base) <= NEAR
+}
+
 impl Rule {
     /// Counts the people among votes for one version and digest who are eligible in each way, and
     /// says by how many people the rule is exceeded; `None` where it is not met. This is the only
@@ -264,12 +272,9 @@ impl Rule {
             Standing::Equivocal { version } => Some(*version),
         };
         let epoch = self.epoch.of_content();
-        let base = floor
-            .filter(|version| version.epoch() == epoch)
-            .map_or(0, Version::counter);
-        let near = votes.iter().filter(|vote| {
-            vote.version.epoch() == epoch && vote.version.counter().saturating_sub(base) <= NEAR
-        });
+        let near = votes
+            .iter()
+            .filter(|vote| vote.version.epoch() == epoch && is_near(vote.version, floor));
         let begun = near
             .clone()
             .filter(|vote| {

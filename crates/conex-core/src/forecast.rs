@@ -181,7 +181,14 @@ impl<'r, C: Crypto> Outlook<'r, C> {
             forecast.changes.extend(self.compare(before, &future));
         }
         let lost: BTreeSet<&Subject> = forecast.lost().map(|change| &change.subject).collect();
-        let known: BTreeSet<_> = self.present.problems.iter().map(key).collect();
+        let mut known: BTreeSet<_> = self.present.problems.iter().map(key).collect();
+        // Where nothing was approved and something else will be, nothing is worse than it was.
+        let nothing = |problem: &&Problem| problem.code == Code::NotApproved;
+        let pending = self.present.problems.iter().filter(nothing);
+        known.extend(pending.map(|problem| {
+            let (_, place, subject, detail) = key(problem);
+            (Code::ContentDiffers, place, subject, detail)
+        }));
         let (notes, problems): (Vec<Problem>, Vec<Problem>) = future
             .problems
             .into_iter()

@@ -5,12 +5,13 @@
 
 use alloc::vec::Vec;
 
-use crate::approval::{Standing, Vote};
+use crate::approval::{Standing, Vote, is_near};
+use crate::chain::Head;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::judge::Judge;
 use crate::name::Id;
-use crate::settle::State;
+use crate::settle::{Settled, State};
 use crate::store::Sequential;
 use crate::verify::{Finding, Report};
 use crate::version::Version;
@@ -29,6 +30,9 @@ pub struct Outstanding {
     pub by: Vec<Id>,
     /// Whether they are enough.
     pub approved: bool,
+    /// Whether tools follow this version. Who jumps further wants to run the counter to its end,
+    /// and a retraction above it would help.
+    pub near: bool,
 }
 
 /// All approvals ahead of the present content, sorted by subject and version.
@@ -40,17 +44,7 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
     let Some(head) = &report.head else {
         return Vec::new();
     };
-    let settled = State {
-        root: head.root(),
-        metadata: &report.metadata,
-        assumed: &[],
-        crypto,
-        workers: &Sequential,
-        ahead: report.ahead,
-        part: None,
-        verified: false,
-    }
-    .settle();
+    let settled = settle(report, head, crypto);
     let judge = Judge::new(head.root(), &settled.index, crypto, report.ahead);
     let mut found: Vec<Outstanding> = Vec::new();
     let is_unreadable = |subject: &&Subject| {
@@ -63,7 +57,14 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
         let votes = settled.index.named(subject.name()).of(subject);
         let rule = judge.rule(subject, &settled.ownership);
         let finding = finding(report, subject);
-        let floor = finding.and_then(version_there);
+        let approved = rule.approved(&votes);
+        let newest = approved.first().map(|it| it.version);
+        // Where nothing is found of an absent package, its absence is what was approved last.
+        let floor = match (finding, subject) {
+            (Some(finding), _) => version_there(finding),
+            (None, Subject::Releases(_)) => newest,
+            (None, _) => None,
+        };
         let is_ahead = |vote: &&Vote| {
             rule.is_eligible(vote)
                 && floor.is_none_or(|floor| vote.version > floor)
@@ -73,7 +74,6 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
         };
         let mut ahead: Vec<&Vote> = votes.iter().filter(is_ahead).collect();
         ahead.sort();
-        let approved = rule.approved(&votes);
         for group in ahead.chunk_by(|a, b| (a.version, a.digest) == (b.version, b.digest)) {
             let Some(first) = group.first() else { continue };
             let mut by: Vec<Id> = group
@@ -90,6 +90,7 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
                 approved: approved
                     .iter()
                     .any(|it| (it.version, it.digest) == (first.version, first.digest)),
+                near: is_near(first.version, newest),
             });
         }
     }
@@ -105,16 +106,45 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
     found
 }
 
+/// The version under which to vouch for content of a statement that need not be what stands in the
+/// tree (spec section 6.4). `None` when counters are exhausted.
+pub fn version_of(
+    report: &Report,
+    crypto: &impl Crypto,
+    subject: &Subject,
+    content: Digest,
+) -> Option<Version> {
+    let head = report.head.as_ref()?;
+    let settled = settle(report, head, crypto);
+    let votes = settled.index.named(subject.name()).of(subject);
+    let rule = settled.ownership.rule(head.root(), subject);
+    rule.assess(&votes, &[content]).proposed
+}
+
+fn settle<'r>(report: &'r Report, head: &Head, crypto: &impl Crypto) -> Settled<'r> {
+    State {
+        root: head.root(),
+        metadata: &report.metadata,
+        assumed: &[],
+        crypto,
+        workers: &Sequential,
+        ahead: report.ahead,
+        part: None,
+        verified: false,
+    }
+    .settle()
+}
+
 /// The vouch that takes back everything ahead of a finding's present content, once enough people
-/// give it: for the present content, in a version above all of it. `None` when counters are
-/// exhausted or nothing is ahead.
+/// give it: for the present content, in a version above all of it that is approved or near. `None`
+/// when counters are exhausted or nothing is ahead.
 pub fn retraction<'o>(
     subject: &Subject,
     present: Digest,
     ahead: impl Iterator<Item = &'o Outstanding>,
 ) -> Option<Vouch> {
     let greatest = ahead
-        .filter(|it| it.subject == *subject)
+        .filter(|it| it.subject == *subject && (it.approved || it.near))
         .map(|it| it.version)
         .max()?;
     Some(Vouch {
@@ -139,5 +169,39 @@ fn version_there(finding: &Finding) -> Option<Version> {
         Standing::Behind { version, .. } | Standing::Equivocal { version } => Some(*version),
         Standing::Differs { newest } if finding.present => Some(newest.version),
         Standing::Differs { .. } | Standing::Pending => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+    use crate::name::PackageName;
+
+    #[test]
+    fn fast_forward() {
+        let subject = Subject::Releases(PackageName::parse("foo").unwrap());
+        let content = Digest::parse(&"ab".repeat(32)).unwrap();
+        let ahead = |version: &str, approved, near| Outstanding {
+            subject: subject.clone(),
+            version: Version::parse(version).unwrap(),
+            digest: content,
+            by: Vec::new(),
+            approved,
+            near,
+        };
+        let far = "0.18446744073709551614";
+        let given = |all: &[Outstanding]| {
+            retraction(&subject, content, all.iter()).map(|vouch| vouch.version.to_string())
+        };
+        // Whoever ran the counter away alone is not followed; a quorum that did so is.
+        let one = [ahead("0.2", false, true), ahead(far, false, false)];
+        assert_eq!(given(&one).as_deref(), Some("0.3"));
+        assert_eq!(given(&one[1..]), None);
+        let many = [ahead(far, true, false)];
+        assert_eq!(given(&many).as_deref(), Some("0.18446744073709551615"));
+        let last = [ahead("0.18446744073709551615", true, false)];
+        assert_eq!(given(&last), None);
     }
 }

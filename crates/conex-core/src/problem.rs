@@ -93,7 +93,7 @@ codes! {
     /// Something of a retired package, team or author is in use.
     Retired "retired" "remove what is retired, or change the owners: retirement is for ever"
     /// An authorisation or team names somebody who is not there.
-    UnknownOwner "unknown-owner" "enrol the person, or change the owners"
+    UnknownOwner "unknown-owner" "have the person or team approved first, or change the owners"
     /// There is no package at all.
     Empty "empty" "check the path: a repository with packages was expected"
     /// The repository demands a checkpoint.

@@ -2,6 +2,7 @@
 
 mod overlay;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -95,6 +96,20 @@ pub trait Store: Sync {
 }
 
 impl<T: Store + ?Sized> Store for &T {
+    fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
+        (**self).list(directory)
+    }
+
+    fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        (**self).read(file, limit, buffer)
+    }
+
+    fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
+        (**self).kind(path)
+    }
+}
+
+impl<T: Store + ?Sized> Store for Box<T> {
     fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
         (**self).list(directory)
     }

@@ -10,7 +10,7 @@ use std::path::{Path as SystemPath, PathBuf};
 use conex_core::limits;
 use conex_core::path::Path;
 use conex_core::store::{Entry, EntryKind, Store, StoreError};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 /// A directory, opened once; everything is resolved beneath it and no link is ever followed.
@@ -118,6 +118,11 @@ fn store_error(errno: Errno, expected: &'static str) -> StoreError {
     }
 }
 
+/// Whether nothing about a file changed, by a clock that nobody sets back.
+fn is_untouched(before: &Stat, after: &Stat) -> bool {
+    before.st_ctime == after.st_ctime && before.st_ctime_nsec == after.st_ctime_nsec
+}
+
 /// Bytes of a listing fetched at once: some hundred entries, on the stack.
 const LISTING: usize = 8 << 10;
 
@@ -179,11 +184,12 @@ impl Store for DirectoryStore {
         let expected = usize::try_from(size).map_err(|_| StoreError::TooLarge(limit))?;
         buffer.reserve(expected + 1);
         // One byte more than expected tells a file that grew from one that did not.
-        File::from(opened)
-            .take(size + 1)
-            .read_to_end(buffer)
+        let mut file = File::from(opened).take(size + 1);
+        file.read_to_end(buffer)
             .map_err(|error| StoreError::Io(error.to_string()))?;
-        if buffer.len() == expected {
+        let after =
+            rustix::fs::fstat(file.get_ref()).map_err(|errno| store_error(errno, "file"))?;
+        if buffer.len() == expected && is_untouched(&stat, &after) {
             Ok(())
         } else {
             Err(StoreError::Changed)
@@ -313,6 +319,37 @@ mod tests {
             assert_eq!(read(&store, "sparse"), Err(StoreError::TooLarge(100)));
             assert_eq!(read(&store, "limit").map(|bytes| bytes.len()), Ok(100));
         }
+    }
+
+    #[test]
+    fn toctou() {
+        use core::sync::atomic::{AtomicBool, Ordering};
+        use std::io::{Seek as _, Write as _};
+        let dir = tempfile::tempdir().unwrap();
+        let size = 8 << 20;
+        std::fs::write(dir.path().join("file"), vec![b'x'; size]).unwrap();
+        let store = DirectoryStore::open(dir.path()).unwrap();
+        let read = || store.read(&path("file"), size as u64, &mut Vec::new());
+        assert_eq!(read(), Ok(()));
+        let done = AtomicBool::new(false);
+        let noticed = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut file = File::options()
+                    .write(true)
+                    .open(dir.path().join("file"))
+                    .unwrap();
+                while !done.load(Ordering::Relaxed) {
+                    file.rewind().unwrap();
+                    file.write_all(b"y").unwrap();
+                }
+            });
+            // The clock of file systems ticks a few hundred times a second.
+            let noticed = (0..1_000).any(|_| read() == Err(StoreError::Changed));
+            done.store(true, Ordering::Relaxed);
+            noticed
+        });
+        assert!(noticed, "a file that keeps its size while it changes");
+        assert_eq!(read(), Ok(()));
     }
 
     #[test]

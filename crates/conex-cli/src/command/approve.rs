@@ -79,14 +79,15 @@ fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let working = Tree::open(repo)?;
     let _lock = lock::take(&working)?;
-    let (tree, changed) = match &arguments.changed {
+    let (tree, range) = match &arguments.changed {
         None => (working, None),
         Some(range) => {
-            let (tree, changed) = changes(working, range)?;
-            (tree, Some(changed))
+            let (tree, range) = changes(working, range)?;
+            (tree, Some(range))
         }
     };
     let work = tree.examine()?;
+    let changed = range.map(|range| range.changes(work)).transpose()?;
     let member = Member::known(&arguments.key, &work.people)?;
     let id = &member.id;
     let person = work.people.find(id);
@@ -125,19 +126,52 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Publication::of(drafts, id).sign(&tree, work, &member, &arguments.key)
 }
 
-/// The tree at the end of a range, and the paths that changed in it.
-fn changes(working: Tree, range: &str) -> Result<(Tree, BTreeSet<TreePath>)> {
+/// What a range begins with, and the paths that changed in it.
+struct Range {
+    old: Tree,
+    paths: BTreeSet<TreePath>,
+}
+
+/// What changed in a range.
+struct Changes {
+    paths: BTreeSet<TreePath>,
+    /// Packages that were there at its beginning.
+    packages: BTreeSet<PackageName>,
+}
+
+impl Range {
+    fn changes(self, work: &Work) -> Result<Changes> {
+        Ok(Changes {
+            packages: self.old.packages(&work.head)?,
+            paths: self.paths,
+        })
+    }
+}
+
+/// The tree at the end of a range, and what changed in it.
+///
+/// The page is written into the working copy, so it has to fit what was signed there: two changes
+/// of one package, approved one after the other, get different versions.
+fn changes(working: Tree, range: &str) -> Result<(Tree, Range)> {
+    if range.contains("...") {
+        return Err(
+            CommandError::usage("a range has two dots: A..B").hint(
+                "to approve what a branch changed since it left A, give their common ancestor: git merge-base A B",
+            ),
+        );
+    }
     let (from, to) = match range.split_once("..") {
         Some((from, to)) => (from, Some(to).filter(|to| !to.is_empty())),
         None => (range, None),
     };
     let old = Tree::at_revision(working.path(), from)?;
-    let new = match to {
-        Some(to) => Tree::at_revision(working.path(), to)?,
-        None => working,
+    let Some(to) = to else {
+        let paths = changed(old.store(), working.store()).map_err(CommandError::io)?;
+        return Ok((working, Range { old, paths }));
     };
-    let changed = changed(old.store(), new.store()).map_err(CommandError::io)?;
-    Ok((new, changed))
+    let new = Tree::at_revision(working.path(), to)?;
+    let paths = changed(old.store(), new.store()).map_err(CommandError::io)?;
+    Ok((new.with_pages_of(&working)?, Range { old, paths }))
 }
 
 /// Asks about each statement; those that were agreed to.
@@ -231,6 +265,10 @@ fn lacks(finding: &Finding, person: Option<PersonIndex>) -> bool {
 
 /// The findings whose present content a batch vouches for, approved or not.
 fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
+    if prefix.is_empty() {
+        return Err(CommandError::usage("the digest of the batch is missing")
+            .hint("give its first digits, or all"));
+    }
     let prefix = if prefix == "all" { "" } else { prefix };
     let stored = &work.report.metadata.batches;
     let batches: Vec<&Batch> = stored
@@ -264,9 +302,9 @@ fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
 }
 
 /// Whether a finding is meant. What is absent has to be named: it may just not be merged yet.
-fn matches(arguments: &Arguments, changed: Option<&BTreeSet<TreePath>>, finding: &Finding) -> bool {
-    let in_range = changed.is_some_and(|changed| changed.iter().any(|path| touches(path, finding)));
-    if changed.is_some() && !in_range {
+fn matches(arguments: &Arguments, changes: Option<&Changes>, finding: &Finding) -> bool {
+    let in_range = changes.is_some_and(|changes| changes.touch(finding));
+    if changes.is_some() && !in_range {
         return false;
     }
     let subject = &finding.subject;
@@ -281,23 +319,21 @@ fn matches(arguments: &Arguments, changed: Option<&BTreeSet<TreePath>>, finding:
     kind && (named || (arguments.patterns.is_empty() && meant))
 }
 
-/// Whether a change of a path is a change of a statement's content.
-fn touches(path: &TreePath, finding: &Finding) -> bool {
-    let place = finding.place.as_str();
-    let below = path
-        .as_str()
-        .strip_prefix(place)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    // Of what is absent, only the name is left to go by.
-    let gone = || {
-        let name = finding.subject.name();
-        path.components().any(|component| {
-            component
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    };
-    below || (!finding.present && gone())
+impl Changes {
+    /// Whether a statement's content changed.
+    fn touch(&self, finding: &Finding) -> bool {
+        let place = finding.place.as_str();
+        let is_below = |path: &TreePath| {
+            path.as_str()
+                .strip_prefix(place)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        match &finding.subject {
+            // An absent package has no place; it is removed if it was there.
+            Subject::Releases(package) if !finding.present => self.packages.contains(package),
+            _ => self.paths.iter().any(is_below),
+        }
+    }
 }
 
 /// `*` stands for any characters, any number of times.

@@ -1,8 +1,10 @@
 //! `conex claim`.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
+use conex_core::approval::Standing;
 use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
 use conex_core::forecast::{Amendment, Outlook};
 use conex_core::metadata::place;
@@ -11,13 +13,13 @@ use conex_core::spelling::Stored as _;
 use conex_core::statement::{Authorisation, AuthorisationFields};
 use conex_core::verify::Finding;
 use conex_core::version::Threshold;
-use conex_core::vouch::{Kind, Vouch};
+use conex_core::vouch::{Kind, Subject, Vouch};
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;
 use crate::lock;
-use crate::output::{self, BOLD, RESET, line};
+use crate::output::{self, BOLD, RED, RESET, line};
 use crate::signing::{Member, Publication};
 use crate::tree::{Tree, Work};
 
@@ -31,9 +33,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ID")]
     owner: Vec<Id>,
 
-    /// How many owners have to approve a change
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
-    threshold: u16,
+    /// How many owners have to approve a change [default: 1; where the janitors own it, as many of
+    /// them as for packages nobody owns]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threshold: Option<u16>,
 
     /// Say what would be signed, and sign nothing
     #[arg(long)]
@@ -48,8 +51,6 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let member = Member::known_or_enrolled(&arguments.key, work)?;
-    let threshold = Threshold::new(arguments.threshold)
-        .ok_or_else(|| CommandError::usage("the threshold is at least 1"))?;
     let owners = match arguments.owner.as_slice() {
         [] => vec![member.id.clone()],
         owners => owners.to_vec(),
@@ -57,18 +58,32 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     for owner in &owners {
         refuse_unknown(work, owner)?;
     }
+    // Who gives a package back must not make it weaker than one that nobody ever claimed.
+    let threshold = match arguments.threshold {
+        None if owners.iter().all(Id::is_janitors) => work.head.root().unclaimed,
+        given => Threshold::new(given.unwrap_or(1))
+            .ok_or_else(|| CommandError::usage("the threshold is at least 1"))?,
+    };
 
     let mut out = output::stdout();
     let mut claimed: Vec<Authorisation> = Vec::new();
     let mut content: Vec<&Finding> = Vec::new();
-    for package in &arguments.packages {
+    let packages: BTreeSet<&PackageName> = arguments.packages.iter().collect();
+    for package in &packages {
+        refuse_confusable(work, package)?;
         let (after, approved) = claim(&mut out, work, package, &owners, threshold)?;
         claimed.push(after);
         content.extend(approved);
     }
+    warn_out_of_reach(&mut out, work, &owners, threshold);
     // The owner stands behind what there is from the first day, so that nothing hangs in the air
     // when the claim is approved.
-    let owns = owners.contains(&member.id);
+    let teams = &work.report.metadata.teams;
+    let owns = owners.contains(&member.id)
+        || owners
+            .iter()
+            .filter_map(|owner| teams.get(owner))
+            .any(|team| team.members.contains(&member.id));
     let person = work.people.find(&member.id);
     content.retain(|finding| {
         owns && person.is_none_or(|person| !finding.assessment.is_supported_by(person))
@@ -95,8 +110,8 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         .filter_map(Draft::of)
         .chain(ownership.iter().map(Draft::from))
         .collect();
-    let what = match arguments.packages.as_slice() {
-        [one] => one.to_string(),
+    let what = match claimed.as_slice() {
+        [one] => one.package.to_string(),
         many => format!("these {} packages", many.len()),
     };
     Publication {
@@ -111,10 +126,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         format_args!(
             "{} janitors have to approve it: conex approve {}",
             work.head.root().quorum,
-            arguments
-                .packages
+            packages
                 .iter()
-                .map(PackageName::as_str)
+                .map(|package| package.as_str())
                 .collect::<Vec<_>>()
                 .join(" ")
         ),
@@ -151,22 +165,43 @@ fn claim<'w>(
                 .hint(format_args!("conex status {package} says who approved it")),
         );
     }
+    let of_package = |finding: &&Finding| finding.subject.package() == Some(package);
+    let all = || work.report.findings.iter().filter(of_package);
+    // What somebody else wrote there, and nobody approved, is not what it looks like.
+    let is_waiting =
+        all().any(|it| matches!(it.subject, Subject::Authorisation(_)) && is_unapproved(it));
     let said = before.map_or_else(
         || "unclaimed".to_owned(),
-        |it| format!("{} of {}", it.threshold, names(&it.owners)),
+        |it| {
+            let waits = if is_waiting { ", not approved" } else { "" };
+            format!("{} of {}{waits}", it.threshold, names(&it.owners))
+        },
     );
+    let epoch = match after.epoch {
+        0 => String::new(),
+        epoch => format!(", in epoch {epoch}"),
+    };
     line(
         out,
         format_args!(
-            "{BOLD}{package}{RESET} owned by {threshold} of {}; before: {said}",
+            "{BOLD}{package}{RESET} owned by {threshold} of {}{epoch}; before: {said}",
             names(owners)
         ),
     );
-    let theirs = work.report.findings.iter().filter(|finding| {
-        matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums)
-            && finding.subject.package() == Some(package)
-            && finding.present
+    if epoch_is_new(work, &after) {
+        line(
+            out,
+            format_args!(
+                "  {RED}the epoch was raised{RESET}, and nobody approved that: all approvals of its content would be void"
+            ),
+        );
+    }
+    let theirs = all().filter(|finding| {
+        matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums) && finding.present
     });
+    if all().all(|finding| !finding.present || finding.subject.kind().is_about_people()) {
+        line(out, "  there is no such package yet");
+    }
     let (pending, approved): (Vec<&Finding>, Vec<&Finding>) =
         theirs.partition(|finding| is_unapproved(finding));
     for finding in pending {
@@ -179,6 +214,61 @@ fn claim<'w>(
         );
     }
     Ok((after, approved))
+}
+
+/// Whether the epoch that a claim would keep is above the one in which the last was approved.
+fn epoch_is_new(work: &Work, after: &Authorisation) -> bool {
+    let subject = Subject::Authorisation(after.package.clone());
+    let mut findings = work.report.findings.iter();
+    let found = findings.find(|finding| finding.subject == subject);
+    found.is_some_and(|finding| match &finding.assessment.standing {
+        Standing::Differs { newest } => newest.version.epoch() != after.epoch,
+        Standing::Pending => after.epoch != 0,
+        _ => false,
+    })
+}
+
+/// Names that differ in case only do not stand together.
+fn refuse_confusable(work: &Work, package: &PackageName) -> Result<()> {
+    let report = &work.report;
+    let found = report
+        .findings
+        .iter()
+        .filter_map(|finding| finding.subject.package())
+        .chain(report.metadata.authorisations.keys())
+        .find(|other| *other != package && other.as_str().eq_ignore_ascii_case(package.as_str()));
+    match found {
+        None => Ok(()),
+        Some(other) => Err(CommandError::refused(format_args!(
+            "{package} is {other} where case is ignored, and names like that do not stand together"
+        ))
+        .hint(format_args!("did you mean {other}?"))),
+    }
+}
+
+/// Says so where the owners alone could never approve anything.
+fn warn_out_of_reach(out: &mut impl Write, work: &Work, owners: &[Id], threshold: Threshold) {
+    let mut people: BTreeSet<&Id> = BTreeSet::new();
+    for owner in owners {
+        match work.report.metadata.teams.get(owner) {
+            Some(team) => people.extend(&team.members),
+            None if owner.is_janitors() => {
+                people.extend(work.head.root().janitors.iter().map(|it| &it.id));
+            }
+            None => {
+                people.insert(owner);
+            }
+        }
+    }
+    if people.len() < threshold.people() {
+        line(
+            out,
+            format_args!(
+                "  {RED}out of reach{RESET}: these are {} people, and {threshold} would have to approve each change",
+                people.len()
+            ),
+        );
+    }
 }
 
 /// A janitor who claims approves the claim with the same signature.

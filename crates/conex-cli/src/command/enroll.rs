@@ -50,10 +50,20 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     refuse_taken(work, id)?;
     let known = work.report.metadata.authors.get(id);
     let locked = own_key(arguments)?;
+    // Also of those who are not approved yet: once two prove to hold a key, it is neither's.
+    let origin = &work.head.root().origin;
+    let holds_it = |author: &&Author| {
+        author.id != *id
+            && author.keys.iter().any(|it| {
+                it.key == *locked.public() && it.verify(origin, &author.id, &StandardCrypto).is_ok()
+            })
+    };
+    let pending = || work.report.metadata.authors.values().find(holds_it);
     if let Some(holder) = work
         .people
         .holder(locked.fingerprint())
         .filter(|holder| *holder != id)
+        .or_else(|| pending().map(|author| &author.id))
     {
         return Err(CommandError::refused(format_args!(
             "{} is {holder}'s key here, and one key is one person",
@@ -90,7 +100,6 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         return Ok(());
     }
-    let origin = &work.head.root().origin;
     let question = format!("Prove to {origin} that this key is {id}'s?");
     let secret = locked.confirm(&arguments.key, &question)?;
     let proven = AuthorKey::prove(origin, id, &secret).map_err(CommandError::refused)?;
@@ -129,11 +138,26 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 /// The key that was asked for, or the one that has the id as its name, or the only one.
 fn own_key(arguments: &Arguments) -> Result<keys::Locked> {
     let id = &arguments.id;
-    if arguments.key.key.is_none() && keys::file(id.as_str())?.is_some() {
+    if let Some(key) = arguments.key.asked() {
+        return keys::find(key);
+    }
+    if keys::file(id.as_str())?.is_some() {
         return keys::find(id.as_str());
     }
-    let (locked, _) = keys::choose(&arguments.key, "your key directory", |_| Some(id.clone()))?;
-    Ok(locked)
+    let mut all = keys::all()?;
+    if all.len() > 1 {
+        let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+        return Err(CommandError::usage(format_args!(
+            "you have more than one key, and none named {id}"
+        ))
+        .hint(format_args!("choose one with --key: {}", names.join(", ")))
+        .hint(format_args!("or make one: conex key new {id}")));
+    }
+    all.pop().ok_or_else(|| {
+        CommandError::usage("you have no key, neither in the key directory nor in ssh-agent")
+            .hint("give an SSH key that you have with --key, such as ~/.ssh/id_ed25519")
+            .hint(format_args!("or make one: conex key new {id}"))
+    })
 }
 
 fn refuse_taken(work: &Work, id: &Id) -> Result<()> {
@@ -171,13 +195,15 @@ fn accounts(arguments: &Arguments, locked: &keys::Locked) -> Result<Vec<Account>
         (None, None) => return Ok(arguments.account.clone()),
     };
     if arguments.github.as_ref().is_some_and(|name| {
-        !name
-            .bytes()
-            .all(|it| it.is_ascii_alphanumeric() || it == b'-')
+        name.is_empty()
+            || !name
+                .bytes()
+                .all(|it| it.is_ascii_alphanumeric() || it == b'-')
     }) {
-        return Err(CommandError::usage(
-            "that is no name of an account on GitHub",
-        ));
+        return Err(
+            CommandError::usage("that is no name of an account on GitHub")
+                .hint("names there are of letters, digits and `-`"),
+        );
     }
     let published = forge::published(&source)?;
     if !published.contains(locked.public()) {

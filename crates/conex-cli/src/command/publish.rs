@@ -1,12 +1,16 @@
 //! `conex publish`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use conex_core::approval::Standing;
 use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
+use conex_core::content::Release;
 use conex_core::name::{PackageName, ReleaseName};
+use conex_core::outstanding::version_of;
 use conex_core::verify::Finding;
 use conex_core::vouch::{Subject, Vouch};
+use conex_crypto::StandardCrypto;
 
 use crate::difference::{Difference, Edit};
 use crate::error::{CommandError, Result};
@@ -48,10 +52,10 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let member = Member::known_or_enrolled(&arguments.key, work)?;
-    let mut named: BTreeMap<PackageName, Vec<ReleaseName>> = BTreeMap::new();
+    let mut named: BTreeMap<PackageName, BTreeSet<ReleaseName>> = BTreeMap::new();
     for text in &arguments.releases {
         let (package, release) = Tree::parse_release(&work.head, text)?;
-        named.entry(package).or_default().push(release);
+        named.entry(package).or_default().insert(release);
     }
     let mut vouches: Vec<Vouch> = Vec::new();
     for (package, releases) in &named {
@@ -66,15 +70,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
                 .hint("conex status PACKAGE says by whom"),
         );
     }
-    let person = work.people.find(&member.id);
-    let owns = |package: &PackageName| {
-        let owners = work.report.owners.get(package);
-        person.is_some_and(|person| {
-            work.people.janitors().contains(&person)
-                || owners.is_some_and(|(owners, _)| owners.people.contains(&person))
-        })
-    };
-    for package in named.keys().filter(|package| !owns(package)) {
+    for package in named.keys().filter(|it| !member.decides(work, it)) {
         line(
             &mut out,
             format_args!(
@@ -105,9 +101,16 @@ fn package_vouches(
     work: &Work,
     member: &Member,
     package: &PackageName,
-    named: &[ReleaseName],
+    named: &BTreeSet<ReleaseName>,
     arguments: &Arguments,
 ) -> Result<Vec<Vouch>> {
+    let claims = &work.report.metadata.authorisations;
+    if claims.get(package).is_some_and(|it| it.retired) {
+        return Err(CommandError::refused(format_args!(
+            "{package} is retired, and retired packages have no releases"
+        ))
+        .hint("choose another name"));
+    }
     let find = |subject: &Subject| -> Option<&Finding> {
         work.report
             .findings
@@ -128,7 +131,7 @@ fn package_vouches(
             return Err(CommandError::usage(format_args!(
                 "there is no release {release} of {package}, and there was none"
             ))
-            .hint("conex status says what is there"));
+            .hint(format_args!("conex status {package} says what is there")));
         }
     }
     let mut out = output::stdout();
@@ -163,7 +166,7 @@ fn package_vouches(
             "--leave-others publishes only what you named; --accept-others stands behind all of it",
         ));
     }
-    let mut wanted: Vec<ReleaseName> = named.to_vec();
+    let mut wanted: Vec<ReleaseName> = named.iter().cloned().collect();
     if arguments.accept_others {
         wanted.extend(others.iter().map(|(release, _)| (**release).clone()));
     }
@@ -176,22 +179,51 @@ fn package_vouches(
     let touched = wanted
         .iter()
         .any(|release| edits.get(release).is_some_and(|edit| edit.is_source()));
+    let touched = touched || joins(&mut out, package, releases, &difference, &wanted);
     if touched && let Some(finding) = releases.filter(|finding| is_unapproved(finding)) {
         let mut whole = vouch(finding)?;
         if strange && arguments.leave_others {
             let only = difference.with_only(named);
             whole.digest = tree.releases_digest(&work.head, package, &only)?;
-            // Another content than the one that stands there, so never in a version begun for that.
-            if !finding.assessment.vouched.is_empty() {
-                whole.version = whole
-                    .version
-                    .next()
-                    .ok_or_else(|| exhausted(&finding.subject))?;
-            }
+            // Another content than the one that stands there, and perhaps begun by another owner.
+            whole.version = version_of(
+                &work.report,
+                &StandardCrypto,
+                &finding.subject,
+                whole.digest,
+            )
+            .ok_or_else(|| exhausted(&finding.subject))?;
         }
         vouches.push(whole);
     }
     Ok(vouches)
+}
+
+/// Whether somebody joins what others began, which is as it was for them: who names all of a package
+/// means all of it. Who does not is told.
+fn joins(
+    out: &mut impl std::io::Write,
+    package: &PackageName,
+    releases: Option<&Finding>,
+    difference: &Difference,
+    wanted: &[ReleaseName],
+) -> bool {
+    if releases.is_none_or(|it| it.assessment.standing != Standing::Pending) {
+        return false;
+    }
+    let is_wanted = |release: &Release| wanted.contains(&release.checksums.release);
+    if difference.now.iter().all(is_wanted) {
+        return true;
+    }
+    if difference.edits().is_empty() {
+        line(
+            out,
+            format_args!(
+                "{package} as a whole waits for approval, which this is not: conex approve {package}"
+            ),
+        );
+    }
+    false
 }
 
 fn vouch(finding: &Finding) -> Result<Vouch> {

@@ -1,10 +1,16 @@
 //! `conex retract`.
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 
+use conex_core::approval::Standing;
 use conex_core::compose::{Draft, Files, INLINE};
 use conex_core::digest::Digest;
+use conex_core::name::PackageName;
 use conex_core::outstanding::{Outstanding, outstanding, retraction};
+use conex_core::page::PageBody;
+use conex_core::verify::Finding;
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
 
@@ -53,54 +59,48 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         )
         .hint("conex status lists what is outstanding"));
     }
+    let patterns = arguments.patterns.join(" ");
     let mut out = output::stdout();
-    let mut vouches: Vec<Vouch> = Vec::new();
-    for it in &named {
-        let who = it.by.iter().map(ToString::to_string).collect::<Vec<_>>();
-        line(
-            &mut out,
-            format_args!(
-                "{BOLD}{}{RESET} {}, {} by {}",
-                it.subject,
-                it.version,
-                if it.approved {
-                    "approved"
-                } else {
-                    "vouched for"
-                },
-                who.join(", ")
-            ),
-        );
-        if vouches
-            .last()
-            .is_some_and(|last| last.subject == it.subject)
-        {
-            continue;
-        }
-        match present(&tree, work, &it.subject)? {
-            Some(digest) => {
-                let ahead = named.iter().copied();
-                vouches.push(
-                    retraction(&it.subject, digest, ahead).ok_or_else(|| exhausted(&it.subject))?,
-                );
-            }
-            None => line(
-                &mut out,
-                format_args!("  is not there; it counts for nothing without what names it"),
-            ),
-        }
-    }
+    let mut vouches = take_back(&mut out, &tree, work, &named)?;
     if vouches.is_empty() {
         return Err(CommandError::refused("nothing of it can be taken back by a vouch").hint(
             "what was approved of people and ownership is taken back by merging it and changing it again",
-        ));
+        ).hint("of a package, restore what is approved, or approve what is there: conex approve PACKAGE"));
+    }
+    let own = own_vouches(work, &member);
+    vouches.retain(|vouch| !own.contains(&vouch));
+    if vouches.is_empty() {
+        return Err(CommandError::refused(format_args!(
+            "{} took this back already, and others have to agree",
+            member.id
+        ))
+        .hint(format_args!("they run: conex retract {patterns}")));
     }
     for vouch in &vouches {
         line(
             &mut out,
             format_args!(
-                "  back to what is there: {} {}",
-                vouch.subject, vouch.version
+                "  back to what is there: {} {}{}",
+                vouch.subject,
+                vouch.version,
+                if is_present(work, &vouch.subject) {
+                    ""
+                } else {
+                    ", no release at all"
+                }
+            ),
+        );
+    }
+    let packages: BTreeSet<&PackageName> = vouches
+        .iter()
+        .filter_map(|vouch| vouch.subject.package())
+        .collect();
+    for package in packages.iter().filter(|it| !member.decides(work, it)) {
+        line(
+            &mut out,
+            format_args!(
+                "{} does not own {package}: for now this counts for nothing, and others have to take it back",
+                member.id
             ),
         );
     }
@@ -116,23 +116,112 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     .sign(&tree, work, &member, &arguments.key)?;
     line(
         &mut out,
-        "it is taken back once as many agree as have to approve: conex status says who else",
+        format_args!(
+            "it is taken back once as many agree as have to approve it: conex retract {patterns}"
+        ),
     );
     Ok(())
 }
 
-/// The digest of the present content of a statement; an absent package has no releases.
-fn present(tree: &Tree, work: &Work, subject: &Subject) -> Result<Option<Digest>> {
-    let found = work
-        .report
-        .findings
-        .iter()
-        .find(|finding| finding.subject == *subject);
-    match (found, subject) {
-        (Some(finding), _) => Ok(Some(finding.digest)),
-        (None, Subject::Releases(package)) => {
-            tree.releases_digest(&work.head, package, &[]).map(Some)
+/// What a person's pages under their present key say by themselves.
+fn own_vouches<'w>(work: &'w Work, member: &Member) -> Vec<&'w Vouch> {
+    let pages = work.report.metadata.pages.iter();
+    let pages = pages
+        .map(|stored| stored.page.body())
+        .filter(|page| *page.signer() == member.id && page.key() == member.locked.fingerprint());
+    pages.flat_map(PageBody::vouches).collect()
+}
+
+/// Shows what is ahead, and gives the vouches for what is there in its place.
+fn take_back(
+    out: &mut impl Write,
+    tree: &Tree,
+    work: &Work,
+    named: &[&Outstanding],
+) -> Result<Vec<Vouch>> {
+    let mut vouches: Vec<Vouch> = Vec::new();
+    for it in named {
+        let who = it.by.iter().map(ToString::to_string).collect::<Vec<_>>();
+        line(
+            out,
+            format_args!(
+                "{BOLD}{}{RESET} {}, {} by {}",
+                it.subject,
+                it.version,
+                if it.approved {
+                    "approved"
+                } else {
+                    "vouched for"
+                },
+                who.join(", ")
+            ),
+        );
+        if !it.approved && !it.near {
+            line(
+                out,
+                format_args!("  left out: no tool follows a counter that far"),
+            );
+            continue;
         }
-        (None, _) => Ok(None),
+        if vouches
+            .last()
+            .is_some_and(|last| last.subject == it.subject)
+        {
+            continue;
+        }
+        match present(tree, work, &it.subject)? {
+            Present::Approved(digest) => {
+                let ahead = named.iter().copied();
+                vouches.push(
+                    retraction(&it.subject, digest, ahead).ok_or_else(|| exhausted(&it.subject))?,
+                );
+            }
+            Present::Unapproved => line(
+                out,
+                format_args!(
+                    "  what is there now is not approved either: conex approve {} approves it, which takes this back",
+                    it.subject.to_string().split(' ').next().unwrap_or_default()
+                ),
+            ),
+            Present::Nothing => line(
+                out,
+                format_args!("  is not there; it counts for nothing without what names it"),
+            ),
+        }
     }
+    Ok(vouches)
+}
+
+/// What stands in the tree of a statement.
+enum Present {
+    /// Content that is or was approved, or an absent package.
+    Approved(Digest),
+    /// Content that nobody approved: taking something else back is no reason to approve it.
+    Unapproved,
+    /// Nothing.
+    Nothing,
+}
+
+fn present(tree: &Tree, work: &Work, subject: &Subject) -> Result<Present> {
+    let found = find(work, subject);
+    Ok(match (found, subject) {
+        (Some(finding), _) => match finding.assessment.standing {
+            Standing::Approved(_) | Standing::Behind { .. } => Present::Approved(finding.digest),
+            _ if finding.present => Present::Unapproved,
+            _ => Present::Approved(finding.digest),
+        },
+        (None, Subject::Releases(package)) => {
+            Present::Approved(tree.releases_digest(&work.head, package, &[])?)
+        }
+        (None, _) => Present::Nothing,
+    })
+}
+
+fn is_present(work: &Work, subject: &Subject) -> bool {
+    find(work, subject).is_some_and(|finding| finding.present)
+}
+
+fn find<'w>(work: &'w Work, subject: &Subject) -> Option<&'w Finding> {
+    let mut findings = work.report.findings.iter();
+    findings.find(|finding| finding.subject == *subject)
 }

@@ -329,7 +329,9 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
         .filter(about)
         .collect();
     let is_person = Id::parse(name).is_ok_and(|id| work.people.find(&id).is_some());
-    if findings.is_empty() && wrong.is_empty() && !is_person {
+    let mut ahead = outstanding(&work.report, &StandardCrypto);
+    ahead.retain(|it| concerns(&it.subject));
+    if findings.is_empty() && wrong.is_empty() && ahead.is_empty() && !is_person {
         return Err(
             CommandError::usage(format_args!("nothing here is called {}", plain(name)))
                 .hint("names are those of packages, releases (foo/1.0), people and teams"),
@@ -384,8 +386,7 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
             ),
         );
     }
-    let ahead = outstanding(&work.report, &StandardCrypto);
-    for it in ahead.iter().filter(|it| concerns(&it.subject)) {
+    for it in ahead {
         let by = it.by.iter().map(Id::as_str).collect::<Vec<_>>().join(", ");
         line(
             out,

@@ -76,7 +76,13 @@ impl Client {
     /// Refuses with this code, and keeps nothing but the report, which says so.
     #[track_caller]
     pub(crate) fn refuses(&self, line: &str, because: &str) -> String {
-        let before = self.files(&self.directory.path().to_owned());
+        let reports = self.at("state/reports");
+        let kept = || {
+            let mut files = files(self.directory.path());
+            files.retain(|path, _| !path.starts_with(&reports));
+            files
+        };
+        let before = kept();
         let (said, code) = self.run(line);
         assert_eq!(code, 1, "conex {line}\n{said}");
         assert!(
@@ -84,42 +90,37 @@ impl Client {
             "{because}: {said}"
         );
         assert!(said.contains("What to do"), "{said}");
-        let mut after = self.files(&self.directory.path().to_owned());
-        let reports = self.at("state/reports");
-        after.retain(|path, _| !path.starts_with(&reports));
-        let mut before = before;
-        before.retain(|path, _| !path.starts_with(&reports));
-        assert_eq!(before, after, "a refused update leaves something behind");
+        assert_eq!(before, kept(), "a refused update leaves something behind");
         let (why, _) = self.run("why");
         assert!(why.contains(&format!(": {because}: ")), "{why}");
         said
     }
 
-    /// Every file below a directory.
-    pub(crate) fn files(&self, directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-        let mut files = BTreeMap::new();
-        let mut next = vec![directory.to_owned()];
-        while let Some(directory) = next.pop() {
-            for entry in fs::read_dir(directory).into_iter().flatten() {
-                let path = entry.unwrap().path();
-                if path.is_dir() && !path.is_symlink() {
-                    next.push(path);
-                } else {
-                    files.insert(path.clone(), fs::read(&path).unwrap_or_default());
-                }
-            }
-        }
-        files
-    }
-
     /// The records that are kept.
     pub(crate) fn records(&self) -> Vec<String> {
-        let files = self.files(&self.at("state/records"));
+        let files = files(&self.at("state/records"));
         files
             .into_values()
             .map(|bytes| String::from_utf8(bytes).unwrap())
             .collect()
     }
+}
+
+/// Every file below a directory.
+pub(crate) fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut next = vec![directory.to_owned()];
+    while let Some(directory) = next.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.is_symlink() {
+                next.push(path);
+            } else {
+                files.insert(path.clone(), fs::read(&path).unwrap_or_default());
+            }
+        }
+    }
+    files
 }
 
 pub(crate) fn said(output: &Output) -> (String, i32) {

@@ -250,7 +250,7 @@ depext: true
 
     #[test]
     fn what_is_no_opam_file_is_refused() {
-        let deep = [b"x: ".as_slice(), &[b'['; 100_000]].concat();
+        let deep = [b"x: ".to_vec(), vec![b'['; 100_000]].concat();
         for bytes in [
             &b"x"[..],
             b"x:",

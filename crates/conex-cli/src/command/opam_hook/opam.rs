@@ -86,7 +86,8 @@ impl Hook {
     pub(super) fn is_conex(&self) -> bool {
         let name = Path::new(self.program()).file_name();
         let verifies = self.words.get(1).is_some_and(|(word, _)| word == "verify");
-        name.is_some_and(|name| name == "conex") && verifies
+        let is_named = |wanted: &str| name.is_some_and(|name| name == wanted);
+        (is_named("conex") && verifies) || is_named("conex-verify") || is_named("conex_verify")
     }
 
     /// What opam has to pass and does not.

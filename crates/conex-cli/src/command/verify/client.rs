@@ -31,17 +31,35 @@ pub(super) struct Client<'a> {
     pub(super) fast: bool,
 }
 
+/// A verdict, and what is to be kept of it.
+pub(super) struct Judged {
+    pub(super) report: Report,
+    record: Option<(Kept, LocalRecord, Over)>,
+}
+
+impl Judged {
+    /// Keeps the record, if there is one: nothing is kept of what was refused or only observed.
+    pub(super) fn record(&self) -> Result<()> {
+        match &self.record {
+            Some((kept, record, over)) => Ok(kept.save(record, *over)?),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Client<'_> {
-    /// Verifies, and records what was accepted.
-    pub(super) fn judge(&self, input: &Input, subject: &Path) -> Result<Report> {
+    /// Verifies.
+    pub(super) fn judge(&self, input: &Input, subject: &Path) -> Result<Judged> {
         match input {
-            Input::Whole(tree) => self.state(&**tree, &Kept::look(subject, None)?),
+            Input::Whole(tree) => Ok(self.state(&**tree, Kept::look(subject, None)?)),
             Input::Revision(commit, store) => {
-                self.state(store, &Kept::look(subject, Some(&commit.to_string()))?)
+                let kept = Kept::look(subject, Some(&commit.to_string()))?;
+                Ok(self.state(store, kept))
             }
             Input::Trees(before, after) => {
                 let kept = Kept::look(subject, None)?;
-                self.update(&**before, &**after, (&kept, &kept), || {
+                let record = kept.record(self.trust);
+                self.update(&**before, &**after, record, kept, || {
                     if self.fast {
                         changes::changed(&**before, &**after).map(Changes::from)
                     } else {
@@ -50,12 +68,13 @@ impl Client<'_> {
                     }
                 })
             }
-            Input::Patch(before, path, bytes) => {
+            Input::Patch(before, patch) => {
                 let kept = Kept::look(subject, None)?;
-                let after = Patch::parse(bytes)
-                    .and_then(|patch| patch.apply(&**before))
-                    .map_err(|error| refused_patch(path, &error))?;
-                self.update(&**before, &after, (&kept, &kept), || {
+                let after = Patch::parse(&patch.bytes)
+                    .and_then(|parsed| parsed.apply(&**before))
+                    .map_err(|error| refused_patch(&patch.path, &error))?;
+                let record = kept.record(self.trust);
+                self.update(&**before, &after, record, kept, || {
                     Ok(after.changed().into())
                 })
             }
@@ -63,33 +82,33 @@ impl Client<'_> {
                 // The record of a commit says nothing of another one.
                 let from = Kept::look(subject, Some(&old.to_string()))?;
                 let to = Kept::look(subject, Some(&new.to_string()))?;
-                self.update(before, after, (&from, &to), || {
+                self.update(before, after, from.record(self.trust), to, || {
                     before.changed(after).map(Changes::from)
                 })
             }
         }
     }
 
-    fn state(&self, store: &dyn Store, kept: &Kept) -> Result<Report> {
+    fn state(&self, store: &dyn Store, kept: Kept) -> Judged {
         let report = self.verify(store, self.mode);
-        self.record(kept, Over::Whatever, || {
-            LocalRecord::new(self.trust, report.verified()?, now())
-        })?;
-        Ok(report)
+        let record = report
+            .verified()
+            .and_then(|verified| LocalRecord::new(self.trust, verified, now()))
+            .map(|record| (kept, record, Over::Whatever));
+        Judged { report, record }
     }
 
-    /// Verifies an update, with the records of the state before and of the one after: of one place
-    /// they are the same.
+    /// Verifies an update, with the record of the state before.
     fn update(
         &self,
         before: &dyn Store,
         after: &dyn Store,
-        (from, to): (&Kept, &Kept),
+        record: Option<LocalRecord>,
+        kept: Kept,
         changes: impl FnOnce() -> core::result::Result<Changes, ChangesError>,
-    ) -> Result<Report> {
-        let record = from.record(self.trust).or_else(|| self.as_recorded(before));
-        let Some(record) = record else {
-            return self.state(after, to);
+    ) -> Result<Judged> {
+        let Some(record) = record.or_else(|| self.as_recorded(before)) else {
+            return Ok(self.state(after, kept));
         };
         let changes = changes().map_err(|error| unreadable(&error))?;
         let workers = Watched::new();
@@ -109,11 +128,11 @@ impl Client<'_> {
         } else {
             update.run()
         };
-        self.record(to, Over::Found, || {
+        let record = report.verified().map(|verified| {
             let time = report.whole.then(now);
-            Some(record.updated(report.verified()?, time))
-        })?;
-        Ok(report)
+            (kept, record.updated(verified, time), Over::Found)
+        });
+        Ok(Judged { report, record })
     }
 
     /// What would be on record of a state, had it been verified: where the record is lost, the
@@ -138,21 +157,6 @@ impl Client<'_> {
             ahead: self.ahead,
         }
         .run()
-    }
-
-    fn record(
-        &self,
-        kept: &Kept,
-        over: Over,
-        record: impl FnOnce() -> Option<LocalRecord>,
-    ) -> Result<()> {
-        if self.mode == Mode::Observe {
-            return Ok(());
-        }
-        match record() {
-            Some(record) => Ok(kept.save(&record, over)?),
-            None => Ok(()),
-        }
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::store::{MemoryStore, Store};
-use conex_repo::archive::ArchiveError;
 use conex_repo::git::{CommitId, GitError};
 use conex_repo::{ArchiveStore, DirectoryStore, GitRepository, GitStore, patch};
 
@@ -17,7 +17,40 @@ use crate::error::{CommandError, at};
 type Result<T> = core::result::Result<T, Failure>;
 
 /// A tree, wherever it is.
-pub(super) type Tree = Box<dyn Store>;
+pub(super) struct Tree {
+    store: Box<dyn Store>,
+    /// Where it is, and which file or directory that was.
+    place: Option<(PathBuf, Mark)>,
+}
+
+impl core::ops::Deref for Tree {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.store
+    }
+}
+
+/// What tells a file or directory from another one at its place. A file that was written to is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    device: u64,
+    inode: u64,
+    written: Option<(u64, i64, i64)>,
+}
+
+impl Mark {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let found = std::fs::metadata(path)?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            written: found
+                .is_file()
+                .then(|| (found.size(), found.ctime(), found.ctime_nsec())),
+        })
+    }
+}
 
 /// What is verified.
 pub(super) enum Input {
@@ -25,12 +58,19 @@ pub(super) enum Input {
     Whole(Tree),
     /// A state and the one after it.
     Trees(Tree, Tree),
-    /// A state and a patch, by its path and bytes.
-    Patch(Tree, PathBuf, Vec<u8>),
+    /// A state and a patch.
+    Patch(Tree, PatchFile),
     /// A commit.
     Revision(CommitId, GitStore),
     /// A commit and one after it.
     Range([(CommitId, GitStore); 2]),
+}
+
+/// A patch as it was read.
+pub(super) struct PatchFile {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Vec<u8>,
+    mark: Mark,
 }
 
 impl Input {
@@ -52,13 +92,14 @@ impl Input {
         }
         let after = arguments.dir.as_deref().unwrap_or(repo);
         Ok(match (&arguments.repository, &arguments.patch) {
-            (Some(before), Some(patch)) => {
-                let bytes = read_patch(patch)?;
-                Self::Patch(tree(before)?, patch.clone(), bytes)
-            }
+            (Some(before), Some(patch)) => Self::Patch(tree(before)?, read_patch(patch)?),
             // Package managers name the place of a repository before there is anything.
             (Some(before), None) if !before.exists() => {
-                Self::Trees(Box::new(MemoryStore::new()), tree(after)?)
+                let nothing = Tree {
+                    store: Box::new(MemoryStore::new()),
+                    place: None,
+                };
+                Self::Trees(nothing, tree(after)?)
             }
             (Some(before), None) => Self::Trees(tree(before)?, tree(after)?),
             (None, _) => Self::Whole(tree(after)?),
@@ -67,6 +108,26 @@ impl Input {
 
     pub(super) fn is_update(&self) -> bool {
         !matches!(self, Self::Whole(_) | Self::Revision(..))
+    }
+
+    /// Makes sure that what was read still stands where it was: no other directory, archive or patch
+    /// in its place. Commits are named by what they are.
+    pub(super) fn unchanged(&self) -> Result<()> {
+        let tree = |tree: &Tree| tree.place.clone();
+        let places = match self {
+            Self::Whole(only) => [tree(only), None],
+            Self::Trees(before, after) => [tree(before), tree(after)],
+            Self::Patch(before, patch) => [tree(before), Some((patch.path.clone(), patch.mark))],
+            Self::Revision(..) | Self::Range(_) => [None, None],
+        };
+        for (path, mark) in places.into_iter().flatten() {
+            if Mark::of(&path).ok() != Some(mark) {
+                let detail = "something else was put in its place while it was verified";
+                let problem = Problem::new(Code::Unreadable, path.display(), detail);
+                return Err(Failure::Refused(Box::new(problem)));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -87,7 +148,16 @@ pub(super) fn subject(repo: &Path, arguments: &Arguments) -> PathBuf {
         let archive = root.join("repo").join(format!("{}.tar.gz", name.to_str()?));
         (place.starts_with("opam-") && archive.is_file()).then_some(kept)
     };
-    packed().unwrap_or_else(|| repository.to_owned())
+    // Newer ones may give the archive itself.
+    let archive = || {
+        let (name, directory) = (repository.file_name()?.to_str()?, repository.parent()?);
+        let name = name.strip_suffix(".tar.gz")?;
+        let is_opams = directory.join("repos-config").is_file();
+        is_opams.then(|| directory.join(name))
+    };
+    packed()
+        .or_else(archive)
+        .unwrap_or_else(|| repository.to_owned())
 }
 
 /// What is verified, in words.
@@ -104,42 +174,39 @@ pub(super) fn shown(repo: &Path, arguments: &Arguments) -> String {
 
 /// A directory, or an archive: what is a file is one.
 fn tree(path: &Path) -> Result<Tree> {
-    if path.is_file() {
-        return match ArchiveStore::open(path) {
-            Ok(store) => Ok(Box::new(store)),
-            Err(ArchiveError::Io(error)) => {
-                Err(CommandError::io(format_args!("{}: {error}", path.display())).into())
-            }
-            Err(error) => {
-                let problem = Problem::new(Code::BadArchive, path.display(), error);
-                Err(Failure::Refused(Box::new(problem)))
-            }
-        };
-    }
-    match DirectoryStore::open(path) {
-        Ok(store) => Ok(Box::new(store)),
-        Err(error) => Err(
-            CommandError::io(format_args!("{}: {error}", path.display()))
-                .hint("give a directory or a .tar.gz archive")
-                .into(),
-        ),
-    }
+    let mark = Mark::of(path)
+        .map_err(|error| at(path.display())(error).hint("give a directory or a .tar.gz archive"))?;
+    let store: Box<dyn Store> = if mark.written.is_some() {
+        let file = File::open(path).map_err(at(path.display()))?;
+        let store = ArchiveStore::read(file).map_err(|error| {
+            let problem = Problem::new(Code::BadArchive, path.display(), error);
+            Failure::Refused(Box::new(problem))
+        })?;
+        Box::new(store)
+    } else {
+        let store = DirectoryStore::open(path)
+            .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))?;
+        Box::new(store)
+    };
+    let place = Some((path.to_owned(), mark));
+    Ok(Tree { store, place })
 }
 
 /// A patch, of which no more is read than a patch may have; one byte more tells that it is too long.
-fn read_patch(path: &Path) -> Result<Vec<u8>> {
-    let shown = path.display();
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        if !std::fs::metadata(path)?.is_file() {
+fn read_patch(path: &Path) -> Result<PatchFile> {
+    let read = || -> std::io::Result<PatchFile> {
+        let mark = Mark::of(path)?;
+        if mark.written.is_none() {
             return Err(std::io::Error::other("this is no regular file"));
         }
+        let mut bytes = Vec::new();
         File::open(path)?
             .take(patch::PATCH as u64 + 1)
             .read_to_end(&mut bytes)?;
-        Ok(bytes)
+        let path = path.to_owned();
+        Ok(PatchFile { path, bytes, mark })
     };
-    Ok(read().map_err(at(shown))?)
+    Ok(read().map_err(at(path.display()))?)
 }
 
 fn repository(repo: &Path) -> Result<GitRepository> {
@@ -165,4 +232,56 @@ fn git_error(error: GitError) -> CommandError {
 pub(super) fn is_empty(tree: &dyn Store) -> bool {
     tree.list(&TreePath::top())
         .is_ok_and(|entries| entries.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn open(directory: &Path, patch: bool) -> Input {
+        let tree = || tree(&directory.join("old")).ok().unwrap();
+        if patch {
+            return Input::Patch(tree(), read_patch(&directory.join("patch")).ok().unwrap());
+        }
+        Input::Whole(tree())
+    }
+
+    /// Something is done to what was opened, before the verdict.
+    fn after(change: impl Fn(&Path), patch: bool) -> bool {
+        let directory = tempfile::tempdir().unwrap();
+        for place in ["old", "other"] {
+            fs::create_dir(directory.path().join(place)).unwrap();
+        }
+        for patch in ["patch", "other-patch"] {
+            fs::write(directory.path().join(patch), "a patch").unwrap();
+        }
+        let input = open(directory.path(), patch);
+        change(directory.path());
+        input.unchanged().is_ok()
+    }
+
+    #[test]
+    fn toctou() {
+        let swap = |at: &Path| {
+            fs::rename(at.join("old"), at.join("gone")).unwrap();
+            fs::rename(at.join("other"), at.join("old")).unwrap();
+        };
+        let link = |at: &Path| {
+            fs::rename(at.join("old"), at.join("gone")).unwrap();
+            std::os::unix::fs::symlink("other", at.join("old")).unwrap();
+        };
+        let remove = |at: &Path| fs::remove_dir(at.join("old")).unwrap();
+        for patch in [false, true] {
+            assert!(after(|_| (), patch));
+            assert!(!after(swap, patch));
+            assert!(!after(link, patch));
+            assert!(!after(remove, patch));
+        }
+        let replaced = |at: &Path| fs::rename(at.join("other-patch"), at.join("patch")).unwrap();
+        let longer = |at: &Path| fs::write(at.join("patch"), "another patch").unwrap();
+        assert!(!after(replaced, true));
+        assert!(!after(longer, true));
+        assert!(after(replaced, false));
+    }
 }

@@ -176,9 +176,12 @@ fn verify(
     };
     let input = Input::open(repo, arguments)?;
     let is_update = input.is_update();
-    let report = client.judge(&input, subject)?;
-    let view = View::new(&report, shown, is_update);
+    let judged = client.judge(&input, subject)?;
+    // What was read has to be what is still there to be used.
+    input.unchanged()?;
+    judged.record()?;
+    let view = View::new(&judged.report, shown, is_update);
     // The program ends soon, and the system takes memory back faster than piece by piece.
-    core::mem::forget((report, input));
+    core::mem::forget((judged, input));
     Ok(view)
 }
