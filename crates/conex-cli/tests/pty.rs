@@ -59,10 +59,12 @@ impl<'s> Person<'s> {
     fn begin(&self, line: &str) -> PtySession {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_conex"));
         let path = std::env::var("PATH").unwrap();
-        let mut command = Command::new("sh");
+        // Whoever runs the tests in the background ignores Ctrl-C, and so would all below them.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", "sh", "-c"]);
         // A terminal as people have it shows what they type.
         command
-            .args(["-c", &format!("stty echo cols 100; {line}")])
+            .arg(format!("stty echo cols 100; {line}"))
             .current_dir(self.session.tree())
             .env_clear()
             .env(
