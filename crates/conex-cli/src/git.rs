@@ -22,24 +22,13 @@ fn run(repo: &Path, arguments: &[&str]) -> std::io::Result<Output> {
         .output()
 }
 
-/// What stands in the way of a change of its own: a merge in progress, or changes below `conex/`
-/// that are not committed. `None` where nothing does, or where this is no working copy of git.
+/// What stands in the way of a change of its own: changes below `conex/` that are not committed. `None` where nothing does, or where this is no working copy of git.
 pub(crate) fn in_the_way(repo: &Path) -> Result<Option<String>> {
     let Ok(inside) = run(repo, &["rev-parse", "--is-inside-work-tree"]) else {
         return Ok(None);
     };
     if !inside.status.success() {
         return Ok(None);
-    }
-    for (head, what) in [
-        ("MERGE_HEAD", "a merge"),
-        ("REBASE_HEAD", "a rebase"),
-        ("CHERRY_PICK_HEAD", "a cherry-pick"),
-    ] {
-        let found = run(repo, &["rev-parse", "--quiet", "--verify", head]);
-        if found.is_ok_and(|output| output.status.success()) {
-            return Ok(Some(format!("{what} is in progress")));
-        }
     }
     let status = run(repo, &["status", "--porcelain", "-uall", "--", "conex"])
         .map_err(|error| CommandError::io(format_args!("git: {error}")))?;

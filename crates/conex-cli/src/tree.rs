@@ -166,7 +166,7 @@ impl Tree {
         }
         change.commit(&self.path).map_err(|error| {
             CommandError::io(format_args!("could not write: {error}"))
-                .hint("nothing was changed; make room or rights, and run it again")
+                .hint("make room or rights, and run it again; git status says if anything was written before it failed")
         })
     }
 

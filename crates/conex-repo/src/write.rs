@@ -10,10 +10,10 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 /// Files to be written into a tree, and others to be deleted, all or none as far as a file system
 /// allows.
 ///
-/// Every file is first written in full beside its place and flushed to disk; only when all are
-/// there, each is renamed into place, in the order they were added. So a reader sees each file old
+/// Every file is first written in full, without a name where the file system can, and flushed to
+/// disk; only when all are there, each is put into its place, in the order they were added. So a reader sees each file old
 /// or new, and a full disk changes nothing. What has to be there before something refers to it is
-/// added first: should the machine stop between two renames, what is there refers to nothing absent.
+/// added first: should the machine stop in between, what is there refers to nothing absent.
 /// Deletions come last, when what takes the place of the deleted files is there and on disk: should
 /// the machine stop before, some of both are there, which says the same twice.
 #[derive(Debug, Default)]

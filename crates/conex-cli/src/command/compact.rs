@@ -51,12 +51,12 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    let _lock = lock::take(&tree)?;
     if let Some(why) = git::in_the_way(tree.path())? {
         return Err(CommandError::refused(why).hint(
             "compaction is a change of its own on the main line: commit, or finish what is begun, first",
         ));
     }
-    let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     if arguments.all {
         return delete(&tree, work, None, arguments);
