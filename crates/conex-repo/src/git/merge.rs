@@ -92,14 +92,14 @@ impl GitRepository {
             conflicts: Vec::new(),
         };
         let sides = [base.top(), ours.top(), theirs.top()].map(Some);
-        let merged = merger
+        let top = merger
             .trees("", sides)
             .map_err(|(place, error)| GitError::Object(place, error))?;
         if !merger.conflicts.is_empty() {
             merger.conflicts.sort();
             return Ok(Merge::Conflicts(merger.conflicts));
         }
-        let top = match merged {
+        let top = match top {
             Some(top) => top,
             None => merger.write(Kind::Tree, Vec::new()),
         };
@@ -143,20 +143,23 @@ struct Merger<'a> {
     conflicts: Vec<Conflict>,
 }
 
+/// Both sides changed something, each in its own way.
+struct Contested;
+
 /// Where only one side differs from what was there before, or both have the same, that is it.
-fn trivial<T: PartialEq + Copy>([base, ours, theirs]: Sides<T>) -> Option<Option<T>> {
+fn trivial<T: PartialEq + Copy>([base, ours, theirs]: Sides<T>) -> Result<Option<T>, Contested> {
     if ours == theirs || base == theirs {
-        Some(ours)
+        Ok(ours)
     } else if base == ours {
-        Some(theirs)
+        Ok(theirs)
     } else {
-        None
+        Err(Contested)
     }
 }
 
 impl Merger<'_> {
     fn trees(&mut self, at: &str, sides: Sides<ObjectId>) -> Result<Option<ObjectId>, Failed> {
-        if let Some(merged) = trivial(sides) {
+        if let Ok(merged) = trivial(sides) {
             return Ok(merged);
         }
         let mut names: BTreeMap<BString, (Sides<ObjectId>, Sides<Leaf>)> = BTreeMap::new();
@@ -212,7 +215,7 @@ impl Merger<'_> {
     }
 
     fn leaves(&mut self, at: &str, sides: Sides<Leaf>) -> Result<Option<Leaf>, Failed> {
-        if let Some(merged) = trivial(sides) {
+        if let Ok(merged) = trivial(sides) {
             return Ok(merged);
         }
         let [base, ours, theirs] = sides;
@@ -222,13 +225,13 @@ impl Merger<'_> {
         };
         let base = base.filter(Leaf::is_file);
         let mode = trivial([base, Some(ours), Some(theirs)].map(|leaf| leaf.map(|it| it.mode)));
-        let (true, true, Some(Some(mode))) = (ours.is_file(), theirs.is_file(), mode) else {
+        let (true, true, Ok(Some(mode))) = (ours.is_file(), theirs.is_file(), mode) else {
             self.clash(at, Clash::Kind);
             return Ok(Some(ours));
         };
         let ids = [base, Some(ours), Some(theirs)].map(|leaf| leaf.map(|it| it.id));
         let id = match (trivial(ids), base) {
-            (Some(Some(id)), _) => id,
+            (Ok(Some(id)), _) => id,
             (_, None) => {
                 self.clash(at, Clash::Added);
                 ours.id
