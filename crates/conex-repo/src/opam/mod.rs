@@ -8,13 +8,16 @@
 //! - `fields`: which field is treated how;
 //! - `reader`: the grammar of a file, and what is left out of it;
 //! - `bounds`: what is left out of `depends` and `depopts`;
-//! - `config`: the files in which opam keeps its own configuration, which no projection reads.
+//! - `config`: the files in which opam keeps its own configuration, which no projection reads;
+//! - `edit`, `version`: what a change of a release does, told to people; nothing is decided by it.
 
 mod bounds;
 pub mod config;
+pub mod edit;
 mod fields;
 mod lexer;
 mod reader;
+pub mod version;
 
 #[cfg(test)]
 mod tests;
