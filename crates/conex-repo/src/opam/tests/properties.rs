@@ -429,20 +429,26 @@ proptest! {
         moved.swap(at, other);
         let moved = moved.join(" ");
         let Twins([one, two]) = twins;
-        let files = [one.as_str(), &two, &others.0[0], sample, &mutated, &moved];
-        for old in files {
-            for new in files {
-                let kinds = kinds(Some(old.as_bytes()), Some(new.as_bytes()));
-                let same = match (project(old), project(new)) {
-                    (Ok(old), Ok(new)) => old == new,
-                    (Err(_), Err(_)) => old == new,
-                    _ => false,
-                };
-                prop_assert_eq!(kinds.is_empty(), old == new);
-                prop_assert_eq!(kinds.contains(Edit::Source), !same, "{} {}", old, new);
-                prop_assert_eq!(kinds.is_upkeep(), same && old != new, "{:?}", kinds);
-                forces_old("1", old.as_bytes(), new.as_bytes());
-            }
+        let pairs = [
+            (one.as_str(), two.as_str()),
+            (&one, &others.0[0]),
+            (&one, &one),
+            (sample, &mutated),
+            (sample, &moved),
+            (&mutated, &mutated),
+            (&mutated, &moved),
+        ];
+        for (old, new) in pairs {
+            let kinds = kinds(Some(old.as_bytes()), Some(new.as_bytes()));
+            let same = match (project(old), project(new)) {
+                (Ok(old), Ok(new)) => old == new,
+                (Err(_), Err(_)) => old == new,
+                _ => false,
+            };
+            prop_assert_eq!(kinds.is_empty(), old == new);
+            prop_assert_eq!(kinds.contains(Edit::Source), !same, "{} {}", old, new);
+            prop_assert_eq!(kinds.is_upkeep(), same && old != new, "{:?}", kinds);
+            forces_old("1", old.as_bytes(), new.as_bytes());
         }
     }
 
