@@ -7,10 +7,10 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use super::config::{self, Value};
 use super::fields::Field;
 use super::lexer::{self, Lexer};
 use super::reader;
+use super::values::{self, Value};
 
 mod forced;
 #[cfg(test)]
@@ -310,7 +310,7 @@ impl<'a> File<'a> {
 impl Item<'_> {
     /// The value, if it is a field.
     fn value(&self) -> Option<Value> {
-        let mut fields = config::fields(self.text).ok()?;
+        let mut fields = values::fields(self.text).ok()?;
         fields.pop().map(|(_, value)| value)
     }
 }
