@@ -390,9 +390,14 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             && !speaks_of_removed(&said, package, &checksums_rule)
         {
             self.unsigned.push((package.name.clone(), place.clone()));
-            self.findings.append(&mut findings);
+            if self.findings.is_empty() {
+                self.findings = findings;
+            } else {
+                self.findings.append(&mut findings);
+            }
             return;
         }
+        self.findings.reserve(findings.len());
         for finding in findings {
             let rule = match &finding.subject {
                 Subject::Releases(_) => &releases_rule,
