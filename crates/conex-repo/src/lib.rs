@@ -37,6 +37,7 @@ pub mod git;
 pub mod layout;
 pub mod opam;
 pub mod patch;
+pub mod people;
 pub mod work;
 pub mod write;
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use conex_repo::opam::config::{self, Value};
+use conex_repo::opam::values::{self, Value};
 
 use crate::error::{CommandError, Result, at};
 use crate::output;
@@ -248,7 +248,7 @@ fn read(path: &Path) -> Result<Option<Vec<(String, Value)>>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(at(path.display())(error)),
     };
-    config::fields(&bytes).map(Some).map_err(|error| {
+    values::fields(&bytes).map(Some).map_err(|error| {
         CommandError::refused(format_args!("{}: {error}", path.display()))
             .hint("what cannot be read cannot be checked: nothing may be verified")
     })

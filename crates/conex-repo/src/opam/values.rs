@@ -1,7 +1,7 @@
-//! The files in which opam keeps its own configuration, as far as their values go.
+//! The values in a file of opam's syntax: an opam file, or one of opam's own configuration.
 //!
-//! They have the syntax of opam files. Here nothing is left out or kept: what is read is looked at
-//! by a person's tool, and decides nothing about a repository.
+//! Here nothing is left out or kept: what is read is looked at by a person's tool, and decides
+//! nothing about a repository. What has to be read as opam reads it goes through `reader` first.
 
 use conex_core::projection::Unreadable;
 
@@ -18,6 +18,8 @@ pub enum Value {
     List(Vec<Self>),
     /// A value, and what stands in braces after it.
     Option(Box<Self>, Vec<Self>),
+    /// The fields of a section, with its name, if it has one.
+    Section(Option<String>, Vec<(String, Self)>),
 }
 
 impl Value {
@@ -50,7 +52,7 @@ impl Value {
     }
 }
 
-/// Reads the fields of a file, in their order; sections are passed over.
+/// Reads the fields and sections of a file, in their order.
 ///
 /// # Errors
 /// [`Unreadable`] where the file is not in the syntax of opam files.
@@ -58,32 +60,7 @@ pub fn fields(bytes: &[u8]) -> Result<Vec<(String, Value)>, Unreadable> {
     let read = || {
         let mut lexer = Lexer::new(bytes)?;
         let token = lexer.next()?;
-        let mut reader = Reader { lexer, token };
-        let mut fields = Vec::new();
-        while reader.token.kind != Kind::End {
-            let name = text(&reader.token);
-            reader.expect(Kind::Ident, "a field or section begins with its name")?;
-            if reader.token.kind == Kind::Colon {
-                reader.next()?;
-                fields.push((name, reader.value(0)?));
-                continue;
-            }
-            if reader.token.kind.is_string() {
-                reader.next()?;
-            }
-            reader.expect(Kind::OpenBrace, "a name without a value")?;
-            let mut depth = 1_usize;
-            while depth > 0 {
-                match reader.token.kind {
-                    Kind::OpenBrace => depth += 1,
-                    Kind::CloseBrace => depth -= 1,
-                    Kind::End => return Err(reader.fault("a section that does not end")),
-                    _ => {}
-                }
-                reader.next()?;
-            }
-        }
-        Ok(fields)
+        Reader { lexer, token }.fields(Kind::End, 0)
     };
     read().map_err(|fault: Fault| fault.unreadable(bytes))
 }
@@ -113,13 +90,50 @@ impl Reader<'_> {
         self.next()
     }
 
-    /// A value of a field: one, or several with operators between them.
-    fn value(&mut self, depth: usize) -> Result<Value, Fault> {
-        let mut members = vec![self.one(depth)?];
-        while is_operator(self.token.kind) {
-            members.push(Value::Word(text(&self.token)));
+    /// Fields and sections up to `close`.
+    fn fields(&mut self, close: Kind, depth: usize) -> Result<Vec<(String, Value)>, Fault> {
+        if depth > super::reader::DEPTH {
+            return Err(self.fault("too deeply nested"));
+        }
+        let mut fields = Vec::new();
+        while self.token.kind != close {
+            let name = text(&self.token);
+            self.expect(Kind::Ident, "a field or section begins with its name")?;
+            let value = if self.token.kind == Kind::Colon {
+                self.next()?;
+                self.value(depth)?
+            } else {
+                self.section(depth)?
+            };
+            fields.push((name, value));
+        }
+        Ok(fields)
+    }
+
+    fn section(&mut self, depth: usize) -> Result<Value, Fault> {
+        let mut name = None;
+        if self.token.kind.is_string() {
+            name = Some(unescaped(self.token.text));
             self.next()?;
+        }
+        self.expect(Kind::OpenBrace, "a name without a value")?;
+        let fields = self.fields(Kind::CloseBrace, depth + 1)?;
+        self.next()?;
+        Ok(Value::Section(name, fields))
+    }
+
+    /// A value of a field: one, or several with operators before and between them.
+    fn value(&mut self, depth: usize) -> Result<Value, Fault> {
+        let mut members = Vec::new();
+        loop {
+            while is_operator(self.token.kind) {
+                members.push(Value::Word(text(&self.token)));
+                self.next()?;
+            }
             members.push(self.one(depth)?);
+            if !is_operator(self.token.kind) {
+                break;
+            }
         }
         Ok(match (members.pop(), members.is_empty()) {
             (Some(only), true) => only,
@@ -135,7 +149,7 @@ impl Reader<'_> {
             return Err(self.fault("too deeply nested"));
         }
         let mut value = match self.token.kind {
-            kind if kind.is_string() => Value::Text(unescaped(&text(&self.token))),
+            kind if kind.is_string() => Value::Text(unescaped(self.token.text)),
             kind if kind.is_atom() || is_operator(kind) => Value::Word(text(&self.token)),
             Kind::OpenBracket => Value::List(self.until(Kind::CloseBracket, depth)?),
             Kind::OpenParen => Value::List(self.until(Kind::CloseParen, depth)?),
@@ -162,38 +176,46 @@ impl Reader<'_> {
 }
 
 fn is_operator(kind: Kind) -> bool {
-    matches!(kind, Kind::And | Kind::Or | Kind::Relop | Kind::Pfxop)
+    matches!(
+        kind,
+        Kind::And | Kind::Or | Kind::Relop | Kind::Envop | Kind::Pfxop
+    )
 }
 
 fn text(token: &Token<'_>) -> String {
     String::from_utf8_lossy(token.text).into_owned()
 }
 
-/// A string without its quotes and escapes. Escapes of bytes by number stay as they are: nothing that
-/// is looked for has any.
-fn unescaped(string: &str) -> String {
-    let triple = string
-        .strip_prefix("\"\"\"")
-        .and_then(|rest| rest.strip_suffix("\"\"\""));
-    let single = || string.strip_prefix('"')?.strip_suffix('"');
-    let content = triple.or_else(single).unwrap_or(string);
-    let mut text = String::with_capacity(content.len());
-    let mut characters = content.chars();
-    while let Some(found) = characters.next() {
-        if found != '\\' {
-            text.push(found);
-            continue;
-        }
-        match characters.next() {
-            Some(escaped @ ('"' | '\\' | '\'' | ' ')) => text.push(escaped),
-            Some('n') => text.push('\n'),
-            Some('t') => text.push('\t'),
-            Some('r') => text.push('\r'),
-            Some('\n') | None => {}
-            Some(other) => text.extend(['\\', other]),
-        }
+/// A string without its quotes and escapes. The lexer lets no other escapes pass.
+fn unescaped(string: &[u8]) -> String {
+    let mut text = Vec::with_capacity(string.len());
+    let mut rest = super::reader::content(string);
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, after) = match (first, after) {
+            (b'\\', [b'x', high, low, after @ ..]) => (number(&[*high, *low], 16), after),
+            (b'\\', [a @ b'0'..=b'9', b, c, after @ ..]) => (number(&[*a, *b, *c], 10), after),
+            (b'\\', [b'n', after @ ..]) => (Some(b'\n'), after),
+            (b'\\', [b'r', after @ ..]) => (Some(b'\r'), after),
+            (b'\\', [b't', after @ ..]) => (Some(b'\t'), after),
+            (b'\\', [b'b', after @ ..]) => (Some(8), after),
+            // The line goes on, less the blanks that indent it.
+            (b'\\', [b'\n', after @ ..] | [b'\r', b'\n', after @ ..]) => {
+                (None, after.trim_ascii_start())
+            }
+            (b'\\', [other, after @ ..]) => (Some(*other), after),
+            (first, after) => (Some(first), after),
+        };
+        text.extend(byte);
+        rest = after;
     }
-    text
+    match String::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    }
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u8> {
+    u8::from_str_radix(core::str::from_utf8(digits).ok()?, radix).ok()
 }
 
 #[cfg(test)]
@@ -217,14 +239,21 @@ repositories: [
 ]
 command: ["conex" "--dir=%{dir}%" {!incremental} "a \"b\" \\r"]
 ocaml: "ocaml" {>= "4.05" & < "5"}
-section "name" { x: [ { } ] }
+section "name" { x: [ y ] z {} }
 depext: true
 "#;
         let fields = fields(file).unwrap();
         let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(
             names,
-            ["opam-version", "repositories", "command", "ocaml", "depext"]
+            [
+                "opam-version",
+                "repositories",
+                "command",
+                "ocaml",
+                "section",
+                "depext"
+            ]
         );
         let [plain, signed] = fields[1].1.members() else {
             panic!("{fields:?}")
@@ -246,6 +275,26 @@ depext: true
         assert_eq!(dir, &text("--dir=%{dir}%"));
         assert_eq!(braces, [[word("!"), word("incremental")]]);
         assert_eq!(command[2], text("a \"b\" \\r"));
+        let inner = vec![
+            ("x".to_owned(), Value::List(vec![word("y")])),
+            ("z".to_owned(), Value::Section(None, vec![])),
+        ];
+        assert_eq!(fields[4].1, Value::Section(Some("name".into()), inner));
+    }
+
+    #[test]
+    fn escapes_are_read_as_opam_reads_them() {
+        for (spelt, meant) in [
+            (&br#""a\"b\\c\'d\ e\n\t""#[..], "a\"b\\c'd e\n\t"),
+            (br#""B\195\188nzli \x41""#, "Bünzli A"),
+            (br#""\255""#, "\u{fffd}"),
+            (b"\"one \\\n   two\"", "one two"),
+            (b"\"\"\"a \"b\" \\\"c\"\"\"", "a \"b\" \"c"),
+        ] {
+            let file = [b"x: ", spelt].concat();
+            let fields = fields(&file).unwrap();
+            assert_eq!(fields[0].1, text(meant), "{}", spelt.escape_ascii());
+        }
     }
 
     #[test]
@@ -259,6 +308,9 @@ depext: true
             b"x: ]",
             b": x",
             b"x {",
+            b"x { y }",
+            b"x: [ { } ]",
+            b"x: \"a\" &",
             b"x: \0",
             &deep,
         ] {

@@ -1,0 +1,224 @@
+//! People as data and history name them: names, addresses, accounts on forges.
+//!
+//! All of it is evidence of who somebody is, and none of it proof: anybody can write any address into
+//! a file or a commit. Who somebody is to conex, keys say.
+
+use core::fmt;
+
+/// Somebody as an opam file or a commit names them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Person {
+    /// The name; empty where there is an address only.
+    pub name: String,
+    /// The address, if there is one.
+    pub address: Option<Address>,
+}
+
+impl Person {
+    /// Reads `Name <address>`, an address, or a name.
+    pub fn parse(text: &str) -> Self {
+        if let Some((name, rest)) = text.split_once('<')
+            && let Some((inside, _)) = rest.split_once('>')
+            && let Some(address) = Address::parse(inside)
+        {
+            let name = spaced(name);
+            return Self {
+                name,
+                address: Some(address),
+            };
+        }
+        match Address::parse(text) {
+            Some(address) => Self {
+                name: String::new(),
+                address: Some(address),
+            },
+            None => Self {
+                name: spaced(text),
+                address: None,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.address {
+            Some(address) if self.name.is_empty() => write!(f, "{address}"),
+            Some(address) => write!(f, "{} <{address}>", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// An e-mail address, in lower case. It is evidence of who somebody is, and never proof.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(String);
+
+impl Address {
+    /// Takes what has an `@` with something on both sides of it and no space or bracket.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (user, host) = text.rsplit_once('@')?;
+        let odd = |found: char| {
+            found.is_whitespace()
+                || found.is_control()
+                || matches!(found, '<' | '>' | ',' | ';' | '/')
+        };
+        if user.is_empty() || host.is_empty() || text.contains(odd) {
+            return None;
+        }
+        Some(Self(text.to_lowercase()))
+    }
+
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An account of a person or a group on a forge, as an author's own accounts are written:
+/// `github.com/bob`. In lower case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Home(String);
+
+impl Home {
+    /// The account below which an address stands, if it is an address on a forge:
+    /// `git+https://github.com/bob/foo.git`, `git@github.com:bob/foo`, `https://bob.github.io/foo`.
+    pub fn parse(address: &str) -> Option<Self> {
+        let address = address.trim().to_lowercase();
+        let rest = match address.split_once("://") {
+            Some((_, rest)) => rest,
+            None => address.as_str(),
+        };
+        let (host, path) = rest.split_at(rest.find(['/', ':']).unwrap_or(rest.len()));
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        let host = host.strip_prefix("www.").unwrap_or(host);
+        if let Some((account, forge)) = PAGES
+            .iter()
+            .find_map(|(pages, forge)| Some((host.strip_suffix(pages)?, forge)))
+        {
+            return Self::new(forge, account);
+        }
+        let is_forge = FORGES.contains(&host) || host.starts_with("gitlab.");
+        // Behind a colon stands a port, or the path itself.
+        let behind_port =
+            |rest: &'_ str| rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let path = match path.strip_prefix(':') {
+            Some(rest) => rest.get(rest.len() - behind_port(rest)..)?,
+            None => path,
+        };
+        let account = path.split('/').find(|part| !part.is_empty())?;
+        is_forge.then(|| Self::new(host, account))?
+    }
+
+    fn new(forge: &str, account: &str) -> Option<Self> {
+        let legal =
+            |found: char| found.is_ascii_alphanumeric() || matches!(found, '-' | '_' | '.' | '~');
+        let sound = !account.is_empty() && account.chars().all(legal);
+        sound.then(|| Self(format!("{forge}/{account}")))
+    }
+
+    /// The account.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The account's name, without its forge.
+    pub fn account(&self) -> &str {
+        self.0
+            .rsplit_once('/')
+            .map_or(&self.0, |(_, account)| account)
+    }
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Hosts on which the first part of a path is somebody's account; besides, all named `gitlab.`.
+const FORGES: [&str; 7] = [
+    "github.com",
+    "codeberg.org",
+    "bitbucket.org",
+    "framagit.org",
+    "git.sr.ht",
+    "sr.ht",
+    "salsa.debian.org",
+];
+
+/// Where forges show the pages of an account, with the forge.
+const PAGES: [(&str, &str); 4] = [
+    (".github.io", "github.com"),
+    (".gitlab.io", "gitlab.com"),
+    (".frama.io", "framagit.org"),
+    (".codeberg.page", "codeberg.org"),
+];
+
+/// A text with single spaces.
+fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(name: &str, address: &str) -> Person {
+        Person {
+            name: name.into(),
+            address: Address::parse(address),
+        }
+    }
+
+    #[test]
+    fn an_address_is_found_in_what_people_write() {
+        for (text, name, address) in [
+            ("Bob <bob@x.org>", "Bob", "bob@x.org"),
+            ("Bob  B <bob@x.org> (work)", "Bob B", "bob@x.org"),
+            ("<bob@x.org>", "", "bob@x.org"),
+            (" BOB@x.org ", "", "bob@x.org"),
+            ("bob AT x dot org", "bob AT x dot org", ""),
+            ("Bob <at home>", "Bob <at home>", ""),
+            ("bob@", "bob@", ""),
+            ("https://x.org/@bob", "https://x.org/@bob", ""),
+            ("", "", ""),
+        ] {
+            assert_eq!(Person::parse(text), person(name, address), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_found_in_an_address_on_a_forge() {
+        for (address, home) in [
+            ("git+https://github.com/Bob/foo.git", Some("github.com/bob")),
+            ("git://github.com/bob/foo", Some("github.com/bob")),
+            ("git+ssh://git@github.com/bob/foo", Some("github.com/bob")),
+            ("git@github.com:bob/foo.git", Some("github.com/bob")),
+            ("https://www.github.com/bob", Some("github.com/bob")),
+            (
+                "https://gitlab.example.org:8443/a/b",
+                Some("gitlab.example.org/a"),
+            ),
+            ("git+https://git.sr.ht/~bob/foo", Some("git.sr.ht/~bob")),
+            ("https://bob.github.io/foo", Some("github.com/bob")),
+            ("https://bob.github.io", Some("github.com/bob")),
+            ("https://github.com/", None),
+            ("https://github.com", None),
+            ("https://github.com/b%6fb/foo", None),
+            ("https://example.org/bob/foo", None),
+            ("https://.github.io/", None),
+            ("", None),
+        ] {
+            let found = Home::parse(address);
+            assert_eq!(found.as_ref().map(Home::as_str), home, "{address}");
+        }
+    }
+}
