@@ -43,6 +43,10 @@ impl GitStore {
         }
     }
 
+    pub(super) fn top(&self) -> ObjectId {
+        self.top
+    }
+
     /// What differs between this revision and `newer`, found by comparing trees: what has the same id
     /// is not looked into. A file that is only executable in one of them does not differ.
     ///
