@@ -6,10 +6,13 @@
 //! bounded before it is allocated. Which commit a name like `main` stands for is whatever the
 //! repository says: names are not trusted, contents are verified.
 
+pub mod merge;
+pub mod refs;
 mod store;
 mod write;
 
 use core::fmt;
+use std::collections::HashMap;
 use std::path::{Path as SystemPath, PathBuf};
 use std::sync::Arc;
 
@@ -55,6 +58,12 @@ pub enum GitError {
     /// An object is missing or broken.
     #[error("git object {0}: {1}")]
     Object(String, StoreError),
+    /// Two commits that have no ancestor in common, as far as the history was fetched.
+    #[error("{0} and {1} have no common ancestor")]
+    Unrelated(String, String),
+    /// Several references stand for one pull request, and for different commits.
+    #[error("pull request {0} was fetched more than once, with different commits: {names}", names = .1.join(", "))]
+    Ambiguous(u64, Vec<String>),
     /// The history could not be followed; the library's own words.
     #[error("the history cannot be followed: {0}")]
     History(String),
@@ -81,6 +90,9 @@ impl fmt::Debug for CommitId {
         fmt::Display::fmt(&self.0, f)
     }
 }
+
+/// Objects that stand in memory only.
+type Objects = HashMap<ObjectId, (Kind, Vec<u8>)>;
 
 /// A git repository, with or without a work tree.
 #[derive(Clone)]

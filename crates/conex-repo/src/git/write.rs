@@ -283,3 +283,6 @@ fn full_name(name: &str) -> Result<FullName, GitError> {
     };
     FullName::try_from(full).map_err(|_| GitError::NoRevision(name.to_owned()))
 }
+
+#[cfg(test)]
+mod tests;
