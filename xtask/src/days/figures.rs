@@ -1,6 +1,6 @@
 //! What the replay of days counts, and the table it prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 use conex_core::name::Id;
@@ -31,13 +31,16 @@ pub(super) struct Figures {
     pub(super) other_conflicts: usize,
     pub(super) strayed: usize,
     pub(super) data_conflicts: usize,
+    /// Files that nothing accounts for: a community takes them away.
+    pub(super) strays: BTreeSet<String>,
     /// What waited when clients last followed.
     pub(super) pending: usize,
     pub(super) compactions: usize,
     /// Days for which everything was verified.
     pub(super) whole: usize,
-    /// Milliseconds to follow each day, and of full verifications.
+    /// Milliseconds to advance by each day, to verify that as an update, and of full verifications.
     pub(super) days: Vec<f64>,
+    pub(super) updates: Vec<f64>,
     pub(super) full: Vec<f64>,
     /// Prompts and signatures of each janitor on each day.
     pub(super) worked: BTreeMap<(Id, usize), (usize, usize)>,
@@ -96,17 +99,28 @@ impl Figures {
             ("  99 of 100", share(&signatures, 0.99), 0),
             ("  most", share(&signatures, 1.0), 0),
             (
-                "ms to follow a day, median",
+                "ms to advance by a day, median",
                 median(self.days.iter().copied()),
                 1,
             ),
             ("  99 of 100", share(&self.days, 0.99), 1),
             ("  most", share(&self.days, 1.0), 1),
+            (
+                "ms to verify a day as an update, median",
+                median(self.updates.iter().copied()),
+                1,
+            ),
+            ("  most", share(&self.updates, 1.0), 1),
             count("  days for which everything was verified", self.whole),
             (
                 "ms of a full verification, median",
                 median(self.full.iter().copied()),
                 1,
+            ),
+            (
+                "advancing / a full verification (at most 1 wanted)",
+                self.ratio().unwrap_or(f64::NAN),
+                2,
             ),
             count(
                 "conflicts in conex/: two changed one statement",
@@ -124,6 +138,12 @@ impl Figures {
         ]
     }
 
+    /// The ratio of advancing by a day to a full verification; none where none was done.
+    fn ratio(&self) -> Option<f64> {
+        let ratio = median(self.days.iter().copied()) / median(self.full.iter().copied());
+        (!self.full.is_empty()).then_some(ratio)
+    }
+
     fn hold(&self) -> Result<()> {
         ensure!(
             self.other_conflicts == 0,
@@ -134,6 +154,10 @@ impl Figures {
             "git made something else of conex/ than was sent"
         );
         ensure!(self.pending == 0, "something waits at the end");
+        ensure!(
+            self.ratio().is_none_or(|ratio| ratio <= 1.0),
+            "advancing by a day costs more than a full verification"
+        );
         Ok(())
     }
 }
@@ -146,6 +170,9 @@ pub(super) fn print(edits: &Edits, sides: [&Figures; 2], whole: bool) -> Result<
     for (figures, rules) in sides.iter().zip(["upkeep 1", "upkeep = quorum"]) {
         for line in &figures.same_statement {
             println!("two changed one statement ({rules}): {line}");
+        }
+        for line in &figures.strays {
+            println!("nothing accounts for this, so it was left out ({rules}): {line}");
         }
     }
     println!("what is edited");

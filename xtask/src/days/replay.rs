@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use conex_core::advance::Advance;
 use conex_core::chain::Trust;
 use conex_core::compose::{Draft, is_pending};
 use conex_core::name::{Id, PackageName};
 use conex_core::path::Path;
-use conex_core::problem::{Code, Problem};
 use conex_core::record::LocalRecord;
 use conex_core::store::Store as _;
 use conex_core::update::{Changes, Update};
@@ -44,7 +44,8 @@ pub(super) struct Replay<'a> {
     head: State,
     /// The main line behind each position, approvals included.
     after: Vec<State>,
-    /// The main line without what nothing can account for, and what of it is new to clients.
+    /// The main line in memory, without what nothing accounts for, and every path at which it differs from
+    /// what clients have.
     main: Tree,
     changed: BTreeSet<Path>,
     /// The tree of the main line that `main` was made of.
@@ -90,7 +91,7 @@ impl<'a> Replay<'a> {
 
         let mut main = Tree::default();
         let mut changed = BTreeSet::new();
-        mirror(repository, (None, tree), &mut main, &mut changed)?;
+        let strays = mirror(repository, (None, tree), &mut main, &mut changed)?;
         let found = verify(&main, &Trust::DangerousSelfAsserted, Mode::Observe, false);
         let trust = Trust::Root(found.head.context("there is a root")?.digest());
         let report = verify(&main, &trust, Mode::Enforce, false);
@@ -101,6 +102,7 @@ impl<'a> Replay<'a> {
         let figures = Figures {
             enrolled: people.len(),
             claimed: settled.len(),
+            strays,
             ..Figures::default()
         };
         Ok(Self {
@@ -356,7 +358,10 @@ impl<'a> Replay<'a> {
                     candidates.push(id);
                 }
             }
-            let lacking = lacks.get(&finding.subject).copied().unwrap_or(usize::from(QUORUM));
+            let lacking = lacks
+                .get(&finding.subject)
+                .copied()
+                .unwrap_or(usize::from(QUORUM));
             let vouch = Draft::of(finding).context("counters last")?.vouch();
             for id in candidates.into_iter().take(lacking) {
                 vouches.entry(id.clone()).or_default().push(vouch.clone());
@@ -400,19 +405,55 @@ impl<'a> Replay<'a> {
     /// Brings the tree in memory up to the main line.
     fn mirror(&mut self) -> Result<()> {
         let trees = (Some(self.mirrored), self.head.tree);
-        mirror(self.repository, trees, &mut self.main, &mut self.changed)?;
+        let strays = mirror(self.repository, trees, &mut self.main, &mut self.changed)?;
+        self.figures.strays.extend(strays);
         self.mirrored = self.head.tree;
         Ok(())
     }
 
-    /// Advances what clients follow by the day, as one update. Nothing may be left that waits.
+    /// Advances what clients follow by the day. Nothing of it may wait.
     fn follow(&mut self) -> Result<()> {
         self.mirror()?;
-        let changes = Changes::from(core::mem::take(&mut self.changed));
+        let advance = Advance {
+            signed: &self.signed,
+            main: &self.main,
+            changed: &self.changed,
+            record: &self.record,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &Parallel,
+            mode: Mode::Enforce,
+        };
+        let start = Instant::now();
+        let advanced = advance.run()?;
+        self.figures.days.push(start.elapsed().as_secs_f64() * 1e3);
+        self.figures.pending = advanced.waiting.len();
+        ensure!(
+            advanced.waiting.is_empty(),
+            "something waits: {:#?}",
+            advanced.waiting
+        );
+        let changes = Changes::from(advanced.files.keys().cloned().collect::<BTreeSet<_>>());
+        let mut after = self.signed.clone();
+        for (path, bytes) in advanced.files {
+            after.put(&path, bytes);
+        }
+        self.update(&after, &changes)?;
+        self.signed = after;
+        self.changed.clear();
+        ensure!(
+            conex_repo::changes::changed(&self.signed, &self.main)?.is_empty(),
+            "clients have something else than the main line"
+        );
+        Ok(())
+    }
+
+    /// What a client does with it: an update, verified the fast way, and every tenth time in full.
+    fn update(&mut self, after: &Tree, changes: &Changes) -> Result<()> {
         let update = Update {
             before: &self.signed,
-            after: &self.main,
-            changes: &changes,
+            after,
+            changes,
             record: &self.record,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
@@ -422,15 +463,15 @@ impl<'a> Replay<'a> {
         };
         let start = Instant::now();
         let report = update.run_fast();
-        self.figures.days.push(start.elapsed().as_secs_f64() * 1e3);
+        self.figures
+            .updates
+            .push(start.elapsed().as_secs_f64() * 1e3);
         self.figures.whole += usize::from(report.whole);
-        self.figures.pending = report.problems.iter().filter(|it| waits(it)).count();
         let verified = accepted(&report)?.verified().context("enforced")?;
         self.record = self.record.updated(verified, None);
-        self.signed = self.main.clone();
-        if self.figures.days.len().is_multiple_of(CROSS_CHECK) {
+        if self.figures.updates.len().is_multiple_of(CROSS_CHECK) {
             let start = Instant::now();
-            let report = verify(&self.signed, &self.record.trust(), Mode::Enforce, false);
+            let report = verify(after, &self.record.trust(), Mode::Enforce, false);
             self.figures.full.push(start.elapsed().as_secs_f64() * 1e3);
             accepted(&report).context("all of the result")?;
         }
@@ -438,35 +479,26 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Whether a problem says that something is not approved, or that something else is.
-fn waits(problem: &Problem) -> bool {
-    matches!(
-        problem.code,
-        Code::NotApproved
-            | Code::ContentDiffers
-            | Code::Behind
-            | Code::Missing
-            | Code::Equivocation
-            | Code::Unsigned
-    )
-}
-
-/// Makes a tree in memory of the second tree, having been made of the first.
+/// Makes a tree in memory of the second tree, having been made of the first. Gives what nothing accounts
+/// for, and was left out.
 fn mirror(
     repository: &Repository,
     (from, to): (Option<Oid>, Oid),
     tree: &mut Tree,
     changed: &mut BTreeSet<Path>,
-) -> Result<()> {
+) -> Result<BTreeSet<String>> {
+    let mut strays = BTreeSet::new();
     for (path, blob) in repository.changes(from, Some(to))? {
         let path = Path::parse(&path)?;
-        if !is_stray(&path) {
-            let bytes = blob.map(|blob| repository.object(blob)).transpose()?;
-            tree.put(&path, bytes);
-            changed.insert(path);
+        if is_stray(&path) {
+            strays.insert(path.to_string());
+            continue;
         }
+        let bytes = blob.map(|blob| repository.object(blob)).transpose()?;
+        tree.put(&path, bytes);
+        changed.insert(path);
     }
-    Ok(())
+    Ok(strays)
 }
 
 fn verify(tree: &Tree, trust: &Trust, mode: Mode, ahead: bool) -> Report {
