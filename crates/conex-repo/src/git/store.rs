@@ -97,7 +97,9 @@ impl GitStore {
                 .map_err(|error| ChangesError::new(directory, error)),
             None => Ok(Tree::default()),
         };
-        let (before, after) = (load(self, old)?, load(newer, new)?);
+        // Large trees are packed: taking them out is most of the work.
+        let (before, after) = rayon::join(|| load(self, old), || load(newer, new));
+        let (before, after) = (before?, after?);
         let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
         loop {
             let order = match (before.peek(), after.peek()) {
