@@ -9,16 +9,16 @@ use super::*;
 use crate::{DirectoryStore, changes};
 
 /// A repository made by git itself, whatever the user's configuration.
-struct Scratch(tempfile::TempDir);
+pub(super) struct Scratch(pub(super) tempfile::TempDir);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let scratch = Self(tempfile::tempdir().unwrap());
         scratch.git(&["init", "-q", "-b", "main", "."]);
         scratch
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command
             .args(arguments)
@@ -34,7 +34,7 @@ impl Scratch {
         command
     }
 
-    fn git(&self, arguments: &[&str]) -> String {
+    pub(super) fn git(&self, arguments: &[&str]) -> String {
         self.git_with(arguments, b"")
     }
 
@@ -51,19 +51,19 @@ impl Scratch {
         String::from_utf8(output.stdout).unwrap().trim_end().into()
     }
 
-    fn write(&self, path: &str, text: impl AsRef<[u8]>) {
+    pub(super) fn write(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.0.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    fn commit(&self) -> String {
+    pub(super) fn commit(&self) -> String {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", "step"]);
         self.git(&["rev-parse", "HEAD"])
     }
 
-    fn open(&self) -> GitRepository {
+    pub(super) fn open(&self) -> GitRepository {
         GitRepository::open(self.0.path()).unwrap()
     }
 
