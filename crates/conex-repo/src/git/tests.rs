@@ -78,6 +78,11 @@ impl Scratch {
     }
 }
 
+/// The id of a commit that no repository has.
+pub(crate) fn no_commit() -> CommitId {
+    CommitId(ObjectId::null(gix::hash::Kind::Sha1))
+}
+
 fn path(text: &str) -> Path {
     Path::parse(text).unwrap()
 }
