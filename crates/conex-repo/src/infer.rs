@@ -288,8 +288,11 @@ pub fn propose(packages: &[Package], known: &Acquaintances, few: usize) -> Vec<P
 /// What is known of everybody who has to do with a package.
 struct Dossier {
     people: BTreeMap<Who, Evidence>,
-    /// Who added the newest release whose adder is known, if it is the newest of all.
+    /// Who added the newest release: whoever wrote the commit, or else has the account it came from.
     last_adder: Option<Who>,
+    /// Whether only that account is known, which says nothing against an address: it may be the same
+    /// person's.
+    by_account: bool,
     known: usize,
 }
 
@@ -298,6 +301,7 @@ impl Dossier {
         let mut dossier = Self {
             people: BTreeMap::new(),
             last_adder: None,
+            by_account: false,
             known: 0,
         };
         // An address that history has and no file, under a name that a file has with an address: for
@@ -344,11 +348,8 @@ impl Dossier {
             let author = landing.author.as_ref().and_then(who);
             dossier.known += usize::from(account.is_some() || author.is_some());
             if is_last {
-                dossier.last_adder = match (&author, &account) {
-                    (_, Some(known @ Who::Known(_))) => Some(known.clone()),
-                    (Some(author), _) => Some(author.clone()),
-                    (None, account) => account.clone(),
-                };
+                dossier.by_account = author.is_none();
+                dossier.last_adder = author.clone().or_else(|| account.clone());
             }
             let adders: BTreeSet<Who> = author.into_iter().chain(account).collect();
             for adder in adders {
@@ -392,6 +393,7 @@ impl Dossier {
     }
 
     fn proposal(self, package: &Package) -> Proposal {
+        let last_adder = self.last_adder.as_ref();
         let releases = package.releases.len();
         let named: Vec<&Evidence> = self.people.values().filter(|it| it.named_last).collect();
         let mut owners: Vec<&Evidence> = named
@@ -401,19 +403,19 @@ impl Dossier {
             .collect();
         let mut doubts = Vec::new();
         if named.is_empty()
-            && let Some(adder) = &self.last_adder
+            && let Some(adder) = last_adder
         {
             owners.extend(self.people.get(adder));
             doubts.push("the newest release names no maintainer".to_owned());
         }
         let is_named = |who: &Who| named.iter().any(|it| it.who == *who);
-        match &self.last_adder {
-            // An account says nothing against an address, which may be the same person's.
-            Some(Who::Unknown(Handle::Account(_))) | None => {}
-            Some(adder) if is_named(adder) || named.is_empty() => {}
-            Some(adder) => doubts.push(format!(
+        if let Some(adder) = last_adder.filter(|_| !self.by_account)
+            && !named.is_empty()
+            && !is_named(adder)
+        {
+            doubts.push(format!(
                 "the newest release was added by {adder}, who is not named in it"
-            )),
+            ));
         }
         for it in owners.iter().filter(|it| it.kinds(releases) < 2) {
             doubts.push(format!("nothing else speaks for {}", it.who));
@@ -597,6 +599,19 @@ mod tests {
                 "has the sources"
             ]
         );
+    }
+
+    #[test]
+    fn a_known_account_says_nothing_against_an_address() {
+        let releases = [(&[BOB][..], "https://github.com/b/foo", Some("github.com/b"))];
+        let proposal = propose_one(package(&releases), &[("bob", "github.com/b")]);
+        assert_eq!(proposal.class, Class::Clear);
+        assert_eq!(owners(&proposal), ["bob@x.org"]);
+        // But who is known to be another does.
+        let known = [("bob", "bob@x.org"), ("eve", "eve@x.org")];
+        let releases = [(&[BOB][..], "", None), (&[BOB], "", Some("eve@x.org"))];
+        let proposal = propose_one(package(&releases), &known);
+        assert_eq!(proposal.class, Class::Doubtful);
     }
 
     #[test]

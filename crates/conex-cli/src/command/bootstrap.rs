@@ -16,7 +16,7 @@ mod view;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    infer: infer::Arguments,
+    infer: infer::Inference,
 
     /// Say what would be signed, and sign nothing
     #[arg(long)]

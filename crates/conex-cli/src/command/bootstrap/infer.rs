@@ -20,7 +20,7 @@ use crate::tree::{Tree, Work};
 use crate::{lock, prompt};
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Inference {
     /// Propose owners, by who is named in releases, who added them, and whose the sources are
     #[arg(long)]
     infer: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-impl Arguments {
+impl Inference {
     pub(super) fn is_given(&self) -> bool {
         self.infer
     }
@@ -67,7 +67,7 @@ fn parse_is(text: &str) -> core::result::Result<(Id, Handle), String> {
 
 pub(super) fn run(
     tree: &Tree,
-    arguments: &Arguments,
+    arguments: &Inference,
     key: &KeyArguments,
     dry_run: bool,
 ) -> Result<()> {
@@ -121,7 +121,7 @@ fn acquaintances(work: &Work, said: &[(Id, Handle)]) -> Result<Acquaintances> {
 fn survey(
     tree: &Tree,
     work: &Work,
-    arguments: &Arguments,
+    arguments: &Inference,
     acquainted: &Acquaintances,
 ) -> Result<(Survey, Vec<Proposal>)> {
     let line = main_line(tree, arguments.history.as_deref())?;

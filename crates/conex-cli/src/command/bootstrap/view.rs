@@ -85,13 +85,8 @@ pub(super) fn print(out: &mut impl Write, survey: &Survey, proposals: &[Proposal
             of_class.iter().for_each(|it| one(out, it));
             continue;
         }
-        match class {
-            Class::Clear | Class::Many => groups(out, &of_class, SHOWN),
-            Class::Doubtful => {
-                of_class.iter().take(SHOWN).for_each(|it| one(out, it));
-                more(out, of_class.len().saturating_sub(SHOWN));
-            }
-            Class::Nobody => {}
+        if class != Class::Nobody {
+            groups(out, &of_class, SHOWN);
         }
     }
     line(out, "");
