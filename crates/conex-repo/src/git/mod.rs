@@ -7,9 +7,13 @@
 //! repository says: names are not trusted, contents are verified.
 
 pub mod history;
+pub mod merge;
+pub mod refs;
 mod store;
+mod write;
 
 use core::fmt;
+use std::collections::HashMap;
 use std::path::{Path as SystemPath, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +26,7 @@ use gix::state::InProgress;
 use thread_local::ThreadLocal;
 
 pub use store::GitStore;
+pub use write::{CommitInfo, Committer, Files};
 
 /// Most bytes that one object may take in memory while it is put together from its deltas: the
 /// largest data file, the object it is a delta of, and the delta.
@@ -54,9 +59,21 @@ pub enum GitError {
     /// An object is missing or broken.
     #[error("git object {0}: {1}")]
     Object(String, StoreError),
+    /// Two commits that have no ancestor in common, as far as the history was fetched.
+    #[error("{0} and {1} have no common ancestor")]
+    Unrelated(String, String),
+    /// Several references stand for one pull request, and for different commits.
+    #[error("pull request {0} was fetched more than once, with different commits: {names}", names = .1.join(", "))]
+    Ambiguous(u64, Vec<String>),
     /// The history could not be followed; the library's own words.
     #[error("the history cannot be followed: {0}")]
     History(String),
+    /// An object or reference could not be written; the library's own words.
+    #[error("git could not write: {0}")]
+    Write(String),
+    /// Somebody else moved a reference meanwhile.
+    #[error("somebody else moved {0:?} meanwhile")]
+    Moved(String),
 }
 
 /// A commit of a repository, which is there and whose object has this id.
@@ -74,6 +91,9 @@ impl fmt::Debug for CommitId {
         fmt::Display::fmt(&self.0, f)
     }
 }
+
+/// Objects that stand in memory only.
+type Objects = HashMap<ObjectId, (Kind, Vec<u8>)>;
 
 /// A git repository, with or without a work tree.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use gix::ObjectId;
 use gix::objs::tree::EntryMode;
 use gix::objs::{Kind, TreeRefIter};
 
-use super::Shared;
+use super::{Objects, Shared};
 use crate::changes::{ChangesError, Steps};
 
 /// The tree of one revision. Symbolic links and submodules are special entries, and never followed.
@@ -21,6 +21,8 @@ use crate::changes::{ChangesError, Steps};
 pub struct GitStore {
     shared: Arc<Shared>,
     top: ObjectId,
+    /// Of a tree that was merged, what the repository does not have.
+    memory: Objects,
     trees: RwLock<HashMap<Path, Tree>>,
 }
 
@@ -39,8 +41,19 @@ impl GitStore {
         Self {
             shared,
             top,
+            memory: Objects::new(),
             trees: RwLock::default(),
         }
+    }
+
+    /// The same, with objects that stand in memory only.
+    pub(super) fn with(self, memory: Objects) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// The id of the whole tree.
+    pub(super) fn top(&self) -> ObjectId {
+        self.top
     }
 
     /// What differs between this revision and `newer`, found by comparing trees: what has the same id
@@ -131,11 +144,11 @@ impl GitStore {
         }
         drop(known);
         let tree = match directory.parent() {
-            None => self.shared.tree(&self.top)?,
+            None => self.load(&self.top)?,
             Some(parent) => {
                 let (kind, id) = self.node(&parent, directory.file_name())?;
                 match kind {
-                    EntryKind::Directory => self.shared.tree(&id)?,
+                    EntryKind::Directory => self.load(&id)?,
                     EntryKind::File => return Err(StoreError::Special("file")),
                     EntryKind::Special(kind) => return Err(StoreError::Special(kind)),
                 }
@@ -146,6 +159,23 @@ impl GitStore {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(directory.clone(), Arc::clone(&tree));
         Ok(tree)
+    }
+
+    fn load(&self, id: &ObjectId) -> Result<Tree, StoreError> {
+        let mut buffer = Vec::new();
+        self.expect(id, Kind::Tree, &mut buffer)?;
+        parse(&buffer, id)
+    }
+
+    fn expect(&self, id: &ObjectId, kind: Kind, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        match self.memory.get(id) {
+            Some((found, bytes)) if *found == kind => {
+                buffer.clear();
+                buffer.extend_from_slice(bytes);
+                Ok(())
+            }
+            _ => self.shared.expect(id, kind, buffer),
+        }
     }
 
     fn node(&self, parent: &Path, name: &str) -> Result<(EntryKind, ObjectId), StoreError> {
@@ -175,8 +205,7 @@ impl Store for GitStore {
             EntryKind::Directory => return Err(StoreError::Special("directory")),
             EntryKind::Special(kind) => return Err(StoreError::Special(kind)),
         }
-        self.shared
-            .expect(&id, Kind::Blob, buffer)
+        self.expect(&id, Kind::Blob, buffer)
             .map_err(|error| match error {
                 StoreError::TooLarge(_) => StoreError::TooLarge(limit),
                 other => other,
@@ -213,14 +242,6 @@ impl Node {
     /// What makes a difference, beside the name.
     fn content(&self) -> (EntryKind, ObjectId) {
         (self.kind, self.id)
-    }
-}
-
-impl Shared {
-    fn tree(&self, id: &ObjectId) -> Result<Tree, StoreError> {
-        let mut buffer = Vec::new();
-        self.expect(id, Kind::Tree, &mut buffer)?;
-        parse(&buffer, id)
     }
 }
 

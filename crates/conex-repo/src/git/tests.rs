@@ -38,7 +38,7 @@ impl Scratch {
         self.git_with(arguments, b"")
     }
 
-    fn git_with(&self, arguments: &[&str], input: &[u8]) -> String {
+    pub(super) fn git_with(&self, arguments: &[&str], input: &[u8]) -> String {
         let mut child = self
             .command(arguments)
             .stdin(Stdio::piped())
@@ -65,6 +65,10 @@ impl Scratch {
 
     pub(super) fn open(&self) -> GitRepository {
         GitRepository::open(self.0.path()).unwrap()
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        self.0.path()
     }
 
     /// The file of a loose object.
@@ -420,5 +424,61 @@ proptest! {
         let work_tree = DirectoryStore::open(scratch.0.path()).unwrap();
         let (_, head) = revisions.last().unwrap();
         prop_assert!(changes::changed(&work_tree, head).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn pull_requests_are_where_they_were_fetched_to() {
+    let scratch = Scratch::new();
+    let first = scratch.commit();
+    let second = scratch.commit();
+    for (name, commit) in [
+        ("refs/pull/7/head", &first),
+        ("refs/pull/7/merge", &second),
+        ("refs/pull/70/head", &second),
+        ("refs/remotes/upstream/pr/8", &second),
+        ("refs/remotes/one/two/pr/9", &second),
+        ("refs/merge-requests/10/head", &first),
+        ("refs/heads/refs/pull/11/head", &first),
+        ("refs/remotes/origin/pr/12", &first),
+        ("refs/pull/12/head", &first),
+        ("refs/remotes/origin/pr/13", &first),
+        ("refs/pull/13/head", &second),
+    ] {
+        scratch.git(&["update-ref", name, commit]);
+    }
+    for packed in [false, true] {
+        if packed {
+            scratch.git(&["pack-refs", "--all"]);
+        }
+        let repository = scratch.open();
+        let find = |number| {
+            let found = repository.pull_request(number, &refs::PULL_REQUESTS);
+            found.map(|it| it.map(|it| (it.reference, it.commit.to_string())))
+        };
+        let there = |name: &str, commit: &String| Ok(Some((name.to_owned(), commit.clone())));
+        assert_eq!(find(7), there("refs/pull/7/head", &first));
+        assert_eq!(find(8), there("refs/remotes/upstream/pr/8", &second));
+        assert_eq!(find(9), Ok(None));
+        assert_eq!(find(10), there("refs/merge-requests/10/head", &first));
+        assert_eq!(find(11), Ok(None));
+        assert_eq!(find(12), there("refs/pull/12/head", &first));
+        assert!(matches!(find(13), Err(GitError::Ambiguous(13, names)) if names.len() == 2));
+        let own = repository.pull_request(7, &["refs/pull/N/merge"]).unwrap();
+        assert_eq!(own.unwrap().commit.to_string(), second);
+        for odd in [
+            "",
+            "refs//N",
+            "refs/../N",
+            "*",
+            "N",
+            "refs/pull/\0/N",
+            "-N/*",
+        ] {
+            assert!(
+                !matches!(repository.pull_request(7, &[odd]), Ok(Some(_))),
+                "{odd}"
+            );
+        }
     }
 }

@@ -1,0 +1,94 @@
+//! Where pull requests are found after they were fetched.
+
+use gix::bstr::ByteSlice as _;
+
+use super::{CommitId, GitError, GitRepository};
+
+/// Where forges keep pull requests, and where people usually fetch them to. `N` stands for the number,
+/// `*` for any one component, such as the name of a remote.
+pub const PULL_REQUESTS: [&str; 6] = [
+    "refs/pull/N/head",
+    "refs/merge-requests/N/head",
+    "refs/remotes/*/pr/N",
+    "refs/remotes/*/pull/N",
+    "refs/remotes/*/pull/N/head",
+    "refs/remotes/*/merge-requests/N",
+];
+
+/// A pull request as it was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequest {
+    /// The full name of the reference.
+    pub reference: String,
+    /// What it stood for when it was looked up.
+    pub commit: CommitId,
+}
+
+impl GitRepository {
+    /// Finds a pull request among the references of the repository; nothing is fetched.
+    ///
+    /// # Errors
+    /// [`GitError::Ambiguous`] where several references stand for different commits, and as
+    /// [`Self::resolve`].
+    pub fn pull_request<T: AsRef<str>>(
+        &self,
+        number: u64,
+        templates: &[T],
+    ) -> Result<Option<PullRequest>, GitError> {
+        let mut found: Vec<PullRequest> = Vec::new();
+        for template in templates {
+            for reference in self.references(template.as_ref(), number)? {
+                let commit = self.resolve(&reference)?;
+                found.push(PullRequest { reference, commit });
+            }
+        }
+        let commits = found.iter().map(|it| it.commit);
+        if commits
+            .clone()
+            .any(|commit| commits.clone().any(|other| other != commit))
+        {
+            let names = found.into_iter().map(|it| it.reference).collect();
+            return Err(GitError::Ambiguous(number, names));
+        }
+        Ok(found.into_iter().next())
+    }
+
+    /// The references that a template names and that are there.
+    fn references(&self, template: &str, number: u64) -> Result<Vec<String>, GitError> {
+        let number = number.to_string();
+        let wanted: Vec<&str> = template
+            .split('/')
+            .map(|component| if component == "N" { &number } else { component })
+            .collect();
+        let failed = |error: &dyn core::fmt::Display| GitError::History(error.to_string());
+        let handle = self.shared.handle();
+        let fixed: Vec<&str> = wanted.iter().copied().take_while(|it| *it != "*").collect();
+        if fixed.len() == wanted.len() {
+            let name = wanted.join("/");
+            let found = handle
+                .try_find_reference(name.as_str())
+                .map_err(|error| failed(&error))?;
+            // A short name may stand for something else than it says.
+            let is_it = found.is_some_and(|it| it.name().as_bstr() == name.as_bytes());
+            return Ok(is_it.then_some(name).into_iter().collect());
+        }
+        let prefix = format!("{}/", fixed.join("/"));
+        let fits = |name: &str| {
+            let components: Vec<&str> = name.split('/').collect();
+            components.len() == wanted.len()
+                && components
+                    .iter()
+                    .zip(&wanted)
+                    .all(|(found, wanted)| *wanted == "*" || found == wanted)
+        };
+        let references = handle.references().map_err(|error| failed(&error))?;
+        let listed = references
+            .prefixed(prefix.as_str())
+            .map_err(|error| failed(&error))?;
+        Ok(listed
+            .filter_map(Result::ok)
+            .filter_map(|it| it.name().as_bstr().to_str().ok().map(ToOwned::to_owned))
+            .filter(|name| fits(name))
+            .collect())
+    }
+}
