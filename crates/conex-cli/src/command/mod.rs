@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod advance;
 pub(crate) mod approve;
 pub(crate) mod archive;
 pub(crate) mod bootstrap;
