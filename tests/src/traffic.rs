@@ -7,8 +7,9 @@
 
 use conex_core::page::{Page, PageBody};
 use conex_core::spelling::Stored as _;
+use conex_core::vouch::Vouch;
 
-use crate::community::{Community, fingerprint, former, id, opam_file};
+use crate::community::{Community, fingerprint, former, id, opam_file, version};
 
 /// The packages that things happen to.
 pub const NAMES: [&str; 4] = ["foo", "lib", "bar", "new"];
@@ -40,7 +41,8 @@ pub enum Happening {
     Raise(usize),
     /// An author comes, approved by that many janitors.
     Enrol(u8, u8),
-    /// Dave changes his key, with or without his pages, approved by that many janitors.
+    /// Dave changes his key, approved by that many janitors. One who would approve it without his pages
+    /// stays alone.
     Rotate(bool, u8),
     /// Erin joins or leaves her team, approved by a quorum.
     Team,
@@ -192,7 +194,8 @@ impl Traffic {
                 self.main.author(&who);
                 self.approve_by(*janitors, &who);
             }
-            Happening::Rotate(with_pages, janitors) => self.rotate(*with_pages, *janitors),
+            Happening::Rotate(true, janitors) => self.rotate(true, *janitors),
+            Happening::Rotate(false, _) => self.rotate(false, 1),
             Happening::Team => {
                 self.main.edit_team("makers", |team| {
                     let bob = id("bob");
@@ -236,25 +239,28 @@ impl Traffic {
     }
 
     fn rotate(&mut self, with_pages: bool, janitors: u8) {
-        let (old, pages) = (self.dave(), self.main.pages("dave"));
         self.keys += 1;
         let key = self.main.proven("dave", &self.dave());
-        let keys = self.keys;
         self.main.edit_author("dave", |author| {
             author.keys = vec![key];
-            if with_pages {
-                author.former.clear();
-                author.former.push(former(&old, &pages));
-                for number in 1..keys.saturating_sub(1) {
-                    let name = match number {
-                        1 => "dave".into(),
-                        _ => format!("dave#{number}"),
-                    };
-                    author.former.push(former(&name, &pages));
-                }
-            }
+            author.former.clear();
         });
+        if with_pages {
+            self.list_pages();
+        }
         self.approve_by(janitors, "dave");
+    }
+
+    /// All pages of dave's are listed under all keys that he had.
+    fn list_pages(&mut self) {
+        let (keys, pages) = (self.keys, self.main.pages("dave"));
+        self.main.edit_author("dave", |author| {
+            let names = (1..keys).map(|number| match number {
+                1 => "dave".into(),
+                _ => format!("dave#{number}"),
+            });
+            author.former = names.map(|name| former(&name, &pages)).collect();
+        });
     }
 
     /// The next root, unless the last one still waits for signatures.
@@ -295,6 +301,35 @@ impl Traffic {
         }
     }
 
+    /// A quorum stands behind a package as it is, in a version above all others.
+    pub fn insist(&mut self, name: &str) {
+        self.count += 1000;
+        let claim = format!("conex/packages/{name}.toml");
+        let claim = self.main.tree.get(&claim).map(String::from_utf8_lossy);
+        let claim = claim.unwrap_or_default();
+        let epoch = claim
+            .lines()
+            .find_map(|line| line.strip_prefix("epoch = "))
+            .unwrap_or("0");
+        let under = version(&format!("{epoch}.{}", self.count));
+        let statements = self.main.statements().into_iter();
+        let statements = statements
+            .filter(|(subject, _)| subject.name() == name && !subject.kind().is_about_people());
+        let mut vouches: Vec<Vouch> = statements
+            .map(|(subject, digest)| Vouch {
+                subject,
+                version: under,
+                digest,
+            })
+            .collect();
+        if vouches.is_empty() {
+            vouches.push(self.main.gone(name, &under.to_string()));
+        }
+        for who in ["alice", "bob"] {
+            self.main.vouch(who, &vouches);
+        }
+    }
+
     /// In the end everything is approved, or gone: junk is removed, what was approved ahead and did not
     /// come is taken back.
     pub fn settle(&mut self) {
@@ -316,6 +351,7 @@ impl Traffic {
         for who in ["alice", "bob"] {
             self.main.sign_root(who);
         }
+        self.list_pages();
         for _ in 0..2 {
             let names: Vec<String> = self
                 .main

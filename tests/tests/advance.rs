@@ -1,6 +1,7 @@
 //! What the branch that clients follow gets of a main line (spec section 11.1).
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+use conex_core::advance::Unit;
 use conex_core::path::Path;
 use conex_core::problem::Code;
 use conex_core::verify::Mode;
@@ -420,7 +421,7 @@ fn package<'t>(tree: &'t conex_core::store::MemoryStore, name: &str) -> Vec<(&'t
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     /// Whatever happens: what clients follow verifies in full, each step is one that they accept, in
     /// both ways; no package waits for another; and in the end the branch has all of the main line.
@@ -438,7 +439,12 @@ proptest! {
             let advanced = pilot.advance(&traffic.main);
             let held: Vec<String> = waits(&advanced);
             if !held.contains(&"root".to_owned()) {
-                for name in in_order(&traffic.main) {
+                // What was approved by those who own it no more is in order by itself, and an update is not.
+                let falls = |name: &str| advanced.waiting.iter().any(|it| {
+                    matches!(&it.unit, Unit::Package(package) if package.as_str() == name)
+                        && it.problems.iter().any(|problem| problem.code == Code::Rollback)
+                });
+                for name in in_order(&traffic.main).into_iter().filter(|name| !falls(name)) {
                     prop_assert!(
                         package(&pilot.signed.tree, name) == package(&traffic.main.tree, name),
                         "{} waits: {:#?}", name, advanced.waiting
@@ -449,7 +455,15 @@ proptest! {
             prop_assert!(pilot.dry_run(&traffic.main).files.is_empty());
         }
         traffic.settle();
-        let advanced = pilot.advance(&traffic.main);
+        let mut advanced = pilot.advance(&traffic.main);
+        if !pilot.has_data_of(&traffic.main) {
+            for name in NAMES {
+                if waits(&advanced).contains(&name.to_owned()) {
+                    traffic.insist(name);
+                }
+            }
+            advanced = pilot.advance(&traffic.main);
+        }
         prop_assert!(
             pilot.has_data_of(&traffic.main),
             "{:#?}", advanced.waiting
