@@ -96,7 +96,7 @@ enum Command {
     OpamHook(command::opam_hook::Arguments),
     /// Write the archive that a server offers, with what is signed in it
     Archive(command::archive::Arguments),
-    /// Lead the branch that clients follow on to what is approved of the main line, without a key
+    /// Lead the branch that clients follow on to what is approved
     Advance(command::advance::Arguments),
     /// Play a small community from its first day on, and six attacks on it
     Demo(command::demo::Arguments),
