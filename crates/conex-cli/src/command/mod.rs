@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod man;
 pub(crate) mod opam_hook;
+pub(crate) mod pre_receive;
 pub(crate) mod publish;
 pub(crate) mod retire;
 pub(crate) mod retract;

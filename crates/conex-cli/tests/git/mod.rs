@@ -33,6 +33,7 @@ impl Line {
             .args(["-c", "user.name=x", "-c", "user.email=x@example.org"])
             .args(arguments)
             .current_dir(self.client.at(directory))
+            .env("CONEX_STATE", self.client.at("state"))
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_AUTHOR_DATE", "1700000000 +0000")

@@ -56,8 +56,9 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// How strict clients are.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Strictness {
+pub(crate) enum Strictness {
     /// They count what is unsigned
     Warn,
     /// They refuse what is unsigned, too
