@@ -9,14 +9,17 @@
 //! - `reader`: the grammar of a file, and what is left out of it;
 //! - `bounds`: what is left out of `depends` and `depopts`;
 //! - `values`: what a file says, for people's tools, which no projection reads;
-//! - `facts`: what an opam file says of people, places and archives.
+//! - `facts`: what an opam file says of people, places and archives;
+//! - `edit`, `version`: what a change of a release does, told to people; nothing is decided by it.
 
 mod bounds;
+pub mod edit;
 pub mod facts;
 mod fields;
 mod lexer;
 mod reader;
 pub mod values;
+pub mod version;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,23 @@ pub(super) const DEPTH: usize = 32;
 
 /// Appends the source form of `bytes` to `source`.
 pub(super) fn read(bytes: &[u8], source: &mut Vec<u8>) -> Result<(), Fault> {
+    read_items(bytes, source, |_| ())
+}
+
+/// A field or section at the top of a file: where it begins, and where its part of the source form
+/// begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    pub(super) at: usize,
+    pub(super) source: usize,
+}
+
+/// Appends the source form of `bytes` to `source`, and tells of each field and section it comes to.
+pub(super) fn read_items(
+    bytes: &[u8],
+    source: &mut Vec<u8>,
+    each: impl FnMut(Item),
+) -> Result<(), Fault> {
     let mut lexer = Lexer::new(bytes)?;
     let token = lexer.next()?;
     Reader {
@@ -22,7 +39,7 @@ pub(super) fn read(bytes: &[u8], source: &mut Vec<u8>) -> Result<(), Fault> {
         others: Vec::new(),
         format: None,
     }
-    .file()
+    .file(each)
 }
 
 pub(super) struct Reader<'a, 's> {
@@ -61,8 +78,12 @@ pub(super) struct Mark<'a> {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn file(mut self) -> Result<(), Fault> {
+    fn file(mut self, mut each: impl FnMut(Item)) -> Result<(), Fault> {
         while self.token.kind != Kind::End {
+            each(Item {
+                at: self.token.at,
+                source: self.source.len(),
+            });
             self.item()?;
         }
         if self.format.is_none() {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
+use crate::opam::edit::{Kind as Edit, forces_old, kinds};
 use crate::opam::lexer::{Kind, Lexer};
 
 /// Files as people write them.
@@ -408,6 +409,47 @@ proptest! {
         prop_assume!(before != after);
         let edited = after.join(" ") + "\n";
         prop_assert_ne!(project(&edited).ok(), Some(form), "\n{}", edited);
+    }
+
+    #[test]
+    fn an_edit_is_upkeep_exactly_where_the_source_stays(
+        twins in twins(),
+        others in twins(),
+        sample in select(SAMPLES.to_vec()),
+        at: Index,
+        other: Index,
+        token in foreign(),
+    ) {
+        let mut mutated = tokens(sample);
+        let at = at.index(mutated.len());
+        mutated[at] = token;
+        let mutated = mutated.join(" ");
+        let mut moved = tokens(sample);
+        let other = other.index(moved.len());
+        moved.swap(at, other);
+        let moved = moved.join(" ");
+        let Twins([one, two]) = twins;
+        let pairs = [
+            (one.as_str(), two.as_str()),
+            (&one, &others.0[0]),
+            (&one, &one),
+            (sample, &mutated),
+            (sample, &moved),
+            (&mutated, &mutated),
+            (&mutated, &moved),
+        ];
+        for (old, new) in pairs {
+            let kinds = kinds(Some(old.as_bytes()), Some(new.as_bytes()));
+            let same = match (project(old), project(new)) {
+                (Ok(old), Ok(new)) => old == new,
+                (Err(_), Err(_)) => old == new,
+                _ => false,
+            };
+            prop_assert_eq!(kinds.is_empty(), old == new);
+            prop_assert_eq!(kinds.contains(Edit::Source), !same, "{} {}", old, new);
+            prop_assert_eq!(kinds.is_upkeep(), same && old != new, "{:?}", kinds);
+            forces_old("1", old.as_bytes(), new.as_bytes());
+        }
     }
 
     #[test]

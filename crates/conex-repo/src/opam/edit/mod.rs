@@ -1,0 +1,382 @@
+//! What an edit of an opam release does, told to the people who approve it.
+//!
+//! [`kinds`] says what an edit touches: it is an upkeep edit exactly where the release's source stays as it
+//! was (spec section 7). [`forces_old`] names the dependencies of which it lets only older releases in.
+//! Both read with the projection's own strict reader; no verdict depends on either.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use super::fields::Field;
+use super::lexer::{self, Lexer};
+use super::reader;
+use super::values::{self, Value};
+
+mod forced;
+#[cfg(test)]
+mod tests;
+
+pub use forced::{Forced, Limit, forces_old};
+
+/// A kind of edit; an edit may be of several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A release that was not there.
+    NewRelease,
+    /// A release that is not there any more.
+    Removal,
+    /// What is fetched, patched, built and run. Every edit of a file is one that is not upkeep.
+    Source,
+    /// A name in `depends` or `depopts` that was not there; an edit of the source, too.
+    NewDependency,
+    /// Versions in `depends` and `depopts`.
+    Bounds,
+    /// `conflicts` and `conflict-class`.
+    Conflicts,
+    /// `available`.
+    Availability,
+    /// The flags `deprecated` and `avoid-version`.
+    Flags,
+    /// What people read: the descriptions, addresses, licence, authors, tags.
+    Descriptive,
+    /// Notes of those who maintain the repository: `x-maintenance-intent` and its like.
+    Maintenance,
+    /// White space, comments, and the order of what may be repaired.
+    Layout,
+}
+
+impl Kind {
+    /// All kinds, in the order in which they are told.
+    pub const ALL: [Kind; 11] = [
+        Kind::NewRelease,
+        Kind::Removal,
+        Kind::Source,
+        Kind::NewDependency,
+        Kind::Bounds,
+        Kind::Conflicts,
+        Kind::Availability,
+        Kind::Flags,
+        Kind::Descriptive,
+        Kind::Maintenance,
+        Kind::Layout,
+    ];
+
+    /// The kind's name, for people and programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::NewRelease => "new release",
+            Kind::Removal => "removal",
+            Kind::Source => "source",
+            Kind::NewDependency => "new dependency",
+            Kind::Bounds => "bounds",
+            Kind::Conflicts => "conflicts",
+            Kind::Availability => "availability",
+            Kind::Flags => "flags",
+            Kind::Descriptive => "descriptive",
+            Kind::Maintenance => "maintenance",
+            Kind::Layout => "layout",
+        }
+    }
+
+    /// Whether `upkeep` many janitors may do it without the owner.
+    pub fn is_upkeep(self) -> bool {
+        !matches!(
+            self,
+            Kind::NewRelease | Kind::Removal | Kind::Source | Kind::NewDependency
+        )
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The kinds of an edit; none where nothing changes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Kinds(u16);
+
+impl Kinds {
+    /// Adds a kind.
+    pub fn insert(&mut self, kind: Kind) {
+        self.0 |= 1 << (kind as u16);
+    }
+
+    /// Whether the edit is of this kind, perhaps among others.
+    pub fn contains(self, kind: Kind) -> bool {
+        self.0 & (1 << (kind as u16)) != 0
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The kinds, in the order of [`Kind::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Kind> {
+        Kind::ALL
+            .into_iter()
+            .filter(move |kind| self.contains(*kind))
+    }
+
+    /// Whether something changes, and nothing that is source.
+    pub fn is_upkeep(self) -> bool {
+        !self.is_empty() && self.iter().all(Kind::is_upkeep)
+    }
+}
+
+impl From<Kind> for Kinds {
+    fn from(kind: Kind) -> Self {
+        let mut kinds = Kinds::default();
+        kinds.insert(kind);
+        kinds
+    }
+}
+
+impl Extend<Kind> for Kinds {
+    fn extend<I: IntoIterator<Item = Kind>>(&mut self, kinds: I) {
+        for kind in kinds {
+            self.insert(kind);
+        }
+    }
+}
+
+impl fmt::Display for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, kind) in self.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{kind}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Kinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// What becomes of the opam file of a release: its bytes before and after, `None` where the release
+/// is not there.
+///
+/// A file that is not read as it stands is source, whole, as in the projection. So is every other file of
+/// a release: whoever finds one changed adds [`Kind::Source`].
+pub fn kinds(old: Option<&[u8]>, new: Option<&[u8]>) -> Kinds {
+    match (old, new) {
+        (None, None) => Kinds::default(),
+        (None, Some(_)) => Kind::NewRelease.into(),
+        (Some(_), None) => Kind::Removal.into(),
+        (Some(old), Some(new)) if old == new => Kinds::default(),
+        (Some(old), Some(new)) => match (File::read(old), File::read(new)) {
+            (Some(old), Some(new)) => edited(&old, &new),
+            _ => Kind::Source.into(),
+        },
+    }
+}
+
+fn edited(old: &File<'_>, new: &File<'_>) -> Kinds {
+    let mut kinds = Kinds::default();
+    if old.source != new.source {
+        kinds.insert(Kind::Source);
+    }
+    let absent = Item::default();
+    for name in old.items.keys().chain(new.items.keys()) {
+        let before = old.items.get(name).unwrap_or(&absent);
+        let after = new.items.get(name).unwrap_or(&absent);
+        if before.tokens != after.tokens
+            && let Some(field) = Field::parse(name.0)
+        {
+            kinds.extend(changed(field, before, after));
+        }
+    }
+    if kinds.is_empty() {
+        kinds.insert(Kind::Layout);
+    }
+    kinds
+}
+
+/// What the change of a field is, beside source.
+fn changed(field: Field, old: &Item<'_>, new: &Item<'_>) -> Vec<Kind> {
+    let kept = old.source == new.source;
+    match field {
+        Field::Depends | Field::Depopts if kept => vec![Kind::Bounds],
+        Field::Depends | Field::Depopts => {
+            let (old, new) = (old.value(), new.value());
+            let (old, new) = (dependencies(old.as_ref()), dependencies(new.as_ref()));
+            let known = |name| old.iter().any(|dependency| dependency.name == name);
+            let mut kinds = Vec::new();
+            if new.iter().any(|dependency| !known(dependency.name)) {
+                kinds.push(Kind::NewDependency);
+            }
+            let bounds = |among: &[Dependency<'_>], name: &str| -> Vec<Value> {
+                let named = among.iter().filter(|dependency| dependency.name == name);
+                named.flat_map(Dependency::bounds).collect()
+            };
+            let both = old
+                .iter()
+                .filter(|known| new.iter().any(|it| it.name == known.name));
+            if both
+                .map(|dependency| dependency.name)
+                .any(|name| bounds(&old, name) != bounds(&new, name))
+            {
+                kinds.push(Kind::Bounds);
+            }
+            kinds
+        }
+        _ if !kept => Vec::new(),
+        Field::Conflicts | Field::ConflictClass => vec![Kind::Conflicts],
+        Field::Available => vec![Kind::Availability],
+        Field::Flags => vec![Kind::Flags],
+        Field::Synopsis
+        | Field::Description
+        | Field::Homepage
+        | Field::Doc
+        | Field::BugReports
+        | Field::License
+        | Field::Authors
+        | Field::Tags => vec![Kind::Descriptive],
+        Field::XMaintenanceIntent
+        | Field::XMaintained
+        | Field::XCiAcceptFailures
+        | Field::XReasonForArchiving => vec![Kind::Maintenance],
+        // Kept as they stand.
+        Field::OpamVersion
+        | Field::Maintainer
+        | Field::Build
+        | Field::RunTest
+        | Field::Install
+        | Field::Remove
+        | Field::DevRepo
+        | Field::Depexts
+        | Field::Patches
+        | Field::Url
+        | Field::XCommitHash => Vec::new(),
+    }
+}
+
+/// A file as the projection reads it, item by item.
+struct File<'a> {
+    source: Vec<u8>,
+    items: BTreeMap<Name<'a>, Item<'a>>,
+}
+
+/// What a field or section is called; a section may have a name of its own.
+type Name<'a> = (&'a [u8], &'a [u8]);
+
+/// A field or section at the top of a file; the default stands for one that is not there.
+#[derive(Default)]
+struct Item<'a> {
+    text: &'a [u8],
+    tokens: Vec<&'a [u8]>,
+    /// Its part of the source form.
+    source: Vec<u8>,
+}
+
+impl<'a> File<'a> {
+    /// Reads a file; none if the projection does not.
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (mut source, mut found) = (Vec::new(), Vec::new());
+        reader::read_items(bytes, &mut source, |item| found.push(item)).ok()?;
+        let ends = found.iter().skip(1).map(|next| (next.at, next.source));
+        let ends = ends.chain([(bytes.len(), source.len())]);
+        let mut items = BTreeMap::new();
+        for (item, (end, source_end)) in found.iter().zip(ends) {
+            let text = bytes.get(item.at..end)?;
+            let tokens = tokens(text)?;
+            let own = tokens.get(1).filter(|token| token.starts_with(b"\""));
+            let name = (*tokens.first()?, own.copied().unwrap_or_default());
+            let source = source.get(item.source..source_end)?.to_vec();
+            items.insert(
+                name,
+                Item {
+                    text,
+                    tokens,
+                    source,
+                },
+            );
+        }
+        Some(Self { source, items })
+    }
+
+    /// The value of a field.
+    fn value(&self, name: &str) -> Option<Value> {
+        self.items.get(&(name.as_bytes(), &b""[..]))?.value()
+    }
+}
+
+impl Item<'_> {
+    /// The value, if it is a field.
+    fn value(&self) -> Option<Value> {
+        let mut fields = values::fields(self.text).ok()?;
+        fields.pop().map(|(_, value)| value)
+    }
+}
+
+/// The tokens of a text in their own spelling.
+fn tokens(text: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut lexer = Lexer::new(text).ok()?;
+    let mut tokens = Vec::new();
+    loop {
+        let token = lexer.next().ok()?;
+        if token.kind == lexer::Kind::End {
+            return Some(tokens);
+        }
+        tokens.push(token.text);
+    }
+}
+
+/// A name in a package formula, and the braces behind it.
+struct Dependency<'v> {
+    name: &'v str,
+    constraint: Option<&'v [Value]>,
+}
+
+impl Dependency<'_> {
+    /// All comparisons with a version, one after another.
+    fn bounds(&self) -> Vec<Value> {
+        fn collect(values: &[Value], bounds: &mut Vec<Value>) {
+            for (at, value) in values.iter().enumerate() {
+                match value {
+                    Value::List(values) => collect(values, bounds),
+                    Value::Word(word) if is_comparison(word) => {
+                        bounds.extend(values.get(at..at + 2).unwrap_or_default().iter().cloned());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut bounds = Vec::new();
+        collect(self.constraint.unwrap_or_default(), &mut bounds);
+        bounds
+    }
+}
+
+fn is_comparison(word: &str) -> bool {
+    matches!(word, "=" | "!=" | "<" | "<=" | ">" | ">=")
+}
+
+/// The names of a package formula, in their order.
+fn dependencies(formula: Option<&Value>) -> Vec<Dependency<'_>> {
+    fn collect<'v>(value: &'v Value, found: &mut Vec<Dependency<'v>>) {
+        match value.options() {
+            (Value::List(members), _) => {
+                for member in members {
+                    collect(member, found);
+                }
+            }
+            (Value::Text(name), braces) => found.push(Dependency {
+                name,
+                constraint: braces.first().copied(),
+            }),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Some(formula) = formula {
+        collect(formula, &mut found);
+    }
+    found
+}
