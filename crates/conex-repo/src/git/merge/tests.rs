@@ -292,7 +292,7 @@ fn merges_are_those_of_git() {
     let tree = |dice: &mut Dice, from: &BTreeMap<&'static str, (bool, String)>| {
         let mut files = from.clone();
         for place in places {
-            match (dice.roll(5), files.get_mut(place)) {
+            match (dice.roll(9), files.get_mut(place)) {
                 (0, _) => {
                     files.remove(place);
                 }
@@ -326,8 +326,10 @@ fn merges_are_those_of_git() {
     };
     let (mut clean, mut conflicts) = (0, 0);
     for _ in 0..60 {
-        let base = tree(&mut dice, &BTreeMap::new());
-        let base = tree(&mut dice, &base);
+        let mut base = BTreeMap::new();
+        for _ in 0..6 {
+            base = tree(&mut dice, &base);
+        }
         let (ours, theirs) = (tree(&mut dice, &base), tree(&mut dice, &base));
         let parent = store(&base, None);
         let [one, other] = [&ours, &theirs].map(|files| store(files, Some(&parent)));
