@@ -26,6 +26,7 @@ mod prompt;
 mod records;
 mod reports;
 mod restate;
+mod review;
 mod signing;
 mod tree;
 mod view;
@@ -65,6 +66,9 @@ enum Command {
     Bootstrap(command::bootstrap::Arguments),
     /// Approve what is pending: look at it, answer one prompt, sign one page
     Approve(command::approve::Arguments),
+    /// Say what a branch, a patch or pull requests ask for: what kind of edits, whose approval, what to
+    /// look at twice
+    Review(command::review::Arguments),
     /// Become an author: prove that a key is yours
     Enroll(command::enroll::Arguments),
     /// Say who owns packages: you, a team, or the janitors again
@@ -140,6 +144,7 @@ fn main() -> ExitCode {
         Command::Compact(arguments) => command::compact::run(repo, arguments),
         Command::Show(arguments) => command::show::run(repo, arguments),
         Command::Status(arguments) => command::status::run(repo, arguments),
+        Command::Review(arguments) => return finish(command::review::run(repo, arguments)),
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
         Command::Why(arguments) => command::why::run(arguments),
         Command::Demo(arguments) => command::demo::run(arguments),

@@ -6,6 +6,7 @@
 //! bounded before it is allocated. Which commit a name like `main` stands for is whatever the
 //! repository says: names are not trusted, contents are verified.
 
+pub mod log;
 pub mod merge;
 pub mod refs;
 mod store;
