@@ -67,8 +67,14 @@ fn what_pull_requests_ask_for() {
     release("lib/2")(&pulls.session);
     pulls.commit("erin", "something else");
     assert_eq!(says(&pulls, 0, "--pr 1..6"), said);
-    insta::assert_snapshot!("as_a_comment", says(&pulls, 0, "--pr 2,3 --format markdown"));
-    insta::assert_snapshot!("as_annotations", says(&pulls, 0, "--pr 2,3 --format github"));
+    insta::assert_snapshot!(
+        "as_a_comment",
+        says(&pulls, 0, "--pr 2,3 --format markdown")
+    );
+    insta::assert_snapshot!(
+        "as_annotations",
+        says(&pulls, 0, "--pr 2,3 --format github")
+    );
     insta::assert_snapshot!("as_json", says(&pulls, 0, "--pr 5 --format json"));
     // What a contributor cannot do anything about is no failure, unless that is asked for.
     says(&pulls, 0, "--pr 5 --require-approved");
@@ -94,12 +100,23 @@ fn what_kind_of_edit_it_is() {
     });
     let text = opam_file("4.08", "dune");
     let depends = text.lines().find(|line| line.contains("4.08")).unwrap();
-    pulls.pull(2, "alice", edit(&opam("foo", "1.0"), depends, &depends.replace("4.08", "4.10")));
+    pulls.pull(
+        2,
+        "alice",
+        edit(
+            &opam("foo", "1.0"),
+            depends,
+            &depends.replace("4.08", "4.10"),
+        ),
+    );
     pulls.pull(3, "alice", edit(&opam("foo", "1.0"), "dune", "make"));
     pulls.pull(4, "alice", |session| {
         let path = session.tree().join(opam("lib", "1"));
         let text = fs::read_to_string(&path).unwrap();
-        session.write(&opam("lib", "1"), text + "available: false\nsynopsis: \"x\"\n");
+        session.write(
+            &opam("lib", "1"),
+            text + "available: false\nsynopsis: \"x\"\n",
+        );
     });
     // One janitor may repair bounds and descriptions, and no more.
     insta::assert_snapshot!(says(&pulls, 0, "--pr 1..4"));
@@ -113,7 +130,10 @@ fn upkeep_that_forces_an_old_release_is_told() {
         session.write(&opam("bar", "0.1"), text);
     });
     let said = says(&pulls, 0, "--pr 1");
-    assert!(said.contains("forces-old: bar/0.1 would take only foo < 2.0, which shuts 2.0 out"), "{said}");
+    assert!(
+        said.contains("forces-old: bar/0.1 would take only foo < 2.0, which shuts 2.0 out"),
+        "{said}"
+    );
     // The honest twin: a bound that shuts nothing out that is there.
     pulls.pull(1, "alice", |session| {
         let text = opam_file("4.08", "dune") + "conflicts: [ \"foo\" {>= \"2.1\"} ]\n";
@@ -130,8 +150,16 @@ fn squatting() {
     pulls.pull(1, "mallory", release("c0http/1"));
     pulls.pull(2, "alice", release("unlike/1"));
     let said = says(&pulls, 0, "--pr 1");
-    assert!(said.contains("similar-name: the new name c0http looks like cohttp"), "{said}");
-    assert!(said.contains("first-release: mallory <mallory@example.org>, who brings c0http/1, has no commit"), "{said}");
+    assert!(
+        said.contains("similar-name: the new name c0http looks like cohttp"),
+        "{said}"
+    );
+    assert!(
+        said.contains(
+            "first-release: mallory <mallory@example.org>, who brings c0http/1, has no commit"
+        ),
+        "{said}"
+    );
     let said = says(&pulls, 0, "--pr 2");
     assert!(!said.contains("warning"), "{said}");
     for format in ["json", "markdown", "github"] {
@@ -164,7 +192,10 @@ fn a_pull_request_that_touches_what_is_stored_of_others() {
     // Another's author file, and another's package.
     pulls.pull(3, "mallory", |session| {
         let dave = fs::read_to_string(session.tree().join("conex/authors/dave.toml")).unwrap();
-        session.write("conex/authors/erin.toml", dave.replace("\"dave\"", "\"erin\""));
+        session.write(
+            "conex/authors/erin.toml",
+            dave.replace("\"dave\"", "\"erin\""),
+        );
     });
     pulls.pull(4, "mallory", |session| {
         let claim = fs::read_to_string(session.tree().join("conex/packages/foo.toml")).unwrap();
@@ -230,7 +261,10 @@ fn what_cannot_be_merged() {
     pulls.session.write("bar/0.1/data", "another\n");
     pulls.commit("alice", "the same place");
     let said = says(&pulls, 1, "--pr 1");
-    assert!(said.contains("bar/0.1/data: both sides changed it"), "{said}");
+    assert!(
+        said.contains("bar/0.1/data: both sides changed it"),
+        "{said}"
+    );
     let said = says(&pulls, 1, "--pr 1 --format github");
     assert!(said.starts_with("::error file=bar/0.1/data,"), "{said}");
     pulls.git(&["checkout", "-q", "--orphan", "island"]);
@@ -238,7 +272,10 @@ fn what_cannot_be_merged() {
     pulls.git(&["update-ref", "refs/pull/2/head", &island]);
     pulls.git(&["checkout", "-q", "main"]);
     let said = says(&pulls, 1, "--pr 2");
-    assert!(said.contains("no common ancestor") && said.contains("--unshallow"), "{said}");
+    assert!(
+        said.contains("no common ancestor") && said.contains("--unshallow"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -259,7 +296,10 @@ fn branches_patches_and_directories() {
         "--patch ../patch",
     ] {
         let said = says(&pulls, 0, arguments);
-        assert!(said.contains(asked) && said.contains("bar/0.2: new release"), "{said}");
+        assert!(
+            said.contains(asked) && said.contains("bar/0.2: new release"),
+            "{said}"
+        );
     }
     let said = says(&pulls, 1, "--patch ../bad");
     assert!(said.contains("bad-patch"), "{said}");
@@ -283,7 +323,10 @@ fn roots_and_older_approvals() {
         assert_eq!(code, 0, "{said}");
     });
     let said = says(&pulls, 0, "--pr 1");
-    assert!(said.contains("root: root") && said.contains("pending"), "{said}");
+    assert!(
+        said.contains("root: root") && said.contains("pending"),
+        "{said}"
+    );
     pulls.pull(2, "erin", release("bar/0.2"));
     // Alice approves it ahead of the merge, and then it changes.
     pulls.git(&["merge", "-q", "--squash", "refs/pull/2/head"]);
@@ -293,14 +336,20 @@ fn roots_and_older_approvals() {
     fs::remove_dir_all(pulls.session.tree().join("bar/0.2")).unwrap();
     pulls.commit("alice", "an approval ahead");
     let said = says(&pulls, 0, "--pr 2");
-    assert!(said.contains("needs     1 more of the janitors: bob, carol"), "{said}");
+    assert!(
+        said.contains("needs     1 more of the janitors: bob, carol"),
+        "{said}"
+    );
     assert!(!said.contains("approved-otherwise"), "{said}");
     pulls.pull(2, "mallory", |session| {
         session.write("bar/0.2/data", "something else\n");
     });
     let said = says(&pulls, 0, "--pr 2");
     assert!(said.contains("needs     2 more of the janitors"), "{said}");
-    assert!(said.contains("approved-otherwise: alice vouched for another content of bar/0.2"), "{said}");
+    assert!(
+        said.contains("approved-otherwise: alice vouched for another content of bar/0.2"),
+        "{said}"
+    );
 }
 
 /// Whoever sends a pull request writes names that a janitor reads.
@@ -318,7 +367,10 @@ fn nothing_breaks_out_of_what_is_shown() {
         assert!(!said.contains('\u{1b}'), "{said}");
         for line in said.lines() {
             assert!(!line.starts_with("::error::"), "{said}");
-            assert!(format == "text" || format == "json" || !line.contains("<!--@"), "{said}");
+            assert!(
+                format == "text" || format == "json" || !line.contains("<!--@"),
+                "{said}"
+            );
         }
         if format != "json" {
             assert!(!said.contains('\u{202e}'), "{said}");

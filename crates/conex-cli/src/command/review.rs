@@ -112,8 +112,9 @@ fn changes(repo: &Path, arguments: &Arguments) -> Result<Changes> {
         }
     };
     if from.is_some() && named.is_some() {
-        return Err(CommandError::usage("the base is given twice")
-            .hint("write BASE..HEAD, or give --base"));
+        return Err(
+            CommandError::usage("the base is given twice").hint("write BASE..HEAD, or give --base")
+        );
     }
     let base = Base::revision(repo, from.or(named))?;
     let change = base.branch(head)?;

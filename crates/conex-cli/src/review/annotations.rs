@@ -26,14 +26,28 @@ fn change(out: &mut impl Write, change: &ChangeView) {
         annotation(out, "error", (&problem.place, problem.line), &title, &text);
     }
     for conflict in &change.conflicts {
-        annotation(out, "error", (&conflict.place, None), "conex: conflict", &conflict.why);
+        annotation(
+            out,
+            "error",
+            (&conflict.place, None),
+            "conex: conflict",
+            &conflict.why,
+        );
     }
     for warning in &change.warnings {
         let title = format!("conex: {}", warning.code);
-        annotation(out, "warning", (&warning.place, None), &title, &warning.text);
+        annotation(
+            out,
+            "warning",
+            (&warning.place, None),
+            &title,
+            &warning.text,
+        );
     }
     for (needs, waiting) in change.needs() {
-        let Some(first) = waiting.first() else { continue };
+        let Some(first) = waiting.first() else {
+            continue;
+        };
         let rest = match waiting.len() {
             1 => String::new(),
             many => format!(" and {} more statements", many - 1),
@@ -85,7 +99,11 @@ mod tests {
         assert_eq!(said.matches('\n').count(), 1);
         assert!(said.ends_with('\n'));
         assert!(!said.contains(['\r', '\x1b', '\u{2028}', '\u{202e}']));
-        let (properties, rest) = said.strip_prefix("::warning ").unwrap().split_once("::").unwrap();
+        let (properties, rest) = said
+            .strip_prefix("::warning ")
+            .unwrap()
+            .split_once("::")
+            .unwrap();
         assert_eq!(properties.matches(',').count(), 2);
         assert_eq!(properties.matches('=').count(), 3 + 2 * 2);
         assert!(rest.contains("%250A") && !rest.contains("%0A"));

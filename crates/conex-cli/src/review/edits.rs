@@ -129,7 +129,8 @@ impl Edits {
                 (true, false) => edit.kinds.insert(Kind::Removal),
                 _ if is_opam && layout.is_projected(&relative) => {
                     let [old, new] = [base, result].map(|store| read(store, path));
-                    edit.kinds.extend(edit::kinds(old.as_deref(), new.as_deref()).iter());
+                    edit.kinds
+                        .extend(edit::kinds(old.as_deref(), new.as_deref()).iter());
                     if let (Some(old), Some(new)) = (&old, &new) {
                         edit.forced = edit::forces_old(release.as_str(), old, new);
                     }

@@ -42,7 +42,10 @@ fn change(out: &mut impl Write, change: &ChangeView) {
     line(out, format_args!("{}{commit}", code(&change.name)));
     if !change.by.is_empty() {
         let by: Vec<String> = change.by.iter().map(contributor).collect();
-        line(out, format_args!("by {}", few(by.iter().map(String::as_str))));
+        line(
+            out,
+            format_args!("by {}", few(by.iter().map(String::as_str))),
+        );
     }
     table(
         out,
@@ -60,8 +63,7 @@ fn change(out: &mut impl Write, change: &ChangeView) {
             [code(needs), few(names)]
         }),
     );
-    let approved: Vec<&StatementView> =
-        change.statements.iter().filter(|it| it.approved).collect();
+    let approved: Vec<&StatementView> = change.statements.iter().filter(|it| it.approved).collect();
     if !approved.is_empty() {
         let names = approved.iter().map(|it| it.statement.as_str());
         line(out, format_args!("\nApproved already: {}", few(names)));
@@ -100,11 +102,7 @@ fn change(out: &mut impl Write, change: &ChangeView) {
     );
 }
 
-fn table(
-    out: &mut impl Write,
-    heads: [&str; 2],
-    rows: impl ExactSizeIterator<Item = [String; 2]>,
-) {
+fn table(out: &mut impl Write, heads: [&str; 2], rows: impl ExactSizeIterator<Item = [String; 2]>) {
     let all = rows.len();
     if all == 0 {
         return;
@@ -151,7 +149,11 @@ mod tests {
     fn nothing_breaks_out_of_a_comment() {
         let odd = "a|b\n\n# c <!-- --> </code><img src=x> @everyone [x](http://y.example) `z` &lt; \\ \u{202e}";
         let mut out = Vec::new();
-        table(&mut out, ["one", "other"], [[code(odd), few([odd].into_iter())]].into_iter());
+        table(
+            &mut out,
+            ["one", "other"],
+            [[code(odd), few([odd].into_iter())]].into_iter(),
+        );
         let said = String::from_utf8(out).unwrap();
         let rows: Vec<&str> = said.trim().lines().collect();
         let [_, _, row] = rows.as_slice() else {
@@ -159,7 +161,9 @@ mod tests {
         };
         assert_eq!(row.matches('|').count(), 3);
         let ours = row.replace("<code>", "").replace("</code>", "");
-        for mark in ['<', '>', '@', '[', ']', '(', ')', '`', '\\', '!', '.', '/', '-', '*', '_'] {
+        for mark in [
+            '<', '>', '@', '[', ']', '(', ')', '`', '\\', '!', '.', '/', '-', '*', '_',
+        ] {
             assert!(!ours.contains(mark), "{mark} in {ours}");
         }
     }

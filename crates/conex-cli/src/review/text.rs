@@ -18,7 +18,13 @@ pub(crate) fn print(out: &mut impl Write, review: &ReviewView) {
     }
     absent(out, &review.absent);
     if review.changes.len() > 1 {
-        let count = |verdict| review.changes.iter().filter(|it| it.verdict == verdict).count();
+        let count = |verdict| {
+            review
+                .changes
+                .iter()
+                .filter(|it| it.verdict == verdict)
+                .count()
+        };
         line(
             out,
             format_args!(
@@ -91,8 +97,7 @@ pub(crate) fn change(out: &mut impl Write, change: &ChangeView) {
         })
         .collect();
     listed(out, "page", &pages);
-    let approved: Vec<&StatementView> =
-        change.statements.iter().filter(|it| it.approved).collect();
+    let approved: Vec<&StatementView> = change.statements.iter().filter(|it| it.approved).collect();
     if !approved.is_empty() {
         line(
             out,
@@ -143,7 +148,10 @@ fn more(out: &mut impl Write, all: usize) {
     if all > SHOWN {
         line(
             out,
-            format_args!("  {DIM}... and {} more; --format json has all{RESET}", all - SHOWN),
+            format_args!(
+                "  {DIM}... and {} more; --format json has all{RESET}",
+                all - SHOWN
+            ),
         );
     }
 }

@@ -115,7 +115,9 @@ fn owners(reviewer: &Reviewer<'_>, edits: &Edits, report: &Report) -> Vec<Warnin
 fn authorisation(store: &dyn Store, package: &PackageName) -> Option<Authorisation> {
     let mut bytes = Vec::new();
     let place = place::authorisation(package);
-    store.read(&place, limits::STATEMENT_FILE, &mut bytes).ok()?;
+    store
+        .read(&place, limits::STATEMENT_FILE, &mut bytes)
+        .ok()?;
     Authorisation::from_bytes(&bytes).ok()
 }
 
@@ -162,18 +164,20 @@ fn forced(reviewer: &Reviewer<'_>, edits: &Edits) -> Vec<WarningView> {
                 continue;
             }
             for forced in &release.forced {
-                let there = versions.entry(forced.package.clone()).or_insert_with(|| {
-                    releases(base, layout, &forced.package).unwrap_or_default()
-                });
-                let shut = there.iter().filter(|version| forced.excludes(version.as_str()));
+                let there = versions
+                    .entry(forced.package.clone())
+                    .or_insert_with(|| releases(base, layout, &forced.package).unwrap_or_default());
+                let shut = there
+                    .iter()
+                    .filter(|version| forced.excludes(version.as_str()));
                 let shut: BTreeSet<String> = shut.map(ToString::to_string).collect();
                 if shut.is_empty() {
                     continue;
                 }
                 let bound = format!("{} {}", forced.package, forced.limit);
-                let told = bounds.entry(bound).or_insert_with(|| {
-                    (release.place.clone(), BTreeSet::new(), Vec::new())
-                });
+                let told = bounds
+                    .entry(bound)
+                    .or_insert_with(|| (release.place.clone(), BTreeSet::new(), Vec::new()));
                 told.1.extend(shut);
                 told.2.push(format!("{package}/{name}"));
             }
@@ -264,7 +268,12 @@ fn standing(report: &Report, asked: &BTreeSet<Subject>) -> Vec<WarningView> {
             _ => None,
         })
         .collect();
-    if !report.findings.iter().filter(asked_for).any(|finding| is_contested(report, finding)) {
+    if !report
+        .findings
+        .iter()
+        .filter(asked_for)
+        .any(|finding| is_contested(report, finding))
+    {
         return found;
     }
     for it in outstanding(report, &StandardCrypto) {
@@ -296,7 +305,10 @@ fn is_contested(report: &Report, finding: &Finding) -> bool {
         Standing::Pending => None,
     };
     let metadata = &report.metadata;
-    let pages = metadata.pages.iter().flat_map(|stored| stored.page.body().vouches());
+    let pages = metadata
+        .pages
+        .iter()
+        .flat_map(|stored| stored.page.body().vouches());
     let batches = metadata.batches.values().flat_map(Batch::vouches);
     pages.chain(batches).any(|vouch| {
         vouch.subject == finding.subject

@@ -103,9 +103,8 @@ impl GitRepository {
 
     /// The author and the committer of a commit.
     fn people(&self, commit: CommitId) -> Result<(Person, Person), GitError> {
-        let failed = |error: &dyn core::fmt::Display| {
-            GitError::History(format!("commit {commit}: {error}"))
-        };
+        let failed =
+            |error: &dyn core::fmt::Display| GitError::History(format!("commit {commit}: {error}"));
         let mut buffer = Vec::new();
         self.shared
             .expect(&commit.0, Kind::Commit, &mut buffer)

@@ -508,7 +508,11 @@ fn who_made_the_commits_of_a_branch() {
     found.sort_unstable();
     assert_eq!(
         found,
-        [("dave", 2, 0), ("forge", 0, 1), ("fr\u{e9}d\u{e9}ric", 1, 0)]
+        [
+            ("dave", 2, 0),
+            ("forge", 0, 1),
+            ("fr\u{e9}d\u{e9}ric", 1, 0)
+        ]
     );
     assert_eq!(repository.contributors(head, main).unwrap(), []);
     let knows = |name: &str, most| {
