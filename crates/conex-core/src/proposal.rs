@@ -1,4 +1,4 @@
-//! What a change would ask of the people of a repository (spec section 9.6).
+//! What a change would ask of the people of a repository (spec section 9.7).
 //!
 //! A pull request is looked at beside the main line that it would be merged into. On a main line
 //! things are pending and approvals run ahead, and nobody verified it; what matters is what the
@@ -59,18 +59,28 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Proposal<'_, S
     /// told. Approvals may run ahead. Problems that the main line has already are among those found.
     pub fn judge(&self, head: &Head) -> Report {
         let record = LocalRecord::assumed(head);
-        let update = Update {
+        let update = self.update(&record);
+        update.run_part().unwrap_or_else(|| update.run())
+    }
+
+    /// Judges everything there would be, in the same way: for forecasts, which want to know what else
+    /// would lose its approval.
+    pub fn judge_whole(&self, head: &Head) -> Report {
+        self.update(&LocalRecord::assumed(head)).run()
+    }
+
+    fn update<'u>(&'u self, record: &'u LocalRecord) -> Update<'u, S, T, C, W> {
+        Update {
             before: self.base,
             after: self.result,
             changes: self.changes,
-            record: &record,
+            record,
             schemes: self.schemes,
             crypto: self.crypto,
             workers: self.workers,
             mode: Mode::Warn,
             ahead: true,
-        };
-        update.run_part().unwrap_or_else(|| update.run())
+        }
     }
 
     /// Judges the same part of the main line as it stands before the change.

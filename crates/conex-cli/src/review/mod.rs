@@ -59,6 +59,7 @@ pub(crate) struct Reviewer<'b> {
     base: &'b Base,
     head: Head,
     known: Known,
+    thorough: bool,
 }
 
 impl<'b> Reviewer<'b> {
@@ -78,7 +79,20 @@ impl<'b> Reviewer<'b> {
         })?;
         let known = Known::of(head.root(), &KnownSchemes)
             .map_err(|problem| CommandError::refused(&problem).hint(problem.code.advice()))?;
-        Ok(Self { base, head, known })
+        Ok(Self {
+            base,
+            head,
+            known,
+            thorough: false,
+        })
+    }
+
+    /// The same, judging everything there is where people or ownership change.
+    pub(crate) fn thorough(self) -> Self {
+        Self {
+            thorough: true,
+            ..self
+        }
     }
 
     /// Looks at a change.
@@ -112,8 +126,12 @@ impl<'b> Reviewer<'b> {
             crypto: &StandardCrypto,
             workers: &workers,
         };
-        let report = proposal.judge(&self.head);
         let edits = Edits::find(self, &*store, &changed);
+        let report = if self.thorough && !edits.people.is_empty() {
+            proposal.judge_whole(&self.head)
+        } else {
+            proposal.judge(&self.head)
+        };
         let asked = edits.asked(&report);
         let problems = self.problems(&proposal, &report, &changed);
         view.problems = problems.iter().map(ProblemView::new).collect();
