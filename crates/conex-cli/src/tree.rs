@@ -84,7 +84,11 @@ impl Tree {
                         EntryKind::Directory => directories.push(path),
                         EntryKind::File if other.kind(&path).ok().flatten().is_none() => {
                             let mut bytes = Vec::new();
-                            if self.store.read(&path, limits::PAGE_FILE, &mut bytes).is_ok() {
+                            if self
+                                .store
+                                .read(&path, limits::PAGE_FILE, &mut bytes)
+                                .is_ok()
+                            {
                                 files.insert(path, Some(bytes));
                             }
                         }

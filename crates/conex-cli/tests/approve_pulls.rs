@@ -20,7 +20,9 @@ fn release(name: &str) -> impl Fn(&Session) + '_ {
 fn three() -> Pulls {
     let pulls = Pulls::new("plain");
     pulls.pull(1, "erin", release("bar/0.2"));
-    pulls.pull(2, "erin", |session| session.write("foo/2.0/data", "mended\n"));
+    pulls.pull(2, "erin", |session| {
+        session.write("foo/2.0/data", "mended\n")
+    });
     pulls.pull(3, "frank", |session| {
         session.key("frank");
         session.output("enroll frank --key frank -y");
@@ -39,7 +41,9 @@ fn a_day_of_pull_requests() {
     pulls.pull(4, "erin", |session| session.write("lib/1/data", "one\n"));
     pulls.session.write("lib/1/data", "other\n");
     for who in ["alice", "bob"] {
-        let (said, code) = pulls.session.output(&format!("approve lib/1 lib --key {who} -y"));
+        let (said, code) = pulls
+            .session
+            .output(&format!("approve lib/1 lib --key {who} -y"));
         assert_eq!(code, 0, "{said}");
     }
     pulls.commit("alice", "the same place");
@@ -71,9 +75,13 @@ fn one_page_for_all_or_one_for_each() {
     for (option, pages) in [("", 3), (" --one-page", 1)] {
         let mut pulls = three();
         let before = pulls.session.pages("alice");
-        pulls.session.run(&format!("approve --pr 1,2,3{option} --key alice -y"));
+        pulls
+            .session
+            .run(&format!("approve --pr 1,2,3{option} --key alice -y"));
         assert_eq!(pulls.session.pages("alice"), before + pages);
-        pulls.session.run(&format!("approve --pr 1,2,3{option} --key bob -y"));
+        pulls
+            .session
+            .run(&format!("approve --pr 1,2,3{option} --key bob -y"));
         pulls.commit("alice", "approvals");
         for number in [1, 2, 3] {
             pulls.merge(number);
@@ -88,7 +96,11 @@ fn owners_approve_what_is_theirs() {
     let mut pulls = three();
     let (said, code) = pulls.session.output("approve --pr 1,2,3 --key dave -y");
     assert_eq!(code, 0, "{said}");
-    assert_eq!(said.matches("nothing of it waits for dave").count(), 2, "{said}");
+    assert_eq!(
+        said.matches("nothing of it waits for dave").count(),
+        2,
+        "{said}"
+    );
     pulls.commit("dave", "an approval");
     pulls.merge(2);
     pulls.session.accepted();
@@ -103,10 +115,15 @@ fn abandoned_approval() {
     }
     pulls.commit("alice", "approvals");
     let (said, _) = pulls.session.output("status bar");
-    assert!(said.contains("approved ahead: bar releases 0.2 by alice, bob"), "{said}");
+    assert!(
+        said.contains("approved ahead: bar releases 0.2 by alice, bob"),
+        "{said}"
+    );
     // The pull request is closed.
     for who in ["alice", "bob"] {
-        pulls.session.run(&format!("retract bar bar/* --key {who} -y"));
+        pulls
+            .session
+            .run(&format!("retract bar bar/* --key {who} -y"));
     }
     pulls.commit("alice", "taken back");
     pulls.session.accepted();
@@ -130,15 +147,23 @@ fn a_pull_request_that_changes_after_its_approval() {
     });
     let (said, code) = pulls.session.output("review --pr 1 --require-approved");
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("alice, bob vouched for another content of bar/0.2"), "{said}");
+    assert!(
+        said.contains("alice, bob vouched for another content of bar/0.2"),
+        "{said}"
+    );
     pulls.merge(1);
     let (said, code) = pulls.session.verify();
     assert_eq!(code, 1, "{said}");
     let (said, _) = pulls.session.output("status");
-    assert!(said.contains("bar/0.2 checksums 0.1 by alice, bob"), "{said}");
+    assert!(
+        said.contains("bar/0.2 checksums 0.1 by alice, bob"),
+        "{said}"
+    );
     // Taken back by approving what is there, in a greater version.
     for who in ["alice", "bob"] {
-        pulls.session.run(&format!("approve bar bar/0.2 --key {who} -y"));
+        pulls
+            .session
+            .run(&format!("approve bar bar/0.2 --key {who} -y"));
     }
     pulls.session.accepted();
     // The honest twin: it is approved again before the merge.
@@ -214,7 +239,14 @@ fn force_pushed_base() {
     pulls.commit("alice", "not pushed");
     pulls.session.dry("approve --pr 1 --key alice");
     pulls.git(&["checkout", "-q", "--detach"]);
-    pulls.git(&["commit", "-q", "--allow-empty", "--amend", "-m", "rewritten"]);
+    pulls.git(&[
+        "commit",
+        "-q",
+        "--allow-empty",
+        "--amend",
+        "-m",
+        "rewritten",
+    ]);
     let rewritten = pulls.git(&["rev-parse", "HEAD"]);
     pulls.git(&["update-ref", "refs/remotes/origin/main", &rewritten]);
     pulls.git(&["checkout", "-q", "main"]);
@@ -223,5 +255,10 @@ fn force_pushed_base() {
         .refused("approve --pr 1 --key alice -y")
         .refused("approve --pr 1 --base origin/main --key alice -y");
     let said = &pulls.session.transcript;
-    assert_eq!(said.matches("went different ways; nothing was signed").count(), 2, "{said}");
+    assert_eq!(
+        said.matches("went different ways; nothing was signed")
+            .count(),
+        2,
+        "{said}"
+    );
 }

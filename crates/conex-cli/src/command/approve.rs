@@ -275,9 +275,8 @@ fn is_entitled(work: &Work, id: &Id, finding: &Finding) -> bool {
         .subject
         .package()
         .and_then(|package| work.report.owners.get(package));
-    let owns = owners.is_some_and(|(owners, _)| {
-        person.is_some_and(|person| owners.people.contains(&person))
-    });
+    let owns = owners
+        .is_some_and(|(owners, _)| person.is_some_and(|person| owners.people.contains(&person)));
     is_janitor || (content && owns)
 }
 

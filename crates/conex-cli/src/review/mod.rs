@@ -12,10 +12,12 @@ pub(crate) mod text;
 pub(crate) mod view;
 mod warnings;
 
+use core::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use conex_core::approval::Standing;
 use conex_core::chain::Head;
+use conex_core::crypto::Digests as _;
 use conex_core::page::Batch;
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
@@ -133,12 +135,21 @@ impl<'b> Reviewer<'b> {
             proposal.judge(&self.head)
         };
         let asked = edits.asked(&report);
-        let problems = self.problems(&proposal, &report, &changed);
+        // Most changes are told without it.
+        let judge_base = || proposal.judge_base(&self.head);
+        let before = LazyCell::new(&judge_base as &dyn Fn() -> Report);
+        let told = Told {
+            edits: &edits,
+            report: &report,
+            asked: &asked,
+            before: &before,
+        };
+        let problems = told.problems(&changed);
         view.problems = problems.iter().map(ProblemView::new).collect();
         view.edits = edits.view();
         view.statements = statements(&report, &asked);
         view.pages = pages(&report, &changed);
-        view.warnings = warnings::find(self, &edits, &report, &asked);
+        view.warnings = warnings::find(self, &told);
         view.warnings
             .extend(warnings::newcomers(self.base, commit, &by, &edits)?);
         let waits = view.statements.iter().any(|it| !it.approved) || edits.has_root_ahead(&report);
@@ -157,38 +168,94 @@ impl<'b> Reviewer<'b> {
         };
         Ok(Reviewed { view, work, asked })
     }
+}
 
+/// What is known of a change that can be merged.
+struct Told<'t> {
+    edits: &'t Edits,
+    report: &'t Report,
+    asked: &'t BTreeSet<Subject>,
+    /// What the main line has of the same.
+    before: &'t LazyCell<Report, &'t dyn Fn() -> Report>,
+}
+
+impl Told<'_> {
     /// What is wrong because of the change: what only waits for approval is no problem, and what is
     /// wrong on the main line already is not the change's.
-    fn problems<T: Store + ?Sized, S: Store + ?Sized>(
-        &self,
-        proposal: &Proposal<'_, S, T, StandardCrypto, Watched>,
-        report: &Report,
-        changed: &BTreeSet<TreePath>,
-    ) -> Vec<Problem> {
-        let waits = |problem: &&Problem| {
-            matches!(
-                problem.code,
-                Code::NotApproved | Code::ContentDiffers | Code::Unsigned
-            )
+    fn problems(&self, changed: &BTreeSet<TreePath>) -> Vec<Problem> {
+        let is_asked = |problem: &Problem| {
+            let subject = problem.subject.as_ref();
+            subject.is_some_and(|subject| self.asked.contains(subject))
         };
-        let found: Vec<&Problem> = report
+        let waits = |problem: &&Problem| match problem.code {
+            Code::NotApproved | Code::ContentDiffers | Code::Unsigned => true,
+            Code::Rollback | Code::Stripped | Code::UnknownOwner => {
+                self.edits.pages_lost.is_empty() && (is_asked(problem) || self.waits_for_people())
+            }
+            _ => false,
+        };
+        let mut found: Vec<Problem> = self
+            .report
             .problems
             .iter()
             .filter(|problem| !waits(problem))
+            .cloned()
             .collect();
-        let is_new = |problem: &&Problem| {
+        let is_new = |problem: &Problem| {
             TreePath::parse(&problem.place).is_ok_and(|place| changed.contains(&place))
         };
-        if found.iter().all(is_new) {
-            return found.into_iter().cloned().collect();
+        if !found.iter().all(is_new) {
+            found.retain(|problem| !self.before.problems.contains(problem));
         }
-        let before = proposal.judge_base(&self.head);
+        found.extend(self.unproven_keys());
         found
-            .into_iter()
-            .filter(|problem| !before.problems.contains(problem))
-            .cloned()
-            .collect()
+    }
+
+    /// Whether people, teams or ownership wait for approval: until then, what stood on them before stands
+    /// on nothing.
+    fn waits_for_people(&self) -> bool {
+        let findings = self.report.findings.iter();
+        let mut people = findings.filter(|finding| {
+            finding.subject.kind().is_about_people() && self.asked.contains(&finding.subject)
+        });
+        people.any(|finding| !is_approved(finding))
+    }
+
+    /// Keys that somebody lists and that are not proven to be theirs, or are another's. Verification says
+    /// so once they are approved, which nobody should do.
+    fn unproven_keys(&self) -> Vec<Problem> {
+        let (Some(head), Some(people)) = (&self.report.head, &self.report.people) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (subject, place, _) in &self.edits.people {
+            let author = match subject {
+                Subject::Author(id) => self.report.metadata.authors.get(id),
+                _ => None,
+            };
+            for (author, listed) in author
+                .iter()
+                .flat_map(|it| it.keys.iter().map(move |key| (it, key)))
+            {
+                let fingerprint = StandardCrypto.fingerprint(&listed.key);
+                let origin = &head.root().origin;
+                if listed.verify(origin, &author.id, &StandardCrypto).is_err() {
+                    let detail = format!(
+                        "nothing proves that {} holds the key {fingerprint}",
+                        author.id
+                    );
+                    found.push(Problem::new(Code::BadProof, place, detail).about(subject));
+                }
+                if let Some(other) = people
+                    .holder(fingerprint)
+                    .filter(|holder| **holder != author.id)
+                {
+                    let detail = format!("the key {fingerprint} is that of {other}");
+                    found.push(Problem::new(Code::SharedKey, place, detail).about(subject));
+                }
+            }
+        }
+        found
     }
 }
 

@@ -82,7 +82,10 @@ pub(crate) fn change(out: &mut impl Write, change: &ChangeView) {
     let edits: Vec<String> = change.edits.iter().map(edit).collect();
     listed(out, "changes", &edits);
     if change.edits.is_empty() && change.pages.is_empty() && change.verdict == Verdict::Approved {
-        line(out, "  changes   nothing: it is merged already");
+        line(
+            out,
+            "  changes   nothing: it is merged already, or brings nothing",
+        );
     }
     let pages: Vec<String> = change
         .pages
@@ -112,7 +115,7 @@ pub(crate) fn change(out: &mut impl Write, change: &ChangeView) {
         line(
             out,
             format_args!(
-                "  {DIM}      for {}{RESET}",
+                "  {DIM}          for {}{RESET}",
                 few(waiting.iter().map(|it| it.statement.as_str()))
             ),
         );
@@ -169,7 +172,7 @@ pub(super) fn contributor(it: &ContributorView) -> String {
         None => plain(&it.name),
     };
     match (it.authored, it.committed) {
-        (0, committed) => format!("{person} (committed {committed})"),
+        (0, _) => format!("committed by {person}"),
         (1, _) => format!("{person} (1 commit)"),
         (many, _) => format!("{person} ({many} commits)"),
     }

@@ -16,6 +16,7 @@ use conex_core::statement::Authorisation;
 use conex_core::store::Store;
 use conex_core::survey::survey;
 use conex_core::verify::{Finding, Report};
+use conex_core::version::Version;
 use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
 use conex_repo::git::log::Contributor;
@@ -23,27 +24,24 @@ use conex_repo::git::{CommitId, GitError};
 use conex_repo::opam::edit::Kind;
 use conex_repo::opam::facts::Strength;
 
-use super::Reviewer;
 use super::edits::Edits;
 use super::input::{Base, git_error};
 use super::view::WarningView;
+use super::{Reviewer, Told};
 use crate::error::Result;
 use crate::names;
 
 /// Everything but who made the change.
-pub(super) fn find(
-    reviewer: &Reviewer<'_>,
-    edits: &Edits,
-    report: &Report,
-    asked: &BTreeSet<Subject>,
-) -> Vec<WarningView> {
+pub(super) fn find(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
+    let Told { edits, report, .. } = *told;
     let mut found = similar_names(reviewer, edits);
     found.extend(owners(reviewer, edits, report));
     found.extend(archives(edits));
     found.extend(forced(reviewer, edits));
     found.extend(pages_of_others(edits));
     found.extend(inert(edits, report));
-    found.extend(standing(report, asked));
+    found.extend(losses(told));
+    found.extend(standing(told));
     found.sort();
     found
 }
@@ -243,21 +241,51 @@ fn inert(edits: &Edits, report: &Report) -> Vec<WarningView> {
     notes
         .filter(|note| edits.pages.iter().any(|page| page.as_str() == &*note.place))
         .map(|note| {
-            let text = format!("this page counts for nothing: {}", note.detail);
+            let text = format!("this page counts for nothing so far: {}", note.detail);
             warning("inert-page", &note.place, text)
         })
         .collect()
 }
 
+/// What loses its approval until people are approved.
+fn losses(told: &Told<'_>) -> Vec<WarningView> {
+    if !told.waits_for_people() {
+        return Vec::new();
+    }
+    let lost = told.report.with_code(Code::Rollback);
+    let names: BTreeSet<&str> = lost
+        .filter_map(|problem| problem.subject.as_ref())
+        .filter(|subject| !told.asked.contains(subject))
+        .map(Subject::name)
+        .collect();
+    let names: Vec<String> = names.into_iter().map(ToOwned::to_owned).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let place = told.edits.people.first().map(|(_, path, _)| path.clone());
+    let text = format!(
+        "until it is approved, what stood on this before has no approval: {}",
+        few(&names)
+    );
+    vec![warning("loses-approval", place.unwrap_or_default(), text)]
+}
+
 /// Old content brought back, and approvals that were for something else.
-fn standing(report: &Report, asked: &BTreeSet<Subject>) -> Vec<WarningView> {
-    let asked_for = |finding: &&Finding| asked.contains(&finding.subject);
-    let mut found: Vec<WarningView> = report
-        .findings
-        .iter()
-        .filter(asked_for)
-        .filter_map(|finding| match &finding.assessment.standing {
-            Standing::Behind { version, newest } => Some(warning(
+fn standing(told: &Told<'_>) -> Vec<WarningView> {
+    let report = told.report;
+    let asked_for = |finding: &&Finding| told.asked.contains(&finding.subject);
+    let otherwise = |finding: &Finding, by: &[&str], version: Version| {
+        let text = format!(
+            "{} vouched for another content of {} in version {version}, which is not there either",
+            by.join(", "),
+            finding.subject
+        );
+        warning("approved-otherwise", &finding.place, text)
+    };
+    let mut found = Vec::new();
+    for finding in report.findings.iter().filter(asked_for) {
+        match &finding.assessment.standing {
+            Standing::Behind { version, newest } => found.push(warning(
                 "brings-back",
                 &finding.place,
                 format!(
@@ -265,34 +293,40 @@ fn standing(report: &Report, asked: &BTreeSet<Subject>) -> Vec<WarningView> {
                     finding.subject, newest.version
                 ),
             )),
-            _ => None,
-        })
-        .collect();
-    if !report
-        .findings
-        .iter()
-        .filter(asked_for)
-        .any(|finding| is_contested(report, finding))
-    {
+            Standing::Differs { newest } if !was_there(told.before, finding, newest.version) => {
+                let people = report.people.as_ref();
+                let ids = newest
+                    .by
+                    .iter()
+                    .filter_map(|it| Some(people?.id(*it).as_str()));
+                found.push(otherwise(finding, &ids.collect::<Vec<_>>(), newest.version));
+            }
+            _ => {}
+        }
+    }
+    let mut contested = report.findings.iter().filter(asked_for);
+    if !contested.any(|finding| is_contested(report, finding)) {
         return found;
     }
     for it in outstanding(report, &StandardCrypto) {
-        let finding = report
-            .findings
-            .iter()
-            .find(|finding| finding.subject == it.subject && asked.contains(&it.subject));
-        if let Some(finding) = finding {
+        let mut findings = report.findings.iter().filter(asked_for);
+        if let Some(finding) = findings.find(|finding| finding.subject == it.subject) {
             let by: Vec<&str> = it.by.iter().map(Id::as_str).collect();
-            let text = format!(
-                "{} vouched for another content of {} in version {}: merge that, or take it back with conex retract",
-                by.join(", "),
-                it.subject,
-                it.version
-            );
-            found.push(warning("approved-otherwise", &finding.place, text));
+            found.push(otherwise(finding, &by, it.version));
         }
     }
     found
+}
+
+/// Whether the main line has the content that was approved last, so that the change is one of it.
+fn was_there(before: &Report, finding: &Finding, version: Version) -> bool {
+    let mut found = before.findings.iter();
+    found
+        .find(|it| it.subject == finding.subject)
+        .is_some_and(|it| match &it.assessment.standing {
+            Standing::Approved(approved) => approved.version == version,
+            _ => false,
+        })
 }
 
 /// Whether somebody vouched for another content of a statement that is not approved; found without

@@ -12,14 +12,18 @@ pub(crate) struct Pulls {
     pub(crate) session: Session,
 }
 
+/// Two janitors for everything, one for upkeep.
+pub(crate) fn community(layout: &str) -> Community {
+    let rules = |root: &mut conex_core::statement::RootFields| {
+        root.unclaimed = root.quorum;
+        root.upkeep = conex_core::version::Threshold::new(1).unwrap();
+    };
+    Community::settled_by(layout, rules)
+}
+
 impl Pulls {
-    /// Two janitors for everything, one for upkeep.
     pub(crate) fn new(layout: &str) -> Self {
-        let rules = |root: &mut conex_core::statement::RootFields| {
-            root.unclaimed = root.quorum;
-            root.upkeep = conex_core::version::Threshold::new(1).unwrap();
-        };
-        let session = Session::new(&Community::settled_by(layout, rules));
+        let session = Session::new(&community(layout));
         let pulls = Self { session };
         pulls.git(&["init", "-q", "-b", "main", "."]);
         pulls.commit("alice", "start");

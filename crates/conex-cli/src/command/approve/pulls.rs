@@ -48,13 +48,11 @@ pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         .map(|change: Change| reviewer.review(change))
         .collect::<Result<_>>()?;
     let mut out = output::stdout();
-    let Some(any) = reviewed.iter().find_map(|it| it.work.as_ref()) else {
+    let member = member(&reviewed, arguments).inspect_err(|_| {
         for it in &reviewed {
             text::change(&mut out, &it.view);
         }
-        return Err(nothing("none of them can be merged"));
-    };
-    let member = Member::known(&arguments.key, &any.people)?;
+    })?;
     let (mut taken, mut said): (Vec<Taken<'_>>, BTreeMap<Subject, (Digest, &str)>) =
         Default::default();
     for it in &reviewed {
@@ -95,6 +93,18 @@ pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     sign(&working, &taken, &member, arguments)
+}
+
+/// Whose key it is: of each pull request, only the people it concerns are known.
+fn member(reviewed: &[Reviewed], arguments: &Arguments) -> Result<Member> {
+    let mut failed = nothing("none of them can be merged");
+    for work in reviewed.iter().filter_map(|it| it.work.as_ref()) {
+        match Member::known(&arguments.key, &work.people) {
+            Ok(member) => return Ok(member),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 fn nothing(why: &str) -> CommandError {
@@ -173,12 +183,7 @@ fn choose<'r>(
 }
 
 /// Asks once, signs a page for each or one for all, and writes everything or nothing.
-fn sign(
-    working: &Tree,
-    taken: &[Taken<'_>],
-    member: &Member,
-    arguments: &Arguments,
-) -> Result<()> {
+fn sign(working: &Tree, taken: &[Taken<'_>], member: &Member, arguments: &Arguments) -> Result<()> {
     let compose = |work: &Work, vouches: &[Vouch]| -> Result<Ready> {
         signing::compose(
             work,
@@ -223,7 +228,9 @@ fn sign(
     }
     line(
         &mut out,
-        format_args!("{BOLD}commit and push{RESET}; a page counts from the merge on, before it conex status lists it as ahead"),
+        format_args!(
+            "{BOLD}commit and push{RESET}; a page counts from the merge on, before it conex status lists it as ahead"
+        ),
     );
     Ok(())
 }
