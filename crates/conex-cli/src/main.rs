@@ -66,8 +66,7 @@ enum Command {
     Bootstrap(command::bootstrap::Arguments),
     /// Approve what is pending: look at it, answer one prompt, sign one page
     Approve(command::approve::Arguments),
-    /// Say what a branch, a patch or pull requests ask for: what kind of edits, whose approval, what to
-    /// look at twice
+    /// Say what a branch, a patch or pull requests ask for, and of whom
     Review(command::review::Arguments),
     /// Become an author: prove that a key is yours
     Enroll(command::enroll::Arguments),

@@ -22,7 +22,6 @@ use conex_core::page::Batch;
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::proposal::Proposal;
-use conex_core::store::Store;
 use conex_core::update::Changes;
 use conex_core::verify::{Finding, Known, Report};
 use conex_core::vouch::Subject;
@@ -145,7 +144,7 @@ impl<'b> Reviewer<'b> {
             before: &before,
         };
         let problems = told.problems(&changed);
-        view.problems = problems.iter().map(ProblemView::new).collect();
+        view.problems = problems.iter().map(problem).collect();
         view.edits = edits.view();
         view.statements = statements(&report, &asked);
         view.pages = pages(&report, &changed);
@@ -271,6 +270,15 @@ impl Reviewed {
             asked: BTreeSet::new(),
         }
     }
+}
+
+/// A problem, with what the people of the repository can do: they are not clients.
+fn problem(problem: &Problem) -> ProblemView {
+    let mut view = ProblemView::new(problem);
+    if matches!(problem.code, Code::Rollback | Code::Stripped) {
+        view.advice = "leave what it rests on as it was".into();
+    }
+    view
 }
 
 /// The statements that a change asks for, as they would stand.

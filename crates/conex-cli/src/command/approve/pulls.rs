@@ -229,7 +229,7 @@ fn sign(working: &Tree, taken: &[Taken<'_>], member: &Member, arguments: &Argume
     line(
         &mut out,
         format_args!(
-            "{BOLD}commit and push{RESET}; a page counts from the merge on, before it conex status lists it as ahead"
+            "{BOLD}commit and push{RESET}; until its pull request is merged, conex status lists an approval as ahead"
         ),
     );
     Ok(())
