@@ -8,6 +8,7 @@ mod community;
 pub mod generate;
 mod history;
 pub mod oracle;
+mod pilot;
 mod verdict;
 
 pub use client::{Client, Counting, TRANSITIONS, changes};
@@ -15,4 +16,5 @@ pub use community::{
     Community, fingerprint, former, id, janitor, opam_file, package, path, secret, subject, version,
 };
 pub use history::{History, PACKAGES, Step};
+pub use pilot::{Pilot, waits};
 pub use verdict::{Verdict, verify};

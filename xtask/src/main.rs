@@ -8,6 +8,7 @@
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod days;
 mod floor;
 mod measure;
 mod merges;
@@ -44,6 +45,8 @@ enum Command {
     Measure(measure::Arguments),
     /// Replays the pull requests of a real history with the pages each would bring.
     Merges(merges::Arguments),
+    /// Replays the days of a community at the pace of a real history.
+    Days(days::Arguments),
     /// Replays a real history, signed by those entitled, as the updates of a client.
     Updates(updates::Arguments),
 }
@@ -66,6 +69,7 @@ fn run() -> anyhow::Result<()> {
         Command::Floor(arguments) => floor::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),
+        Command::Days(arguments) => days::run(&arguments),
         Command::Updates(arguments) => updates::run(&arguments),
     }
 }

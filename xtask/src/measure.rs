@@ -60,3 +60,17 @@ pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
+
+/// The figure that a share of all does not exceed.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "some thousand figures"
+)]
+pub(crate) fn share(figures: &[f64], share: f64) -> f64 {
+    let mut figures = figures.to_vec();
+    figures.sort_by(f64::total_cmp);
+    let at = (figures.len() as f64 * share).ceil() as usize;
+    figures.get(at.max(1) - 1).copied().unwrap_or(f64::NAN)
+}

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod advance;
 pub mod approval;
 pub mod chain;
 pub mod compose;

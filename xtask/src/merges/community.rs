@@ -31,13 +31,20 @@ use conex_crypto::{SecretKey, StandardCrypto};
 use conex_repo::layout::OpamLayout;
 use conex_repo::opam::OpamProjection;
 
+mod approving;
 mod landing;
 
+pub(crate) use approving::{Owners, Published, first_releases};
 pub(crate) use landing::{Change, Landing};
 
-/// What communities may settle otherwise. The quorum is two, upkeep needs one janitor.
+/// So many janitors decide about people, ownership and sources.
+pub(crate) const QUORUM: u16 = 2;
+
+/// What communities may settle otherwise. The quorum is two.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
+    /// Janitors who decide about upkeep.
+    pub(crate) upkeep: u16,
     /// Janitors who decide about unclaimed packages.
     pub(crate) unclaimed: u16,
     /// Janitors who sign day zero.
@@ -145,10 +152,15 @@ impl Community {
         Rc::clone(person)
     }
 
-    /// Day zero: the first root, and batches over everything that some of the janitors sign.
-    pub(crate) fn day_zero(&mut self, store: &impl Store, rules: Rules) -> Result<Contribution> {
+    /// Day zero: the first root, and batches over everything that some of the janitors sign, the people
+    /// among it who own packages from then on.
+    pub(crate) fn day_zero(
+        &mut self,
+        store: &impl Store,
+        rules: Rules,
+        owners: &Owners,
+    ) -> Result<Contribution> {
         let threshold = |people| Threshold::new(people).context("a threshold is not zero");
-        let (quorum, one) = (threshold(2)?, threshold(1)?);
         let root = Root::new(RootFields {
             origin: self.origin.clone(),
             number: RootNumber::FIRST,
@@ -161,8 +173,8 @@ impl Community {
                     keys: vec![janitor.secret.public_key().clone()],
                 })
                 .collect(),
-            quorum,
-            upkeep: one,
+            quorum: threshold(QUORUM)?,
+            upkeep: threshold(rules.upkeep)?,
             unclaimed: threshold(rules.unclaimed)?,
             layout: Scheme::parse(OpamLayout.name())?,
             projections: vec![Scheme::parse(OpamProjection.name())?],
@@ -193,7 +205,7 @@ impl Community {
         if let Some(problem) = problems.first() {
             return Err(anyhow!("{problem:?}"));
         }
-        let mut statements = Vec::new();
+        let mut statements = self.settle(&mut contribution, owners)?;
         for unit in &units {
             statements.extend(self.package(store, unit, None)?);
         }
@@ -225,13 +237,7 @@ impl Community {
         }
         let is_janitor = self.janitors.iter().any(|janitor| janitor.id == *author);
         if !is_janitor && stored::<Author>(branch, &place::author(author))?.is_none() {
-            let author = Author::new(AuthorFields {
-                id: author.clone(),
-                accounts: Vec::new(),
-                keys: vec![AuthorKey::prove(&self.origin, author, &person.secret)?],
-                former: Vec::new(),
-                retired: false,
-            })?;
+            let author = self.author(&person)?;
             contribution
                 .files
                 .push((place::author(&author.id), author.to_text().into_bytes()));
@@ -308,27 +314,7 @@ impl Community {
         touched: &Touched,
         stored_statements: &BTreeSet<Path>,
     ) -> Result<Contribution> {
-        let mut statements = Vec::new();
-        for (name, releases) in touched {
-            statements.extend(self.package_named(main, name, releases)?);
-        }
-        for place in stored_statements {
-            if place.as_str().starts_with("conex/packages/") {
-                let authorisation: Authorisation =
-                    stored(main, place)?.with_context(|| place.to_string())?;
-                statements.push(self.authorisation(&authorisation));
-            } else {
-                let author: Author = stored(main, place)?.with_context(|| place.to_string())?;
-                let digest =
-                    encoding::digest(&StandardCrypto, Context::Author, &self.origin, &author);
-                statements.push((Subject::Author(author.id.clone()), digest));
-            }
-        }
-        let (subject, digest) = self.repository(main)?;
-        let last = self.seen.get(&subject).and_then(|seen| seen.last());
-        if last.is_none_or(|(_, _, known)| *known != digest) {
-            statements.push((subject, digest));
-        }
+        let statements = self.statements(main, touched, stored_statements)?;
         let mut contribution = Contribution::default();
         if statements.is_empty() {
             return Ok(contribution);
@@ -341,6 +327,52 @@ impl Community {
             self.sign(&mut contribution, &janitor, vouches.clone(), at)?;
         }
         Ok(contribution)
+    }
+
+    /// What a tree says of the releases that were touched, of stored statements, and of the repository's
+    /// files if they changed.
+    fn statements(
+        &self,
+        main: &impl Store,
+        touched: &Touched,
+        stored_statements: &BTreeSet<Path>,
+    ) -> Result<Vec<(Subject, Digest)>> {
+        let mut statements = Vec::new();
+        for (name, releases) in touched {
+            statements.extend(self.package_named(main, name, releases)?);
+        }
+        for place in stored_statements {
+            if place.as_str().starts_with("conex/packages/") {
+                let authorisation: Authorisation =
+                    stored(main, place)?.with_context(|| place.to_string())?;
+                statements.push(self.authorisation(&authorisation));
+            } else {
+                let author: Author = stored(main, place)?.with_context(|| place.to_string())?;
+                statements.push(self.author_statement(&author));
+            }
+        }
+        let (subject, digest) = self.repository(main)?;
+        let last = self.seen.get(&subject).and_then(|seen| seen.last());
+        if last.is_none_or(|(_, _, known)| *known != digest) {
+            statements.push((subject, digest));
+        }
+        Ok(statements)
+    }
+
+    /// Somebody as an author.
+    fn author(&self, person: &Person) -> Result<Author> {
+        Ok(Author::new(AuthorFields {
+            id: person.id.clone(),
+            accounts: Vec::new(),
+            keys: vec![AuthorKey::prove(&self.origin, &person.id, &person.secret)?],
+            former: Vec::new(),
+            retired: false,
+        })?)
+    }
+
+    fn author_statement(&self, author: &Author) -> (Subject, Digest) {
+        let digest = encoding::digest(&StandardCrypto, Context::Author, &self.origin, author);
+        (Subject::Author(author.id.clone()), digest)
     }
 
     /// One page in place of all that somebody has on the main line, without what they superseded.

@@ -86,6 +86,18 @@ impl Repository {
         Self::open(directory)
     }
 
+    /// Reads what `git fast-export` wrote into an empty repository in a directory.
+    pub(crate) fn import(history: &FilePath, directory: &FilePath) -> Result<Self> {
+        run(git(directory)
+            .args(["init", "--quiet", "--bare", "--initial-branch=main"])
+            .arg(directory.join(BARE)))?;
+        let history = std::fs::File::open(history)?;
+        run(git(&directory.join(BARE))
+            .args(["fast-import", "--quiet"])
+            .stdin(history))?;
+        Self::open(directory)
+    }
+
     fn open(directory: &FilePath) -> Result<Self> {
         let bare = directory.join(BARE);
         let store_blobs = ["hash-object", "-w", "--no-filters", "--stdin-paths"];

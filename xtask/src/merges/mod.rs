@@ -22,15 +22,17 @@ use conex_crypto::StandardCrypto;
 use conex_repo::layout::OpamLayout;
 use conex_repo::{KnownSchemes, Parallel};
 
+mod arrival;
 pub(crate) mod community;
 mod figures;
 pub(crate) mod git;
 pub(crate) mod history;
-mod revision;
+pub(crate) mod revision;
 #[cfg(test)]
 mod tests;
 
-use community::{Community, Contribution, Rules, Touched};
+pub(crate) use arrival::{Arrival, Sides};
+use community::{Community, Contribution, Owners, Rules, Touched};
 use figures::Figures;
 use git::{Changes, Merged, Oid, Repository};
 use history::Pull;
@@ -41,6 +43,7 @@ const JANITORS: usize = 7;
 
 /// As strict as the original design about unclaimed packages.
 const RULES: Rules = Rules {
+    upkeep: 1,
     unclaimed: 2,
     signers: 2,
 };
@@ -160,9 +163,9 @@ fn problems(repository: &Repository, tree: Oid) -> BTreeMap<Code, usize> {
 
 /// A commit of the replayed main line.
 #[derive(Debug, Clone, Copy)]
-struct State {
-    commit: Oid,
-    tree: Oid,
+pub(crate) struct State {
+    pub(crate) commit: Oid,
+    pub(crate) tree: Oid,
 }
 
 /// The main line as it grows.
@@ -191,7 +194,8 @@ impl<'a> Replay<'a> {
         let first = pulls.first().context("there is a first state")?;
         let data = repository.tree_of(first.commit)?;
         let mut community = Community::new(&history::mergers(pulls, JANITORS))?;
-        let contribution = community.day_zero(&Revision::new(repository, data), RULES)?;
+        let contribution =
+            community.day_zero(&Revision::new(repository, data), RULES, &Owners::new())?;
         let tree = add(repository, data, &contribution)?;
         let commit = repository.commit(tree, &[], &first.date, "day zero")?;
         let files = contribution.files.len();
@@ -250,7 +254,7 @@ impl<'a> Replay<'a> {
         let branch = State { commit, tree };
 
         let merged = self.repository.merge(self.head.commit, commit)?;
-        let metadata = self.metadata(n, pull, base, branch, &merged)?;
+        let metadata = self.metadata(pull, base, branch, &merged)?;
         let in_data: Vec<_> = merged
             .conflicts
             .iter()
@@ -258,7 +262,7 @@ impl<'a> Replay<'a> {
             .collect();
         if !in_data.is_empty() {
             self.figures.data_conflicts += 1;
-        } else if self.data_of(merged.tree)? != self.data_of(data)? {
+        } else if data_of(self.repository, merged.tree)? != data_of(self.repository, data)? {
             self.figures.data_differs += 1;
         }
         let in_metadata = in_data.len() < merged.conflicts.len();
@@ -266,7 +270,7 @@ impl<'a> Replay<'a> {
             self.cross_check(commit, &merged)?;
         }
 
-        let tree = self.with_metadata(data, metadata)?;
+        let tree = with_metadata(self.repository, data, metadata)?;
         let parents = [self.head.commit, commit];
         let message = format!("merge {}", pull.label);
         let commit = self
@@ -281,88 +285,22 @@ impl<'a> Replay<'a> {
     /// Judges what git made of `conex/`, and gives the tree to go on with.
     fn metadata(
         &mut self,
-        n: usize,
         pull: &Pull,
         base: State,
         branch: State,
         merged: &Merged,
     ) -> Result<Oid> {
-        let metadata = |tree: Oid| self.repository.find(tree, "conex");
-        let before = metadata(base.tree)?;
-        let sent = self.repository.changes(before, metadata(branch.tree)?)?;
-        let meanwhile = self.repository.changes(before, metadata(self.head.tree)?)?;
-        // What both sides changed, each in its way.
-        let disputed: BTreeSet<&String> = sent
-            .iter()
-            .filter(|(path, blob)| meanwhile.get(*path).is_some_and(|other| other != *blob))
-            .map(|(path, _)| path)
-            .collect();
-
-        let mut same = 0;
-        let mut other = Vec::new();
-        let conflicts: BTreeSet<&str> = merged
-            .conflicts
-            .iter()
-            .filter_map(|path| path.strip_prefix("conex/"))
-            .collect();
-        for path in &conflicts {
-            if disputed.iter().any(|known| known == path) && is_statement(path) {
-                same += 1;
-                eprintln!(
-                    "{n} ({}): conex/{path}: two changed this statement",
-                    pull.label
-                );
-            } else {
-                other.push(*path);
-                eprintln!(
-                    "{n} ({}): conex/{path}: conflict with nothing in common",
-                    pull.label
-                );
-            }
-        }
-        if !other.is_empty() {
-            for message in merged
-                .messages
-                .iter()
-                .filter(|message| message.contains("conex/"))
-            {
-                eprintln!("    {message}");
-            }
-        }
-
-        // What has to come out: the main line, with what was sent. Where git combined two versions
-        // of a statement, its word is taken; where it could not, the main line's.
-        let found = metadata(merged.tree)?;
-        let found_changes = self.repository.changes(metadata(self.head.tree)?, found)?;
-        let mut combined = 0;
-        let mut expected = sent.clone();
-        for path in disputed {
-            match found_changes.get(path) {
-                Some(blob) if !conflicts.contains(path.as_str()) => {
-                    expected.insert(path.clone(), *blob);
-                    combined += 1;
-                    eprintln!(
-                        "{n} ({}): conex/{path}: git combined two versions",
-                        pull.label
-                    );
-                }
-                _ => {
-                    expected.remove(path);
-                }
-            }
-        }
-        let main = metadata(self.head.tree)?.context("the main line has metadata")?;
-        let expected = self.repository.edit(main, &expected)?;
-        if conflicts.is_empty() && found != Some(expected) {
-            self.figures.strayed += 1;
-            eprintln!("{n} ({}): git made something else of conex/:", pull.label);
-            for path in self.repository.changes(Some(expected), found)?.keys() {
-                eprintln!("    conex/{path}");
-            }
-        }
-        self.figures.same_statement += same;
-        self.figures.other_conflicts += other.len();
-        self.figures.combined += combined;
+        let sides = Sides {
+            base: base.tree,
+            branch: branch.tree,
+            main: self.head.tree,
+        };
+        let arrival = Arrival::of(self.repository, &pull.label, sides, merged)?;
+        let other = arrival.other.len();
+        self.figures.strayed += usize::from(arrival.strayed);
+        self.figures.same_statement += arrival.same_statement.len();
+        self.figures.other_conflicts += other;
+        self.figures.combined += arrival.combined;
         let mut across = self
             .compacted
             .iter()
@@ -372,9 +310,9 @@ impl<'a> Replay<'a> {
             self.figures.open_across += 1;
             self.figures.own_across +=
                 usize::from(across.any(|(_, id)| Some(id) == pull.author.as_ref()));
-            self.figures.conflicts_across += other.len();
+            self.figures.conflicts_across += other;
         }
-        Ok(expected)
+        Ok(arrival.metadata)
     }
 
     /// Does a merge once more, as people do it, and holds the results against each other.
@@ -472,31 +410,31 @@ impl<'a> Replay<'a> {
         self.community.land(contribution, n);
         Ok(())
     }
+}
 
-    /// A tree with metadata put into it.
-    fn with_metadata(&self, tree: Oid, metadata: Oid) -> Result<Oid> {
-        let mut entries = self.repository.entries(tree)?;
-        entries.retain(|entry| entry.name != "conex");
-        entries.push(git::TreeEntry {
-            name: "conex".into(),
-            is_tree: true,
-            oid: metadata,
-        });
-        self.repository.write_tree(entries)
-    }
+/// A tree with metadata put into it.
+pub(crate) fn with_metadata(repository: &Repository, tree: Oid, metadata: Oid) -> Result<Oid> {
+    let mut entries = repository.entries(tree)?;
+    entries.retain(|entry| entry.name != "conex");
+    entries.push(git::TreeEntry {
+        name: "conex".into(),
+        is_tree: true,
+        oid: metadata,
+    });
+    repository.write_tree(entries)
+}
 
-    /// A tree without metadata, as a set of top-level entries.
-    fn data_of(&self, tree: Oid) -> Result<BTreeMap<String, Oid>> {
-        let entries = self.repository.entries(tree)?.into_iter();
-        Ok(entries
-            .filter(|entry| entry.name != "conex")
-            .map(|entry| (entry.name, entry.oid))
-            .collect())
-    }
+/// A tree without metadata, as a set of top-level entries.
+pub(crate) fn data_of(repository: &Repository, tree: Oid) -> Result<BTreeMap<String, Oid>> {
+    let entries = repository.entries(tree)?.into_iter();
+    Ok(entries
+        .filter(|entry| entry.name != "conex")
+        .map(|entry| (entry.name, entry.oid))
+        .collect())
 }
 
 /// A tree with a contribution's files.
-fn add(repository: &Repository, tree: Oid, contribution: &Contribution) -> Result<Oid> {
+pub(crate) fn add(repository: &Repository, tree: Oid, contribution: &Contribution) -> Result<Oid> {
     let mut changes = Changes::new();
     for path in &contribution.removed {
         changes.insert(path.to_string(), None);
@@ -547,12 +485,12 @@ pub(crate) fn new_releases_of(
     Ok(packages)
 }
 
-fn is_metadata(path: &str) -> bool {
+pub(crate) fn is_metadata(path: &str) -> bool {
     path.starts_with("conex/")
 }
 
 /// Whether a path below `conex/` is a statement that people edit.
-fn is_statement(path: &str) -> bool {
+pub(crate) fn is_statement(path: &str) -> bool {
     ["authors/", "packages/", "teams/", "root/"]
         .iter()
         .any(|directory| path.starts_with(directory))

@@ -12,14 +12,14 @@ use super::git::{Oid, Repository, lock};
 type Directory = HashMap<String, (bool, Oid)>;
 
 /// A tree of the repository as verification reads it; remembers the directories it has opened.
-pub(super) struct Revision<'a> {
+pub(crate) struct Revision<'a> {
     repository: &'a Repository,
     tree: Oid,
     directories: Mutex<HashMap<String, Directory>>,
 }
 
 impl<'a> Revision<'a> {
-    pub(super) fn new(repository: &'a Repository, tree: Oid) -> Self {
+    pub(crate) fn new(repository: &'a Repository, tree: Oid) -> Self {
         Self {
             repository,
             tree,

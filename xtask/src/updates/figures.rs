@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use conex_core::name::Id;
 use conex_core::path::Path;
 
-use crate::measure::median;
+use crate::measure::{median, share};
 use crate::merges::community::Landing;
 
 /// The median update costs at most this part of a full verification.
@@ -158,20 +158,6 @@ impl Figures {
         );
         Ok(())
     }
-}
-
-/// The figure that a share of all does not exceed.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "some thousand figures"
-)]
-fn share(figures: &[f64], share: f64) -> f64 {
-    let mut figures = figures.to_vec();
-    figures.sort_by(f64::total_cmp);
-    let at = (figures.len() as f64 * share).ceil() as usize;
-    figures.get(at.max(1) - 1).copied().unwrap_or(f64::NAN)
 }
 
 fn middle(figures: impl IntoIterator<Item = usize>) -> usize {

@@ -27,9 +27,9 @@ use conex_repo::{KnownSchemes, Parallel};
 use conex_tests::Counting;
 
 mod figures;
-mod tree;
+pub(crate) mod tree;
 
-use crate::merges::community::{Change, Community, Contribution, Landing, Rules};
+use crate::merges::community::{Change, Community, Contribution, Landing, Owners, Rules};
 use crate::merges::git::{self, Repository};
 use crate::merges::history::{self, Pull};
 use crate::merges::{new_releases_of, touched};
@@ -40,6 +40,7 @@ use tree::Tree;
 const JANITORS: usize = 7;
 
 const RULES: Rules = Rules {
+    upkeep: 1,
     unclaimed: 1,
     signers: 3,
 };
@@ -147,7 +148,7 @@ impl<'a> Replay<'a> {
             offer.put(Path::parse(&path)?, Some(bytes));
         }
         let mut community = Community::new(janitors)?;
-        let contribution = community.day_zero(&offer.after, RULES)?;
+        let contribution = community.day_zero(&offer.after, RULES, &Owners::new())?;
         offer.add(&contribution);
         community.land(contribution, 0);
 
@@ -394,7 +395,7 @@ impl<'a> Replay<'a> {
 }
 
 /// Whether a path below `packages/` is no file of a release.
-fn is_stray(path: &Path) -> bool {
+pub(crate) fn is_stray(path: &Path) -> bool {
     let components: Vec<&str> = path.components().collect();
     match components.as_slice() {
         ["packages", _, release, _, ..] => OpamLayout.parse_release(release).is_none(),
@@ -417,7 +418,7 @@ fn verify(tree: &Tree, trust: &Trust, mode: Mode) -> Report {
 }
 
 /// The report, if nothing is wrong.
-fn accepted(report: &Report) -> Result<&Report> {
+pub(crate) fn accepted(report: &Report) -> Result<&Report> {
     if report.verified().is_some() {
         return Ok(report);
     }

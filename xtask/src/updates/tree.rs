@@ -8,7 +8,7 @@ use conex_core::store::{Entry, EntryKind, Store, StoreError};
 
 /// A tree; a copy shares everything that is not changed afterwards.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tree(Arc<Directory>);
+pub(crate) struct Tree(Arc<Directory>);
 
 type Directory = BTreeMap<String, Node>;
 
@@ -21,7 +21,7 @@ enum Node {
 impl Tree {
     /// Puts a file at a path, or, without bytes, takes away the file that is there. Directories
     /// come and go with their files.
-    pub(super) fn put(&mut self, path: &Path, bytes: Option<Vec<u8>>) {
+    pub(crate) fn put(&mut self, path: &Path, bytes: Option<Vec<u8>>) {
         let components: Vec<&str> = path.components().collect();
         put(&mut self.0, &components, bytes.map(Arc::from));
     }

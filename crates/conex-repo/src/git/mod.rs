@@ -10,6 +10,7 @@ pub mod log;
 pub mod merge;
 pub mod refs;
 mod store;
+mod write;
 
 use core::fmt;
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ use gix::state::InProgress;
 use thread_local::ThreadLocal;
 
 pub use store::GitStore;
+pub use write::{CommitInfo, Committer, Files};
 
 /// Most bytes that one object may take in memory while it is put together from its deltas: the
 /// largest data file, the object it is a delta of, and the delta.
@@ -66,6 +68,12 @@ pub enum GitError {
     /// The history could not be followed; the library's own words.
     #[error("the history cannot be followed: {0}")]
     History(String),
+    /// An object or reference could not be written; the library's own words.
+    #[error("git could not write: {0}")]
+    Write(String),
+    /// Somebody else moved a reference meanwhile.
+    #[error("somebody else moved {0:?} meanwhile")]
+    Moved(String),
 }
 
 /// A commit of a repository, which is there and whose object has this id.

@@ -4,18 +4,16 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
-use conex_core::digest::{Context, Digest};
-use conex_core::encoding;
+use conex_core::digest::Digest;
 use conex_core::layout::PackageUnit;
 use conex_core::metadata::place;
 use conex_core::name::{Id, PackageName};
 use conex_core::path::Path;
 use conex_core::spelling::Stored as _;
-use conex_core::statement::{Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields};
+use conex_core::statement::{Author, Authorisation, AuthorisationFields};
 use conex_core::store::Store;
 use conex_core::version::Threshold;
 use conex_core::vouch::Subject;
-use conex_crypto::StandardCrypto;
 
 use super::{Community, Contribution, Person, Touched, stored};
 
@@ -158,17 +156,8 @@ impl Community {
         if stored::<Author>(tree, &place)?.is_some() {
             return Ok(());
         }
-        let author = Author::new(AuthorFields {
-            id: person.id.clone(),
-            accounts: Vec::new(),
-            keys: vec![AuthorKey::prove(&self.origin, &person.id, &person.secret)?],
-            former: Vec::new(),
-            retired: false,
-        })?;
-        let digest = encoding::digest(&StandardCrypto, Context::Author, &self.origin, &author);
-        needs
-            .quorum
-            .push((Subject::Author(person.id.clone()), digest));
+        let author = self.author(person)?;
+        needs.quorum.push(self.author_statement(&author));
         let file = (place, author.to_text().into_bytes());
         landing.contribution.files.push(file);
         landing.enrolled = true;
@@ -195,7 +184,7 @@ impl Community {
     }
 
     /// Whether the greatest version that anybody vouched for has another content.
-    fn is_new(&self, (subject, digest): &(Subject, Digest)) -> bool {
+    pub(super) fn is_new(&self, (subject, digest): &(Subject, Digest)) -> bool {
         let seen = self.seen.get(subject).map_or(&[][..], Vec::as_slice);
         let greatest = seen.iter().max_by_key(|(_, version, _)| *version);
         greatest.is_none_or(|(_, _, known)| known != digest)

@@ -1,0 +1,520 @@
+//! Choosing content, in a state whose people and pages are settled.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::chain::Head;
+use crate::content::{Package, Reader};
+use crate::crypto::Crypto;
+use crate::digest::Digest;
+use crate::index::Index;
+use crate::judge::Judge;
+use crate::metadata::{Metadata, MetadataReader, StoredPage};
+use crate::name::{Id, PackageName};
+use crate::past::Past;
+use crate::path::Path;
+use crate::people::Judged;
+use crate::problem::Problem;
+use crate::projection::Projection;
+use crate::settle::Settled;
+use crate::standing::Standing;
+use crate::statement::Root;
+use crate::store::{Store, Workers};
+use crate::verify::{Known, Mode};
+use crate::vouch::Subject;
+
+use super::blame::{Blame, Remedy};
+use super::main_line::unit;
+use super::outcome::Outcome;
+use super::package::{self, Content};
+use super::round::{Built, Round, Taken};
+
+/// A state whose people and pages are settled.
+pub(super) struct Court<'r, 'a, S: ?Sized, M: ?Sized, C, W> {
+    pub(super) round: &'r Round<'r, 'a, S, M, C, W>,
+    pub(super) head: &'r Head,
+    pub(super) known: &'r Known,
+    pub(super) metadata: &'r Metadata,
+    pub(super) settled: &'r Settled<'r>,
+    pub(super) taken: &'r Taken,
+}
+
+/// A package with what was chosen of it.
+pub(super) struct Choice {
+    pub(super) content: Content,
+    pub(super) chosen: Package,
+}
+
+impl<S, M, C, W> Court<'_, '_, S, M, C, W>
+where
+    S: Store + ?Sized,
+    M: Store + ?Sized,
+    C: Crypto,
+    W: Workers,
+{
+    /// Builds the state, or says what has to wait.
+    pub(super) fn build(&self) -> Result<Built, Remedy> {
+        let blame = self.round.blame(self.metadata, &self.settled.judged);
+        let projections = self.known.projections();
+        let reader = self.reader(&projections);
+        self.people(&blame)?;
+        let packages = self.packages(&blame, &reader)?;
+        let repository = self.repository(&blame, &reader)?;
+        let outcome = Outcome {
+            court: self,
+            packages,
+            repository,
+        };
+        Ok(outcome.build())
+    }
+
+    pub(super) fn root(&self) -> &Root {
+        self.head.root()
+    }
+
+    /// Reads the verified state as the new head has it read.
+    fn reader<'p>(&'p self, projections: &'p [&'p dyn Projection]) -> Reader<'p, S, C> {
+        let advance = self.round.advance;
+        Reader {
+            store: advance.signed,
+            digests: advance.crypto,
+            origin: &self.root().origin,
+            layout: self.known.layout(),
+            projections,
+        }
+    }
+
+    fn before(&self) -> Past<'_> {
+        Past {
+            known: &self.round.signed.known,
+            standing: Standing {
+                root: self.round.signed.head.root(),
+                metadata: &self.round.signed.metadata,
+                settled: self.round.settled,
+            },
+        }
+    }
+
+    /// Everybody and every page is as it has to be.
+    fn people(&self, blame: &Blame<'_>) -> Result<(), Remedy> {
+        let mut remedy = Remedy::default();
+        let mut names = MetadataReader {
+            store: self.round.advance.main,
+            workers: self.round.advance.workers,
+            problems: Vec::new(),
+        };
+        names.fold_names(self.metadata);
+        let problems = self.settled.problems.iter().chain(&names.problems);
+        for problem in problems.filter(|problem| !problem.code.is_note()) {
+            let at = |page: &&StoredPage| *page.place.as_str() == *problem.place;
+            if let Some(page) = blame.pages.iter().map(|(page, _)| *page).find(at) {
+                remedy.pages.insert(page.place.clone(), problem.clone());
+                continue;
+            }
+            let found = remedy.pages.len();
+            if let Some(subject) = stated(problem) {
+                self.as_before(blame, &subject, &mut remedy);
+            }
+            if remedy.pages.len() == found {
+                self.relieve(blame, |_| true, &mut remedy);
+            }
+        }
+        if remedy.is_empty() {
+            Ok(())
+        } else {
+            Err(remedy)
+        }
+    }
+
+    /// Leaves out whatever would change a stored statement.
+    fn as_before(&self, blame: &Blame<'_>, subject: &Subject, remedy: &mut Remedy) {
+        let rule = self.settled.ownership.rule(self.root(), subject);
+        let votes = self.settled.index.named(subject.name()).of(subject);
+        let signed = self.round.stored(self.root(), subject, false);
+        let there = signed.map(|(digest, _)| alloc::vec![digest]);
+        let there: Vec<Vec<Digest>> = there.into_iter().collect();
+        blame.ahead(&rule, (subject, votes), &there, remedy);
+    }
+
+    /// Leaves out changes of people that took approvals away, those of people in question first; or
+    /// the newest root.
+    fn relieve(&self, blame: &Blame<'_>, of: impl Fn(&Id) -> bool, remedy: &mut Remedy) {
+        let found = remedy.pages.len();
+        let authors = self.taken.authors.iter();
+        let authors = authors.map(|id| (id, Subject::Author(id.clone())));
+        let teams = self.taken.teams.iter();
+        let teams = teams.map(|id| (id, Subject::Team(id.clone())));
+        let (likely, others): (Vec<_>, Vec<_>) = authors.chain(teams).partition(|(id, _)| of(id));
+        for (_, subject) in &likely {
+            self.as_before(blame, subject, remedy);
+        }
+        if remedy.pages.len() > found {
+            return;
+        }
+        if self.head.id() != self.round.signed.head.id() {
+            remedy.root = true;
+            return;
+        }
+        for (_, subject) in &others {
+            self.as_before(blame, subject, remedy);
+        }
+    }
+
+    /// Chooses the content of every package that could change.
+    fn packages(
+        &self,
+        blame: &Blame<'_>,
+        reader: &Reader<'_, S, C>,
+    ) -> Result<BTreeMap<PackageName, Choice>, Remedy> {
+        let names: Vec<PackageName> = self.concerned().into_iter().collect();
+        let judged = self.round.advance.workers.map(names, |name| {
+            let content = self.content(reader, &name);
+            let chosen = self.choose(reader, &name, &content);
+            (name, content, chosen)
+        });
+        let mut choices = BTreeMap::new();
+        let mut lost = Vec::new();
+        let mut remedy = Remedy::default();
+        for (name, content, chosen) in judged {
+            match chosen {
+                Some(chosen) => {
+                    choices.insert(name, Choice { content, chosen });
+                }
+                // It may be better once what waits for others is left out.
+                None if is_helped(blame, &name, &remedy) => {}
+                None if self.blame_pages(blame, reader, (&name, &content), &mut remedy) => {}
+                None => lost.push(name),
+            }
+        }
+        // What lost its approval goes first: it may be why other things do not fit.
+        if !lost.is_empty() {
+            remedy = Remedy::default();
+            for name in &lost {
+                let people = self.people_of(name);
+                self.relieve(blame, |id| people.contains(id), &mut remedy);
+            }
+            return Err(remedy);
+        }
+        if remedy.is_empty() {
+            Ok(choices)
+        } else {
+            Err(remedy)
+        }
+    }
+
+    /// The packages that something changed for.
+    fn concerned(&self) -> BTreeSet<PackageName> {
+        let (round, main) = (self.round, self.round.main);
+        let signed = round.signed;
+        let mut names: BTreeSet<PackageName> = main.packages.keys().cloned().collect();
+        names.extend(main.authorisations.keys().cloned());
+        let before: BTreeMap<&Path, &Judged> = signed
+            .metadata
+            .pages
+            .iter()
+            .map(|page| &page.place)
+            .zip(&round.settled.judged)
+            .collect();
+        let counts = |judged: &Judged| match judged {
+            Judged::Counts(voter) => Some(voter.janitor),
+            Judged::Inert(_) | Judged::Bad => None,
+        };
+        for (page, judged) in self.metadata.pages.iter().zip(&self.settled.judged) {
+            if before.get(&page.place).copied().and_then(counts) != counts(judged) {
+                let said = main.subjects(signed, page);
+                names.extend(said.filter_map(Subject::package).cloned());
+            }
+        }
+        let edited = || self.taken.authors.iter().chain(&self.taken.teams);
+        if edited().next().is_some() {
+            let mut people: BTreeSet<&Id> = edited().collect();
+            let teams = self
+                .metadata
+                .teams
+                .values()
+                .chain(signed.metadata.teams.values());
+            let teams = teams.filter(|team| team.members.iter().any(|it| people.contains(it)));
+            let teams: Vec<&Id> = teams.map(|team| &team.id).collect();
+            people.extend(teams);
+            let claims = self.metadata.authorisations.values();
+            let claims = claims.filter(|claim| claim.owners.iter().any(|it| people.contains(it)));
+            names.extend(claims.map(|claim| claim.package.clone()));
+        }
+        if self.head.id() != signed.head.id() {
+            let surveyed = signed.survey.packages.iter();
+            names.extend(surveyed.map(|unit| unit.name.clone()));
+            let said = self.settled.index.all().subjects();
+            names.extend(said.filter_map(Subject::package).cloned());
+        }
+        names
+    }
+
+    fn content(&self, reader: &Reader<'_, S, C>, name: &PackageName) -> Content {
+        let (advance, signed, main) = (self.round.advance, self.round.signed, self.round.main);
+        if main.packages.contains_key(name) {
+            return package::read(advance, (signed, main), reader, name);
+        }
+        let Some(unit) = unit(&signed.survey, name) else {
+            return Content::unchanged(reader.absent(name));
+        };
+        let projections = &signed.head.root().projections;
+        let same = *projections == self.root().projections;
+        let known = same.then(|| self.before().package(unit, reader)).flatten();
+        let found = known.unwrap_or_else(|| reader.package(unit));
+        Content::unchanged(found.unwrap_or_else(|_| reader.absent(name)))
+    }
+
+    /// The newest that fits: what the main line has, a mixture of that and what was verified, or the
+    /// latter.
+    fn choose(
+        &self,
+        reader: &Reader<'_, S, C>,
+        name: &PackageName,
+        content: &Content,
+    ) -> Option<Package> {
+        if !self.is_frozen(name) {
+            if self.wrong_with(&content.main).is_empty() {
+                return Some(content.main.clone());
+            }
+            let subject = Subject::Releases(name.clone());
+            let mixtures = self.mixtures(reader, content).into_iter();
+            let mut fitting =
+                mixtures.filter(|package| self.is_approved(&subject, &package.digests));
+            let mixture = fitting.find(|package| self.wrong_with(package).is_empty());
+            if mixture.is_some() {
+                return mixture;
+            }
+        }
+        let signed = &content.signed;
+        self.wrong_with(signed).is_empty().then(|| signed.clone())
+    }
+
+    fn is_frozen(&self, name: &PackageName) -> bool {
+        let left = self.round.left;
+        left.all || left.packages.contains(name)
+    }
+
+    fn mixtures(&self, reader: &Reader<'_, S, C>, content: &Content) -> Vec<Package> {
+        let name = &content.main.name;
+        content.mixtures(reader, |release, digest| {
+            let subject = Subject::Checksums(name.clone(), release.clone());
+            self.is_approved(&subject, &[digest])
+        })
+    }
+
+    fn is_approved(&self, subject: &Subject, digests: &[Digest]) -> bool {
+        let rule = self.settled.ownership.rule(self.root(), subject);
+        let votes = self.settled.index.named(subject.name()).of(subject);
+        let standing = rule.assess(&votes, digests).standing;
+        matches!(standing, crate::approval::Standing::Approved(_))
+    }
+
+    /// What would be wrong with a package like this.
+    pub(super) fn wrong_with(&self, package: &Package) -> Vec<Problem> {
+        let settled = self.settled;
+        let crypto = self.round.advance.crypto;
+        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
+        let unit = self.round.main.unit(self.round.signed, &package.name);
+        let place = unit.directories.first().cloned();
+        let place = place.unwrap_or_else(|| {
+            let release = package.releases.first();
+            release.map_or_else(Path::top, |release| release.directory.clone())
+        });
+        judge.package(package, &place, &settled.ownership, &settled.people);
+        let has_to_be_signed = || self.is_complete() || self.was_signed(&package.name);
+        if !judge.unsigned.is_empty() && has_to_be_signed() {
+            let unsigned: Vec<Problem> = judge.unsigned_problems().collect();
+            judge.problems.extend(unsigned);
+        }
+        judge.problems.retain(|problem| !problem.code.is_note());
+        judge.problems
+    }
+
+    fn is_complete(&self) -> bool {
+        self.root().complete || self.round.advance.mode == Mode::Enforce
+    }
+
+    /// Whether anything of a package was approved.
+    fn was_signed(&self, name: &PackageName) -> bool {
+        let (before, crypto) = (self.before(), self.round.advance.crypto);
+        let index = &before.standing.settled.index;
+        let is_of = |subject: &&Subject| subject.package() == Some(name);
+        let mut said = index.named(name.as_str()).subjects().filter(is_of);
+        said.any(|subject| before.standing.newest(index, subject, crypto).is_some())
+    }
+
+    /// Leaves out pages that approve what cannot be had of a package; false where there is none.
+    fn blame_pages(
+        &self,
+        blame: &Blame<'_>,
+        reader: &Reader<'_, S, C>,
+        (name, content): (&PackageName, &Content),
+        remedy: &mut Remedy,
+    ) -> bool {
+        let found = remedy.pages.len();
+        let (releases, checksums) = self.settled.ownership.rules(self.root(), name);
+        let said = self.settled.index.named(name.as_str());
+        let of = |subject: &Subject| match subject {
+            Subject::Checksums(_, release) => Some(release.clone()),
+            _ => None,
+        };
+        let speaks = said.subjects().filter_map(|it| Some((it, of(it)?)));
+        let speaks: Vec<_> = speaks.collect();
+        let there = content.releases();
+        let there = |release| there.contains(release);
+        let signed = |release| content.signed_checksums(release);
+        // Files that are nowhere.
+        for (subject, release) in speaks.iter().filter(|(_, release)| there(release)) {
+            let digests = if self.is_frozen(name) {
+                signed(release)
+            } else {
+                content.checksums(release)
+            };
+            blame.ahead(&checksums, (subject, said.of(subject)), &digests, remedy);
+        }
+        if remedy.pages.len() > found {
+            return true;
+        }
+        // Releases that cannot be put together.
+        let subject = Subject::Releases(name.clone());
+        let possible: Vec<Vec<Digest>> = if self.is_frozen(name) {
+            alloc::vec![content.signed.digests.clone()]
+        } else {
+            let mixtures = self.mixtures(reader, content);
+            mixtures.into_iter().map(|it| it.digests).collect()
+        };
+        blame.ahead(&releases, (&subject, said.of(&subject)), &possible, remedy);
+        if remedy.pages.len() > found {
+            return true;
+        }
+        // Files whose source nobody approved.
+        for (subject, release) in speaks.iter().filter(|(_, release)| there(release)) {
+            if content.differs_in_source(release) {
+                let digests = signed(release);
+                blame.ahead(&checksums, (subject, said.of(subject)), &digests, remedy);
+            }
+        }
+        if remedy.pages.len() > found {
+            return true;
+        }
+        // A claim without content that its owners approve.
+        if self.taken.authorisations.contains(name) {
+            let subject = Subject::Authorisation(name.clone());
+            self.as_before(blame, &subject, remedy);
+        }
+        remedy.pages.len() > found
+    }
+
+    /// The people whom the approvals of a package rest on.
+    fn people_of(&self, name: &PackageName) -> BTreeSet<Id> {
+        let signed = &self.round.signed.metadata;
+        let claims = [
+            signed.authorisations.get(name),
+            self.metadata.authorisations.get(name),
+        ];
+        let claims = claims.into_iter().flatten();
+        let mut people: BTreeSet<Id> = claims.flat_map(|claim| claim.owners.clone()).collect();
+        let teams = signed.teams.values().chain(self.metadata.teams.values());
+        let teams = teams.filter(|team| people.contains(&team.id));
+        let members: Vec<Id> = teams.flat_map(|team| team.members.clone()).collect();
+        people.extend(members);
+        let main = self.round.main;
+        let speaks = |page: &&StoredPage| {
+            let mut said = main.subjects(self.round.signed, page);
+            said.any(|subject| subject.package() == Some(name))
+        };
+        let pages = signed.pages.iter().filter(speaks);
+        people.extend(pages.map(|page| page.page.body().signer().clone()));
+        people
+    }
+
+    /// Chooses the repository files: true for those of the main line.
+    fn repository(&self, blame: &Blame<'_>, reader: &Reader<'_, S, C>) -> Result<bool, Remedy> {
+        let (round, main) = (self.round, self.round.main);
+        let is_it = |subject: &Subject| *subject == Subject::Repository;
+        let is_spoken_of = !blame.speaking(is_it).is_empty();
+        let same_head = self.head.id() == round.signed.head.id();
+        if !main.repository && !is_spoken_of && same_head {
+            return Ok(false);
+        }
+        let on_main = Reader {
+            store: round.advance.main,
+            digests: reader.digests,
+            origin: reader.origin,
+            layout: reader.layout,
+            projections: reader.projections,
+        };
+        let there = on_main.repository(&main.survey.repository);
+        let may_change = main.repository && !round.left.all && !round.left.repository;
+        let there = there.ok().filter(|_| may_change);
+        let place = main.survey.repository.first();
+        if let Some((_, digest)) = &there
+            && self.wrong_with_repository(place, *digest).is_empty()
+        {
+            return Ok(true);
+        }
+        let Ok((_, signed)) = reader.repository(&round.signed.survey.repository) else {
+            return Ok(false);
+        };
+        let place = round.signed.survey.repository.first();
+        if self.wrong_with_repository(place, signed).is_empty() {
+            return Ok(false);
+        }
+        let subject = Subject::Repository;
+        let rule = self.settled.ownership.rule(self.root(), &subject);
+        let votes = self.settled.index.named(subject.name()).of(&subject);
+        let mut remedy = Remedy::default();
+        let mut digests = alloc::vec![alloc::vec![signed]];
+        digests.extend(there.map(|(_, digest)| alloc::vec![digest]));
+        blame.ahead(&rule, (&subject, votes), &digests, &mut remedy);
+        if remedy.pages.is_empty() {
+            self.relieve(blame, |_| false, &mut remedy);
+        }
+        Err(remedy)
+    }
+
+    pub(super) fn wrong_with_repository(
+        &self,
+        place: Option<&Path>,
+        digest: Digest,
+    ) -> Vec<Problem> {
+        let settled = self.settled;
+        let crypto = self.round.advance.crypto;
+        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
+        judge.repository(place, digest, &settled.people);
+        if judge.unsigned_files.is_some() {
+            let (before, subject) = (self.before(), Subject::Repository);
+            let index: &Index<'_> = &before.standing.settled.index;
+            let was_signed = before.standing.newest(index, &subject, crypto).is_some();
+            if was_signed || self.is_complete() {
+                let unsigned: Vec<Problem> = judge.unsigned_problems().collect();
+                judge.problems.extend(unsigned);
+            }
+        }
+        judge.problems.retain(|problem| !problem.code.is_note());
+        judge.problems
+    }
+}
+
+/// Whether a page that speaks of a package waits already.
+fn is_helped(blame: &Blame<'_>, name: &PackageName, remedy: &Remedy) -> bool {
+    let speaking = blame.speaking(|subject| subject.package() == Some(name));
+    let mut speaking = speaking.iter();
+    speaking.any(|page| remedy.pages.contains_key(&page.place))
+}
+
+/// The stored statement that a problem is of.
+fn stated(problem: &Problem) -> Option<Subject> {
+    if let Some(subject) = &problem.subject {
+        return Some(subject.clone());
+    }
+    let path = Path::parse(&problem.place).ok()?;
+    let name = path.file_name().strip_suffix(".toml")?;
+    let components: Vec<&str> = path.components().collect();
+    match components.as_slice() {
+        ["conex", "authors", _] => Some(Subject::Author(Id::parse(name).ok()?)),
+        ["conex", "teams", _] => Some(Subject::Team(Id::parse(name).ok()?)),
+        ["conex", "packages", _] => Some(Subject::Authorisation(PackageName::parse(name).ok()?)),
+        _ => None,
+    }
+}

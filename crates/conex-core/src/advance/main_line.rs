@@ -1,0 +1,482 @@
+//! What the main line has that the verified state has not, read and sorted. Nothing of it is
+//! trusted; what cannot be read waits, and keeps nothing else from being read.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+
+use crate::chain::{self, Head, Trust};
+use crate::crypto::{Crypto, Digests};
+use crate::digest::Digest;
+use crate::key::{Fingerprint, PublicKey};
+use crate::layout::{Layout, PackageUnit};
+use crate::limits;
+use crate::metadata::{ATTRIBUTES, MetadataReader, StoredPage, StoredRoot, named, page_fits};
+use crate::name::{Id, Origin, PackageName};
+use crate::page::{Batch, Page};
+use crate::path::Path;
+use crate::people::Judged;
+use crate::problem::{Code, Problem};
+use crate::settle::Settled;
+use crate::spelling::Stored;
+use crate::statement::{Author, Authorisation, Root, Team};
+use crate::store::{EntryKind, Store, StoreError, Workers};
+use crate::survey::{Survey, survey};
+use crate::vouch::Subject;
+
+use super::{Advance, Signed, Unit, Waiting, gone};
+
+/// A stored statement that is not on the main line as the verified state has it: what is there
+/// instead, or nothing.
+pub(super) type Edited<K, T> = BTreeMap<K, Option<T>>;
+
+/// What is different on the main line.
+pub(super) struct MainLine {
+    /// All roots there.
+    pub(super) roots: Vec<StoredRoot>,
+    /// The heads that the chain can lead to, from that of the verified state on.
+    pub(super) heads: Vec<Head>,
+    /// Pages that are new and whose signature is right, if their key is anybody's.
+    pub(super) pages: Vec<StoredPage>,
+    /// Pages that are gone.
+    pub(super) pages_gone: BTreeSet<Path>,
+    /// Pages of the verified state that counted for nothing there and could not count anywhere.
+    pub(super) forged: BTreeSet<Path>,
+    /// Batches that are new.
+    pub(super) batches: BTreeMap<Digest, Batch>,
+    /// Batches that are gone.
+    pub(super) batches_gone: BTreeSet<Digest>,
+    pub(super) authors: Edited<Id, Author>,
+    pub(super) teams: Edited<Id, Team>,
+    pub(super) authorisations: Edited<PackageName, Authorisation>,
+    /// `.gitattributes`, if it came or went.
+    pub(super) attributes: Option<bool>,
+    /// The packages there.
+    pub(super) survey: Survey,
+    /// Changed paths by the package they are of.
+    pub(super) packages: BTreeMap<PackageName, Vec<Path>>,
+    /// Whether a repository file changed.
+    pub(super) repository: bool,
+    /// Changed paths of nothing that anybody approves.
+    pub(super) others: Vec<Path>,
+    /// What could not be read, and why.
+    pub(super) waiting: Vec<Waiting>,
+}
+
+impl MainLine {
+    pub(super) fn read<S, M, C, W>(
+        advance: &Advance<'_, S, M, C, W>,
+        signed: &Signed,
+        settled: &Settled<'_>,
+    ) -> Self
+    where
+        S: Store + ?Sized,
+        M: Store + ?Sized,
+        C: Crypto,
+        W: Workers,
+    {
+        let mut reader = MetadataReader {
+            store: advance.main,
+            workers: advance.workers,
+            problems: Vec::new(),
+        };
+        let mut main = Self {
+            roots: Vec::new(),
+            heads: alloc::vec![signed.head.clone()],
+            pages: Vec::new(),
+            pages_gone: BTreeSet::new(),
+            forged: BTreeSet::new(),
+            batches: BTreeMap::new(),
+            batches_gone: BTreeSet::new(),
+            authors: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            authorisations: BTreeMap::new(),
+            attributes: None,
+            survey: survey(advance.main, signed.known.layout(), signed.head.root()),
+            packages: BTreeMap::new(),
+            repository: false,
+            others: Vec::new(),
+            waiting: Vec::new(),
+        };
+        let is_root = |path: &Path| path.as_str().starts_with("conex/root");
+        if advance.changed.iter().any(is_root) {
+            main.chain(&mut reader, signed, advance.crypto);
+        }
+        let origin = &signed.head.root().origin;
+        let mut data = Vec::new();
+        let paths = advance.changed.iter().filter(|path| !is_root(path));
+        for path in paths {
+            reader.problems.clear();
+            if path.components().next() == Some("conex") {
+                main.metadata(&mut reader, path, signed, (origin, advance.crypto));
+            } else {
+                data.push(path.clone());
+            }
+            for problem in core::mem::take(&mut reader.problems) {
+                main.wait(Unit::Path(path.clone()), problem);
+            }
+        }
+        main.data(data, signed);
+        main.sift(advance, signed, settled);
+        main
+    }
+
+    /// Every head that the chain leads to, beginning with that of the verified state.
+    fn chain<M: Store + ?Sized, W: Workers>(
+        &mut self,
+        reader: &mut MetadataReader<'_, M, W>,
+        signed: &Signed,
+        crypto: &impl Crypto,
+    ) {
+        let roots = reader.roots();
+        let start = Trust::Recorded(signed.head.id());
+        let (head, problems) = chain::follow(&roots, &start, crypto);
+        let problems = core::mem::take(&mut reader.problems)
+            .into_iter()
+            .chain(problems);
+        let number = signed.head.root().number;
+        let newest = head.as_ref().map_or(number, |head| head.root().number);
+        for problem in problems.filter(|problem| !problem.code.is_note()) {
+            self.wait(Unit::Root, problem);
+        }
+        for stored in &roots {
+            if stored.root.number > number && stored.root.number <= newest {
+                let upto = stored.root.number.as_u32() as usize;
+                let before = roots.get(..upto).unwrap_or_default();
+                self.heads.extend(chain::follow(before, &start, crypto).0);
+            }
+        }
+        self.roots = roots;
+    }
+
+    /// Reads one changed file of `conex/`.
+    fn metadata<M: Store + ?Sized, W: Workers>(
+        &mut self,
+        reader: &mut MetadataReader<'_, M, W>,
+        path: &Path,
+        signed: &Signed,
+        (origin, digests): (&Origin, &impl Digests),
+    ) {
+        let components: Vec<&str> = path.components().collect();
+        let stem = path.file_name().strip_suffix(".toml");
+        let unknown = || Problem::new(Code::Unaccounted, path, "this is no part of the metadata");
+        match (components.as_slice(), stem) {
+            (["conex", "index", id, _], Some(digest)) => {
+                let (Ok(id), Ok(digest)) = (Id::parse(id), Digest::parse(digest)) else {
+                    reader.problems.push(unknown());
+                    return;
+                };
+                let fits = |name: &str, page: &Page| page_fits(&id, name, page, origin, digests);
+                let found = reader.file(path, limits::PAGE_FILE, fits);
+                let is_signed = signed.metadata.pages.iter().any(|it| it.place == *path);
+                match found {
+                    // A page has the name of its content: it is never another one.
+                    Some(page) if !is_signed => self.pages.push(StoredPage {
+                        place: path.clone(),
+                        digest,
+                        page,
+                    }),
+                    None if is_signed && reader.problems.is_empty() => {
+                        self.pages_gone.insert(path.clone());
+                    }
+                    _ => {}
+                }
+            }
+            (["conex", "batches", _], Some(digest)) => {
+                let Ok(digest) = Digest::parse(digest) else {
+                    reader.problems.push(unknown());
+                    return;
+                };
+                let fits = |name: &str, batch: &Batch| {
+                    named(name, &batch.digest(origin, digests).to_string())
+                };
+                match reader.file(path, limits::PAGE_FILE, fits) {
+                    Some(batch) => {
+                        self.batches.insert(digest, batch);
+                    }
+                    None if reader.problems.is_empty() => {
+                        self.batches_gone.insert(digest);
+                    }
+                    None => {}
+                }
+            }
+            (["conex", "authors", _], Some(id)) => {
+                let name = |author: &Author| author.id.to_string();
+                statement(reader, path, Id::parse(id).ok(), name, &mut self.authors);
+            }
+            (["conex", "teams", _], Some(id)) => {
+                let name = |team: &Team| team.id.to_string();
+                statement(reader, path, Id::parse(id).ok(), name, &mut self.teams);
+            }
+            (["conex", "packages", _], Some(package)) => {
+                let name = |claim: &Authorisation| claim.package.to_string();
+                let package = PackageName::parse(package).ok();
+                statement(reader, path, package, name, &mut self.authorisations);
+            }
+            _ if path.as_str() == ATTRIBUTES.0 => {
+                let mut buffer = Vec::new();
+                match reader.store.read(path, limits::SIGNATURE_FILE, &mut buffer) {
+                    Ok(()) if buffer == ATTRIBUTES.1.as_bytes() => self.attributes = Some(true),
+                    Err(StoreError::Missing) => self.attributes = Some(false),
+                    _ => reader.problems.push(unknown()),
+                }
+            }
+            // What the verified state has here is in order, so this is new.
+            _ => {
+                if !matches!(reader.store.kind(path), Ok(None)) {
+                    reader.problems.push(unknown());
+                }
+            }
+        }
+    }
+
+    /// Sorts changed data by the package it is of, in either tree.
+    fn data(&mut self, data: Vec<Path>, signed: &Signed) {
+        let mut homes: BTreeMap<&str, &PackageName> = BTreeMap::new();
+        for unit in signed.survey.packages.iter().chain(&self.survey.packages) {
+            let directories = unit.directories.iter();
+            homes.extend(directories.map(|directory| (directory.as_str(), &unit.name)));
+        }
+        let is_repository = |path: &Path| {
+            signed.survey.repository.contains(path) || self.survey.repository.contains(path)
+        };
+        for path in data {
+            let text = path.as_str();
+            let ends = text.match_indices('/').map(|(end, _)| end);
+            let mut above = ends.filter_map(|end| text.get(..end)).chain([text]);
+            if let Some(name) = above.find_map(|place| homes.get(place)) {
+                self.packages
+                    .entry((*name).clone())
+                    .or_default()
+                    .push(path.clone());
+            } else if is_repository(&path) {
+                self.repository = true;
+            } else {
+                self.others.push(path.clone());
+            }
+        }
+    }
+
+    /// Verifies the signatures that were not verified yet: those of new pages, and those of pages
+    /// that counted for nothing so far. Passes over pages that cannot count.
+    fn sift<S: ?Sized, M: ?Sized, C: Crypto, W: Workers>(
+        &mut self,
+        advance: &Advance<'_, S, M, C, W>,
+        signed: &Signed,
+        settled: &Settled<'_>,
+    ) {
+        let crypto = advance.crypto;
+        let origin = &signed.head.root().origin;
+        let mut keys: BTreeMap<Fingerprint, PublicKey> = BTreeMap::new();
+        let mut add = |key: &PublicKey| {
+            keys.insert(crypto.fingerprint(key), key.clone());
+        };
+        for head in &self.heads {
+            let root = head.root();
+            let janitors = root.janitors.iter().flat_map(|janitor| &janitor.keys);
+            janitors.for_each(&mut add);
+            root.former.iter().for_each(|it| add(&it.former.key));
+        }
+        let edited = self.authors.values().flatten();
+        for author in signed.metadata.authors.values().chain(edited) {
+            author.keys.iter().for_each(|listed| add(&listed.key));
+            author.former.iter().for_each(|former| add(&former.key));
+        }
+        let revoked: BTreeSet<Fingerprint> = self
+            .heads
+            .last()
+            .map(|head| head.root().revoked.iter().copied().collect())
+            .unwrap_or_default();
+        let judge = |page: &StoredPage| -> Result<(), (Code, &'static str)> {
+            let body = page.page.body();
+            let key = keys
+                .get(&body.key())
+                .ok_or((Code::InertPage, "nobody of that id and key is known"))?;
+            page.page
+                .verify(origin, key, crypto)
+                .map_err(|_| (Code::BadSignature, "the signature is not one of that key"))?;
+            // The main line may already know of a theft that clients are still to hear of.
+            if revoked.contains(&body.key()) && !is_accepted(&self.heads, &self.authors, page) {
+                return Err((Code::InertPage, "its key is revoked on the main line"));
+            }
+            for reference in body.batches() {
+                let batch = self.batch(signed, reference.digest());
+                let batch = batch.ok_or((Code::BatchMissing, "names a batch that is not there"))?;
+                if batch.outside(reference).is_some() {
+                    let detail = "names a batch that speaks of more than it says";
+                    return Err((Code::BatchRange, detail));
+                }
+            }
+            Ok(())
+        };
+        let pages: Vec<&StoredPage> = self.pages.iter().collect();
+        let judged = advance.workers.map(pages, judge);
+        // Whose key was nobody's so far, nobody looked at.
+        let inert = signed.metadata.pages.iter().zip(&settled.judged);
+        let inert = inert.filter(|(_, judged)| matches!(judged, Judged::Inert(_)));
+        let forged = inert.filter_map(|(page, _)| {
+            let key = keys.get(&page.page.body().key())?;
+            let is_forged = page.page.verify(origin, key, crypto).is_err();
+            is_forged.then(|| page.place.clone())
+        });
+        self.forged = forged.collect();
+        for (page, result) in core::mem::take(&mut self.pages).into_iter().zip(judged) {
+            match result {
+                Ok(()) => self.pages.push(page),
+                Err((code, detail)) => {
+                    let problem = Problem::new(code, &page.place, detail);
+                    self.wait(Unit::Page(page.place), problem);
+                }
+            }
+        }
+        self.over_limit(signed);
+    }
+
+    /// Passes over the new pages of whoever would have more than count: that would void the person.
+    fn over_limit(&mut self, signed: &Signed) {
+        let mut count: BTreeMap<Id, usize> = BTreeMap::new();
+        let stay = signed
+            .metadata
+            .pages
+            .iter()
+            .filter(|page| !self.pages_gone.contains(&page.place));
+        for page in stay.chain(&self.pages) {
+            *count.entry(page.page.body().signer().clone()).or_default() += 1;
+        }
+        let is_over = |page: &StoredPage| {
+            let count = count.get(page.page.body().signer());
+            count.is_some_and(|count| *count > limits::PAGES)
+        };
+        let (over, pages) = core::mem::take(&mut self.pages)
+            .into_iter()
+            .partition(|page| is_over(page));
+        self.pages = pages;
+        let over: Vec<StoredPage> = over;
+        for page in over {
+            let detail = "its signer has more pages than count";
+            let problem = Problem::new(Code::PersonVoid, &page.place, detail);
+            self.wait(Unit::Page(page.place), problem);
+        }
+    }
+
+    fn wait(&mut self, unit: Unit, problem: Problem) {
+        self.waiting.push(Waiting {
+            unit,
+            problems: alloc::vec![problem],
+            pages: Vec::new(),
+        });
+    }
+
+    /// The directories of a package, in either tree.
+    pub(super) fn unit(&self, signed: &Signed, name: &PackageName) -> PackageUnit {
+        let mut directories: Vec<Path> = [&signed.survey, &self.survey]
+            .into_iter()
+            .filter_map(|survey| unit(survey, name))
+            .flat_map(|unit| unit.directories.iter().cloned())
+            .collect();
+        directories.sort();
+        directories.dedup();
+        PackageUnit {
+            name: name.clone(),
+            directories,
+        }
+    }
+
+    /// What is said in a new page.
+    pub(super) fn said<'m>(
+        &'m self,
+        signed: &'m Signed,
+        page: &'m StoredPage,
+    ) -> impl Iterator<Item = &'m crate::vouch::Vouch> {
+        let body = page.page.body();
+        let batches = body.batches().iter();
+        let batches = batches.filter_map(|reference| self.batch(signed, reference.digest()));
+        body.vouches()
+            .iter()
+            .chain(batches.flat_map(Batch::vouches))
+    }
+
+    /// A batch, of either tree.
+    fn batch<'m>(&'m self, signed: &'m Signed, digest: Digest) -> Option<&'m Batch> {
+        let stored = &signed.metadata.batches;
+        self.batches.get(&digest).or_else(|| stored.get(&digest))
+    }
+
+    /// The subjects spoken of in a page.
+    pub(super) fn subjects<'m>(
+        &'m self,
+        signed: &'m Signed,
+        page: &'m StoredPage,
+    ) -> impl Iterator<Item = &'m Subject> {
+        self.said(signed, page).map(|vouch| &vouch.subject)
+    }
+}
+
+/// The directories of a package in one tree.
+pub(super) fn unit<'s>(survey: &'s Survey, name: &PackageName) -> Option<&'s PackageUnit> {
+    let at = survey
+        .packages
+        .binary_search_by(|unit| unit.name.cmp(name))
+        .ok()?;
+    survey.packages.get(at)
+}
+
+/// Whether clients are to ignore a path.
+pub(super) fn is_ignored(root: &Root, layout: &dyn Layout, path: &Path) -> bool {
+    let top = path.components().next().unwrap_or_default();
+    if layout.place(top, EntryKind::Directory, true) == crate::layout::Place::Packages {
+        return false;
+    }
+    let mut above = path.parent();
+    let mut patterns = root.ignore.iter();
+    if patterns.any(|pattern| pattern.matches(path)) {
+        return true;
+    }
+    while let Some(directory) = above.filter(|directory| !directory.as_str().is_empty()) {
+        if root.ignore.iter().any(|pattern| pattern.covers(&directory)) {
+            return true;
+        }
+        above = directory.parent();
+    }
+    false
+}
+
+/// Whether a page is among the accepted ones of a former key.
+fn is_accepted(heads: &[Head], authors: &Edited<Id, Author>, page: &StoredPage) -> bool {
+    let former = heads
+        .last()
+        .into_iter()
+        .flat_map(|head| head.root().former.iter().map(|it| &it.former));
+    let listed = authors.values().flatten().flat_map(|it| it.former.iter());
+    former
+        .chain(listed)
+        .any(|former| former.pages.contains(&page.digest))
+}
+
+/// Reads an author, team or authorisation.
+fn statement<K, T, M, W>(
+    reader: &mut MetadataReader<'_, M, W>,
+    path: &Path,
+    key: Option<K>,
+    name: impl Fn(&T) -> alloc::string::String,
+    edited: &mut Edited<K, T>,
+) where
+    K: Ord,
+    T: Stored,
+    M: Store + ?Sized,
+    W: Workers,
+{
+    let Some(key) = key else {
+        let problem = Problem::new(Code::BadName, path, "this is no name");
+        reader.problems.push(problem);
+        return;
+    };
+    let fits = |file: &str, value: &T| named(file, &name(value));
+    let found = reader.file(path, limits::STATEMENT_FILE, fits);
+    if found.is_none() && reader.problems.is_empty() {
+        reader
+            .problems
+            .push(gone(path, "is not on the main line any more"));
+    }
+    edited.insert(key, found);
+}

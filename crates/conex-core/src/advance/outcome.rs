@@ -1,0 +1,435 @@
+//! What a state is made of, file by file, and what it leaves out.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::approval::{Epoch, Rule, Standing as Stands, Vote};
+use crate::content::Reader;
+use crate::crypto::Crypto;
+use crate::digest::Digest;
+use crate::limits;
+use crate::metadata::{ATTRIBUTES, StoredPage, place};
+use crate::name::PackageName;
+use crate::page::BatchRef;
+use crate::path::Path;
+use crate::people::{Judged, Voter};
+use crate::problem::{Code, Problem};
+use crate::spelling::Stored as _;
+use crate::standing::Standing;
+use crate::store::{EntryKind, Store, Workers};
+use crate::version::Version;
+use crate::vouch::Subject;
+
+use super::Files;
+use super::court::{Choice, Court};
+use super::main_line::is_ignored;
+use super::round::Built;
+use super::waiting::{Unit, Waiting};
+
+/// Everything that was chosen.
+pub(super) struct Outcome<'c, 'r, 'a, S: ?Sized, M: ?Sized, C, W> {
+    pub(super) court: &'c Court<'r, 'a, S, M, C, W>,
+    pub(super) packages: BTreeMap<PackageName, Choice>,
+    /// Whether the repository files are those of the main line.
+    pub(super) repository: bool,
+}
+
+impl<S, M, C, W> Outcome<'_, '_, '_, S, M, C, W>
+where
+    S: Store + ?Sized,
+    M: Store + ?Sized,
+    C: Crypto,
+    W: Workers,
+{
+    /// Puts it together.
+    pub(super) fn build(&self) -> Built {
+        let mut files = Files::new();
+        let mut waiting = self.court.round.main.waiting.clone();
+        self.roots(&mut files, &mut waiting);
+        self.statements(&mut files, &mut waiting);
+        self.pages(&mut files, &mut waiting);
+        self.packages(&mut files, &mut waiting);
+        self.repository(&mut files, &mut waiting);
+        self.others(&mut files, &mut waiting);
+        Built { files, waiting }
+    }
+
+    /// New roots, and new signatures of all that are taken.
+    fn roots(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
+        let round = self.court.round;
+        let crypto = round.advance.crypto;
+        let head = self.court.head.root().number;
+        for stored in &round.main.roots {
+            let root = &stored.root;
+            if root.number > head || round.left.all {
+                continue;
+            }
+            let known = round.signed.roots.iter();
+            let known = known.map(|it| &it.root).find(|it| it.number == root.number);
+            let is_new = root.number > round.signed.head.root().number;
+            if is_new {
+                files.insert(place::root(root.number), Some(root.to_text().into_bytes()));
+            } else if known.map(|it| it.digest(crypto)) != Some(root.digest(crypto)) {
+                continue;
+            }
+            for signature in &stored.signatures {
+                let janitor = root.janitor(&signature.signer);
+                let keys = janitor.map(|it| it.keys.as_slice()).unwrap_or_default();
+                let mut keys = keys.iter();
+                let fits = keys.any(|key| signature.verify(root, key, crypto).is_ok());
+                // Of a new root all are taken: janitors of the root before may have signed it.
+                if is_new || fits {
+                    let place = place::root_signature(root.number, signature);
+                    if round.advance.changed.contains(&place) {
+                        files.insert(place, Some(signature.to_text().into_bytes()));
+                    }
+                }
+            }
+        }
+        if round.left.roots > 0 && !round.left.all {
+            let number = round.main.heads.last().map(|head| head.root().number);
+            let detail = "what clients have would lose its approval by it";
+            waiting.extend(number.map(|number| Waiting {
+                unit: Unit::Root,
+                problems: alloc::vec![Problem::new(Code::NotApproved, place::root(number), detail)],
+                pages: Vec::new(),
+            }));
+        }
+    }
+
+    /// Authors, teams and authorisations.
+    fn statements(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
+        let (main, taken) = (self.court.round.main, self.court.taken);
+        for (id, author) in &main.authors {
+            let Some(author) = author else { continue };
+            if taken.authors.contains(id) {
+                files.insert(place::author(id), Some(author.to_text().into_bytes()));
+            } else {
+                let (unit, subject) = (Unit::Author(id.clone()), Subject::Author(id.clone()));
+                waiting.extend(self.unapproved(unit, &subject, place::author(id), 0));
+            }
+        }
+        for (id, team) in &main.teams {
+            let Some(team) = team else { continue };
+            if taken.teams.contains(id) {
+                files.insert(place::team(id), Some(team.to_text().into_bytes()));
+            } else {
+                let (unit, subject) = (Unit::Team(id.clone()), Subject::Team(id.clone()));
+                waiting.extend(self.unapproved(unit, &subject, place::team(id), 0));
+            }
+        }
+        for (name, claim) in &main.authorisations {
+            let Some(claim) = claim else { continue };
+            let place = place::authorisation(name);
+            if taken.authorisations.contains(name) {
+                files.insert(place, Some(claim.to_text().into_bytes()));
+            } else {
+                let subject = Subject::Authorisation(name.clone());
+                let unit = Unit::Package(name.clone());
+                waiting.extend(self.unapproved(unit, &subject, place, claim.epoch));
+            }
+        }
+        match main.attributes {
+            _ if self.court.round.left.all => {}
+            Some(there) => {
+                let (path, text) = ATTRIBUTES;
+                let path = Path::parse(path).unwrap_or_default();
+                files.insert(path, there.then(|| text.as_bytes().to_vec()));
+            }
+            None => {}
+        }
+    }
+
+    /// Why a stored statement of the main line waits, and for whom.
+    fn unapproved(
+        &self,
+        unit: Unit,
+        subject: &Subject,
+        place: Path,
+        epoch: u32,
+    ) -> Option<Waiting> {
+        let (court, round) = (self.court, self.court.round);
+        let (digest, _) = round.stored(court.root(), subject, true)?;
+        let rule = Rule {
+            owners: None,
+            janitors: court.root().quorum,
+            epoch: match subject {
+                Subject::Authorisation(_) => Epoch::Sets(epoch),
+                _ => Epoch::Only(0),
+            },
+        };
+        let votes = court.settled.index.named(subject.name()).of(subject);
+        let assessment = rule.assess(&votes, &[digest]);
+        let (code, detail) = match &assessment.standing {
+            Stands::Approved(_) => (Code::NotApproved, "waits for what it goes with"),
+            Stands::Behind { .. } => (Code::Behind, "something newer was approved"),
+            Stands::Differs { .. } => (Code::ContentDiffers, "this is not what was approved"),
+            Stands::Equivocal { .. } => (Code::Equivocation, "two contents are approved"),
+            Stands::Pending => (Code::NotApproved, "nothing of it is approved yet"),
+        };
+        let missing = rule.missing(&assessment.vouched, &court.settled.people);
+        let problem = Problem::new(code, place, detail);
+        Some(Waiting {
+            unit,
+            problems: alloc::vec![problem.about(subject).mended_by(missing)],
+            pages: self.left_pages(|other| other == subject),
+        })
+    }
+
+    /// Pages that came and went, with the batches that they name.
+    fn pages(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
+        let (court, round) = (self.court, self.court.round);
+        let (signed, main) = (&round.signed.metadata, round.main);
+        for page in &main.forged {
+            files.insert(page.clone(), None);
+        }
+        if round.left.all {
+            return;
+        }
+        let superseded = self.superseded();
+        for page in &superseded {
+            files.insert((*page).clone(), None);
+        }
+        let mut batches: BTreeSet<Digest> = BTreeSet::new();
+        let counted = court.metadata.pages.iter().zip(&court.settled.judged);
+        for (page, judged) in counted {
+            let reason = match judged {
+                Judged::Inert(reason) if round.is_new(page) => reason,
+                _ => {
+                    if round.is_new(page) {
+                        let text: String = page.page.to_text();
+                        files.insert(page.place.clone(), Some(text.into_bytes()));
+                    }
+                    if !superseded.contains(&page.place) {
+                        let named = page.page.body().batches().iter();
+                        batches.extend(named.map(BatchRef::digest));
+                    }
+                    continue;
+                }
+            };
+            waiting.push(waits_for(
+                Unit::Page(page.place.clone()),
+                Problem::new(Code::InertPage, &page.place, reason),
+            ));
+        }
+        for digest in &batches {
+            let new = main.batches.get(digest);
+            let new = new.filter(|_| !signed.batches.contains_key(digest));
+            if let Some(batch) = new {
+                let text = batch.to_text().into_bytes();
+                files.insert(place::batch(*digest), Some(text));
+            }
+        }
+        for digest in main.batches_gone.difference(&batches) {
+            if signed.batches.contains_key(digest) {
+                files.insert(place::batch(*digest), None);
+            }
+        }
+        for (page, reason) in &round.left.pages {
+            waiting.push(waits_for(Unit::Page(page.clone()), reason.clone()));
+        }
+    }
+
+    /// The pages of the verified state that are gone from the main line, and without which no
+    /// statement loses its approval or its version.
+    fn superseded(&self) -> BTreeSet<&Path> {
+        let court = self.court;
+        let main = court.round.main;
+        let mut taken_back: BTreeMap<&Subject, Vec<Vote>> = BTreeMap::new();
+        let mut superseded = BTreeSet::new();
+        let counted = court.metadata.pages.iter().zip(&court.settled.judged);
+        for (page, judged) in counted.filter(|(page, _)| main.pages_gone.contains(&page.place)) {
+            if let Judged::Counts(voter) = judged {
+                let votes = self.votes(page, *voter);
+                let is_needed = votes.iter().any(|(subject, votes)| {
+                    let mut others = taken_back.get(subject).cloned().unwrap_or_default();
+                    let before = self.newest(subject, &others);
+                    others.extend(votes);
+                    before != self.newest(subject, &others)
+                });
+                if is_needed {
+                    continue;
+                }
+                for (subject, votes) in votes {
+                    taken_back.entry(subject).or_default().extend(votes);
+                }
+            }
+            superseded.insert(&page.place);
+        }
+        superseded
+    }
+
+    /// What a page says, as votes.
+    fn votes<'m>(&'m self, page: &'m StoredPage, by: Voter) -> BTreeMap<&'m Subject, Vec<Vote>> {
+        let round = self.court.round;
+        let mut votes: BTreeMap<&Subject, Vec<Vote>> = BTreeMap::new();
+        for vouch in round.main.said(round.signed, page) {
+            votes.entry(&vouch.subject).or_default().push(Vote {
+                version: vouch.version,
+                digest: vouch.digest,
+                voter: by,
+            });
+        }
+        votes
+    }
+
+    /// The newest of a statement without some votes.
+    fn newest(&self, subject: &Subject, without: &[Vote]) -> Option<(Version, Digest)> {
+        let court = self.court;
+        let standing = Standing {
+            root: court.root(),
+            metadata: court.metadata,
+            settled: court.settled,
+        };
+        let mut votes = court.settled.index.named(subject.name()).of(subject);
+        for vote in without {
+            if let Some(at) = votes.iter().position(|other| other == vote) {
+                votes.swap_remove(at);
+            }
+        }
+        let rule = court.settled.ownership.rule(court.root(), subject);
+        let stored = standing.stored(subject, court.round.advance.crypto);
+        let newest = match rule.assess(&votes, stored.as_slice()).standing {
+            Stands::Approved(newest)
+            | Stands::Behind { newest, .. }
+            | Stands::Differs { newest } => Some(newest),
+            Stands::Equivocal { .. } => rule.approved(&votes).into_iter().next(),
+            Stands::Pending => None,
+        };
+        newest.map(|newest| (newest.version, newest.digest))
+    }
+
+    fn packages(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
+        for (name, choice) in &self.packages {
+            if !self.court.round.main.packages.contains_key(name) {
+                continue;
+            }
+            let Choice { content, chosen } = choice;
+            match content.files(chosen, self.court.round.advance.main) {
+                Ok(found) => files.extend(found),
+                Err(problem) => waiting.push(waits_for(Unit::Package(name.clone()), problem)),
+            }
+            if !content.is_main(chosen) {
+                let mut problems = content.unreadable.clone();
+                problems.extend(self.court.wrong_with(&content.main));
+                waiting.push(Waiting {
+                    unit: Unit::Package(name.clone()),
+                    problems,
+                    pages: self.left_pages(|subject| subject.package() == Some(name)),
+                });
+            }
+        }
+    }
+
+    fn repository(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
+        let round = self.court.round;
+        let (signed, main) = (&round.signed.survey, &round.main.survey);
+        if !round.main.repository {
+            return;
+        }
+        if self.repository {
+            for path in &main.repository {
+                let mut buffer = Vec::new();
+                let read = round
+                    .advance
+                    .main
+                    .read(path, limits::DATA_FILE, &mut buffer);
+                if read.is_ok() && round.advance.changed.contains(path) {
+                    files.insert(path.clone(), Some(buffer));
+                }
+            }
+            let gone = signed.repository.iter();
+            for path in gone.filter(|path| !main.repository.contains(path)) {
+                files.insert(path.clone(), None);
+            }
+            return;
+        }
+        let projections = self.court.known.projections();
+        let reader = Reader {
+            store: round.advance.main,
+            digests: round.advance.crypto,
+            origin: &self.court.root().origin,
+            layout: self.court.known.layout(),
+            projections: &projections,
+        };
+        let problems = match reader.repository(&main.repository) {
+            Ok((_, digest)) => {
+                let place = main.repository.first();
+                self.court.wrong_with_repository(place, digest)
+            }
+            Err(problems) => problems,
+        };
+        waiting.push(Waiting {
+            unit: Unit::Repository,
+            problems,
+            pages: self.left_pages(|subject| *subject == Subject::Repository),
+        });
+    }
+
+    /// Files that nobody approves: those that clients ignore are those of the main line.
+    fn others(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
+        let round = self.court.round;
+        if round.left.all {
+            return;
+        }
+        let (before, after) = (round.advance.signed, round.advance.main);
+        for path in &round.main.others {
+            let was_file = matches!(before.kind(path), Ok(Some(EntryKind::File)));
+            let is_left = round.left.paths.contains(path);
+            let problem = match after.kind(path) {
+                Ok(None) => {
+                    if was_file && !is_left {
+                        files.insert(path.clone(), None);
+                    }
+                    continue;
+                }
+                Ok(Some(EntryKind::File)) => {
+                    let is_ignored = is_ignored(self.court.root(), self.court.known.layout(), path);
+                    let mut buffer = Vec::new();
+                    match after.read(path, limits::DATA_FILE, &mut buffer) {
+                        Ok(()) if is_ignored && !is_left => {
+                            files.insert(path.clone(), Some(buffer));
+                            continue;
+                        }
+                        Ok(()) => {
+                            let detail = "nothing accounts for this file";
+                            Problem::new(Code::Unaccounted, path, detail)
+                        }
+                        Err(error) => Problem::unreadable(path, &error),
+                    }
+                }
+                Ok(Some(EntryKind::Directory)) if was_file => {
+                    files.insert(path.clone(), None);
+                    continue;
+                }
+                Ok(Some(EntryKind::Directory)) => {
+                    let detail = "something in it has a name that is not allowed";
+                    Problem::new(Code::BadName, path, detail)
+                }
+                Ok(Some(EntryKind::Special(kind))) => {
+                    Problem::new(Code::SpecialFile, path, alloc::format!("is a {kind}"))
+                }
+                Err(error) => Problem::unreadable(path, &error),
+            };
+            waiting.push(waits_for(Unit::Path(path.clone()), problem));
+        }
+    }
+
+    /// The pages that wait and speak of something.
+    fn left_pages(&self, of: impl Fn(&Subject) -> bool) -> Vec<Path> {
+        let round = self.court.round;
+        let pages = round.main.pages.iter();
+        let left = pages.filter(|page| round.left.pages.contains_key(&page.place));
+        let speaking = left.filter(|page| round.main.subjects(round.signed, page).any(&of));
+        speaking.map(|page| page.place.clone()).collect()
+    }
+}
+
+fn waits_for(unit: Unit, problem: Problem) -> Waiting {
+    Waiting {
+        unit,
+        problems: alloc::vec![problem],
+        pages: Vec::new(),
+    }
+}
