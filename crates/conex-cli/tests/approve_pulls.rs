@@ -21,7 +21,7 @@ fn three() -> Pulls {
     let pulls = Pulls::new("plain");
     pulls.pull(1, "erin", release("bar/0.2"));
     pulls.pull(2, "erin", |session| {
-        session.write("foo/2.0/data", "mended\n")
+        session.write("foo/2.0/data", "mended\n");
     });
     pulls.pull(3, "frank", |session| {
         session.key("frank");

@@ -251,7 +251,7 @@ fn refs_that_are_not_there() {
         "--pr x",
     ] {
         let said = says(&pulls, 2, arguments);
-        all += &format!("$ conex review {arguments}\n{said}\n");
+        all = [all, format!("$ conex review {arguments}\n{said}\n")].concat();
     }
     // Gaps in a range are named: issues count in the same numbers.
     let said = says(&pulls, 0, "--pr 1..3");

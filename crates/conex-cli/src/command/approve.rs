@@ -55,11 +55,7 @@ pub(crate) struct Arguments {
     changed: Option<String>,
 
     #[command(flatten)]
-    pulls: PullRequests,
-
-    /// One page for all pull requests, instead of one for each
-    #[arg(long, requires = "numbers")]
-    one_page: bool,
+    ahead: Ahead,
 
     /// Ask about each statement by itself, and sign once for those you agreed to
     #[arg(long, conflicts_with_all = ["yes", "numbers"])]
@@ -76,6 +72,17 @@ pub(crate) struct Arguments {
     key: KeyArguments,
 }
 
+/// What is approved ahead of its merge.
+#[derive(Debug, clap::Args)]
+struct Ahead {
+    #[command(flatten)]
+    pulls: PullRequests,
+
+    /// One page for all pull requests, instead of one for each
+    #[arg(long, requires = "numbers")]
+    one_page: bool,
+}
+
 fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
     Kind::ALL
         .into_iter()
@@ -87,10 +94,10 @@ fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
 }
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
-    if !arguments.pulls.numbers.is_empty() {
+    if !arguments.ahead.pulls.numbers.is_empty() {
         return pulls::run(repo, arguments);
     }
-    if arguments.pulls.base.is_some() || !arguments.pulls.pr_refs.is_empty() {
+    if arguments.ahead.pulls.base.is_some() || !arguments.ahead.pulls.pr_refs.is_empty() {
         return Err(
             CommandError::usage("--base and --pr-refs are for pull requests")
                 .hint("say which: --pr NUMBERS"),

@@ -48,15 +48,15 @@ enum Format {
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let (base, changes, absent) = changes(repo, arguments)?;
     let reviewer = Reviewer::new(&base)?;
-    let mut reviewed = Vec::with_capacity(changes.len());
+    let mut views = Vec::with_capacity(changes.len());
     for change in changes {
-        reviewed.push(reviewer.review(change)?.view);
+        views.push(reviewer.review(change)?.view);
     }
-    let verdicts = reviewed.iter().map(|change| change.verdict);
+    let verdicts = views.iter().map(|change| change.verdict);
     let review = ReviewView {
         base: BaseView::of(&base),
         verdict: verdicts.max().unwrap_or(Verdict::Approved),
-        changes: reviewed,
+        changes: views,
         absent,
     };
     let mut out = output::stdout();

@@ -299,13 +299,13 @@ fn pages(report: &Report, changed: &BTreeSet<TreePath>) -> Vec<PageView> {
         .map(|stored| {
             let body = stored.page.body();
             let batches = body.batches().iter();
-            let batched = batches
+            let in_batches = batches
                 .filter_map(|named| metadata.batches.get(&named.digest()))
                 .flat_map(Batch::vouches);
             let subjects: BTreeSet<&Subject> = body
                 .vouches()
                 .iter()
-                .chain(batched)
+                .chain(in_batches)
                 .map(|vouch| &vouch.subject)
                 .collect();
             let inert = report

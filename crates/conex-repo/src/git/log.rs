@@ -40,18 +40,14 @@ impl GitRepository {
                 if !authored && !by_another {
                     continue;
                 }
-                let at = match found.iter().position(|it| it.person == person) {
-                    Some(at) => at,
-                    None => {
-                        found.push(Contributor {
-                            person,
-                            authored: 0,
-                            committed: 0,
-                        });
-                        found.len() - 1
-                    }
-                };
-                if let Some(contributor) = found.get_mut(at) {
+                if !found.iter().any(|it| it.person == person) {
+                    found.push(Contributor {
+                        person: person.clone(),
+                        authored: 0,
+                        committed: 0,
+                    });
+                }
+                for contributor in found.iter_mut().filter(|it| it.person == person) {
                     contributor.authored += usize::from(authored);
                     contributor.committed += usize::from(!authored);
                 }

@@ -36,26 +36,26 @@ struct Taken<'r> {
 pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let working = Tree::open(repo)?;
     let _lock = lock::take(&working)?;
-    let base = Base::revision(repo, arguments.pulls.base.as_deref())?;
+    let base = Base::revision(repo, arguments.ahead.pulls.base.as_deref())?;
     on_one_line(&base)?;
     // What is written and not committed yet was said, too: no version is used twice.
     let unsaid = working.pages_beyond(&*base.store)?;
     let base = base.with(unsaid)?;
-    let (changes, absent) = base.pull_requests(&arguments.pulls)?;
+    let (changes, absent) = base.pull_requests(&arguments.ahead.pulls)?;
     let reviewer = Reviewer::new(&base)?.thorough();
-    let reviewed: Vec<Reviewed> = changes
+    let looked: Vec<Reviewed> = changes
         .into_iter()
         .map(|change: Change| reviewer.review(change))
         .collect::<Result<_>>()?;
     let mut out = output::stdout();
-    let member = member(&reviewed, arguments).inspect_err(|_| {
-        for it in &reviewed {
+    let member = member(&looked, arguments).inspect_err(|_| {
+        for it in &looked {
             text::change(&mut out, &it.view);
         }
     })?;
     let (mut taken, mut said): (Vec<Taken<'_>>, BTreeMap<Subject, (Digest, &str)>) =
         Default::default();
-    for it in &reviewed {
+    for it in &looked {
         text::change(&mut out, &it.view);
         match choose(it, &member.id, &said) {
             Err(why) => line(
@@ -194,7 +194,7 @@ fn sign(working: &Tree, taken: &[Taken<'_>], member: &Member, arguments: &Argume
         )
     };
     let mut pages: Vec<(String, &Work, Ready)> = Vec::new();
-    if arguments.one_page {
+    if arguments.ahead.one_page {
         let all: Vec<Vouch> = taken.iter().flat_map(|it| it.vouches.clone()).collect();
         if let Some(first) = taken.first() {
             let names: Vec<&str> = taken.iter().map(|it| it.name).collect();
