@@ -152,7 +152,7 @@ fn more(out: &mut impl Write, all: usize) {
         line(
             out,
             format_args!(
-                "  {DIM}... and {} more; --format json has all{RESET}",
+                "  {DIM}... and {} more; conex review --format json has all{RESET}",
                 all - SHOWN
             ),
         );

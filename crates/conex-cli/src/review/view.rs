@@ -99,6 +99,11 @@ impl ChangeView {
         }
     }
 
+    /// Whether it proposes a root.
+    pub(crate) fn has_root(&self) -> bool {
+        self.edits.iter().any(|edit| edit.what == "root")
+    }
+
     /// What is missing, each way once, with how much waits for it.
     pub(crate) fn needs(&self) -> Vec<(&str, Vec<&StatementView>)> {
         let mut needs: Vec<(&str, Vec<&StatementView>)> = Vec::new();

@@ -163,6 +163,9 @@ fn choose<'r>(
         ));
     }
     chosen.retain(|finding| is_entitled(work, id, finding) && lacks(finding, person));
+    if chosen.is_empty() && reviewed.view.has_root() {
+        return Err("it proposes a root, which is signed after the merge: conex root sign".into());
+    }
     if chosen.is_empty() {
         return Err(format!("nothing of it waits for {id}"));
     }
