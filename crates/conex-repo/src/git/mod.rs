@@ -8,6 +8,7 @@
 
 pub mod history;
 pub mod incoming;
+pub mod log;
 pub mod merge;
 pub mod refs;
 mod store;
