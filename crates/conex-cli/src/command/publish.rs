@@ -77,7 +77,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             line(
                 &mut out,
                 format_args!(
-                    "the claim of {package} by {id} is not approved: this counts once the claim is, and {id}"
+                    "the claim of {package} by {id} is not approved yet, and until it is this counts for nothing"
                 ),
             );
         } else {
