@@ -26,7 +26,7 @@ fn a_branch_begins_and_goes_on() {
     let mut told = String::new();
     let mut run = |line: &Line, arguments: &str| {
         let said = line.accepts(&format!("-C tree advance{arguments}"));
-        told.push_str(&format!("$ conex advance{arguments}\n{said}\n"));
+        told.extend(["$ conex advance", arguments, "\n", &said, "\n"]);
     };
     run(&line, " --dry-run");
     assert_eq!(line.at("signed"), None);
