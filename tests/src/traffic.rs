@@ -162,6 +162,21 @@ impl Traffic {
             Happening::Upkeep(at) => {
                 self.main.restore("carol", NAMES[*at]);
             }
+            Happening::Junk(at) => {
+                let file = match self.count % 4 {
+                    0 => format!("packages/{}/README", NAMES[*at]),
+                    1 => "Makefile".into(),
+                    2 => "conex/notes".into(),
+                    _ => format!("packages/{}/{}.1.0/junk", NAMES[*at], NAMES[*at]),
+                };
+                self.main.write(&file, "junk\n");
+            }
+            _ => self.happen_to_people(happening),
+        }
+    }
+
+    fn happen_to_people(&mut self, happening: &Happening) {
+        match happening {
             Happening::Claim(at, stand) => {
                 let name = NAMES[*at];
                 let place = format!("conex/packages/{name}.toml");
@@ -211,15 +226,6 @@ impl Traffic {
             }
             Happening::Root(signatures) => self.root(*signatures),
             Happening::Compact => self.compact("alice"),
-            Happening::Junk(at) => {
-                let file = match self.count % 4 {
-                    0 => format!("packages/{}/README", NAMES[*at]),
-                    1 => "Makefile".into(),
-                    2 => "conex/notes".into(),
-                    _ => format!("packages/{}/{}.1.0/junk", NAMES[*at], NAMES[*at]),
-                };
-                self.main.write(&file, "junk\n");
-            }
             Happening::Forge(number) => {
                 let who = format!("author{number}");
                 let gone = self.main.gone("foo", "0.9");
@@ -229,6 +235,7 @@ impl Traffic {
                 let forged = text.replace("foo releases 0.9", "foo releases 0.8");
                 self.main.plant(&forged);
             }
+            _ => {}
         }
     }
 
