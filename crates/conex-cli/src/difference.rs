@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use conex_core::approval::Standing;
 use conex_core::content::Release;
 use conex_core::digest::Digest;
-use conex_core::name::{PackageName, ReleaseName};
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::name::{Id, PackageName, ReleaseName};
+use conex_core::version::Version;
+use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
-use conex_repo::GitRepository;
 
 use crate::error::{CommandError, Result};
 use crate::foresee;
+use crate::git;
 use crate::signing::Member;
 use crate::tree::{Tree, Work};
 
@@ -175,7 +176,8 @@ impl Difference {
 /// The digest of the `releases` that were last approved.
 ///
 /// While a claim waits for its approval, nothing of the package is approved under its rules. Then
-/// it is the newest that a janitor or the signer vouched for: who signs sees what differs from it.
+/// it is the newest that the signer vouched for, or as many janitors as decide about a package that nobody
+/// owns: who signs sees what differs from it. What fewer included is nobody's to bless unseen.
 fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<Digest>> {
     let subject = Subject::Releases(package.clone());
     let finding = work
@@ -201,21 +203,21 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<D
     let inert = foresee::inert(&work.report);
     let metadata = &work.report.metadata;
     let origin = &work.head.root().origin;
-    let mut vouches: Vec<&Vouch> = Vec::new();
+    // Who stands behind each content in each version; the signer by any page of their key.
+    let mut said: BTreeMap<(Version, Digest), (BTreeSet<&Id>, bool)> = BTreeMap::new();
     for stored in &metadata.pages {
         let body = stored.page.body();
         let is_janitor = work
             .people
             .find(body.signer())
             .is_some_and(|person| work.people.janitors().contains(&person));
-        let is_own = || {
-            *body.signer() == member.id
-                && stored
-                    .page
-                    .verify(origin, member.locked.public(), &StandardCrypto)
-                    .is_ok()
-        };
-        if !(is_janitor && !inert.contains(stored.place.as_str()) || is_own()) {
+        let is_own = *body.signer() == member.id
+            && stored
+                .page
+                .verify(origin, member.locked.public(), &StandardCrypto)
+                .is_ok();
+        let counts = is_janitor && !inert.contains(stored.place.as_str());
+        if !(counts || is_own) {
             continue;
         }
         let batches = body
@@ -223,12 +225,25 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<D
             .iter()
             .filter_map(|batch| metadata.batches.get(&batch.digest()))
             .flat_map(conex_core::page::Batch::vouches);
-        let said = body.vouches().iter().chain(batches);
-        vouches.extend(said.filter(|vouch| vouch.subject == subject));
+        let vouches = body.vouches().iter().chain(batches);
+        for vouch in vouches.filter(|vouch| vouch.subject == subject) {
+            let (janitors, own) = said.entry((vouch.version, vouch.digest)).or_default();
+            if counts {
+                janitors.insert(body.signer());
+            }
+            *own |= is_own;
+        }
     }
-    let newest = vouches.iter().map(|vouch| vouch.version).max();
-    vouches.retain(|vouch| Some(vouch.version) == newest);
-    Ok(vouches.into_iter().map(|vouch| vouch.digest).collect())
+    let root = work.head.root();
+    let enough = if work.report.owners.contains_key(package) {
+        root.quorum
+    } else {
+        root.unclaimed
+    };
+    said.retain(|_, (janitors, own)| *own || janitors.len() >= enough.people());
+    let newest = said.keys().map(|(version, _)| *version).max();
+    let newest = said.keys().filter(|(version, _)| Some(*version) == newest);
+    Ok(newest.map(|(_, digest)| *digest).collect())
 }
 
 /// The package as revisions have it that may hold its last approved state.
@@ -245,7 +260,7 @@ fn in_revisions(
     if let Some(base) = base {
         return Ok(vec![releases(base)?]);
     }
-    if GitRepository::open(tree.path()).is_err() {
+    if git::around(tree.path()).is_err() {
         return Ok(Vec::new());
     }
     let usual = [

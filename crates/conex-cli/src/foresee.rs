@@ -16,7 +16,7 @@ use crate::command::approve::glob;
 use crate::error::{CommandError, Result};
 use crate::git;
 use crate::keys::KeyArguments;
-use crate::output::{BOLD, DIM, GREEN, RED, RESET, line, plain};
+use crate::output::{self, BOLD, DIM, GREEN, RED, RESET, line, plain};
 use crate::tree::{Tree, Work};
 
 /// What to do about approvals that a change would undo.
@@ -320,9 +320,9 @@ fn show(out: &mut impl Write, changes: &[&Change]) {
         line(
             out,
             format_args!(
-                "  ... and {} more, of {} packages in all",
+                "  ... and {} more, of {} in all",
                 changes.len() - SHOWN,
-                packages.len()
+                output::count(packages.len(), "package")
             ),
         );
     }

@@ -1,76 +1,97 @@
-//! What the git program says of a working copy, for the few commands that ask. A repository need
-//! not be one.
+//! What git says of a repository, for the few commands that ask. A repository need not be in git, nor
+//! at the top of a git working copy.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::path::{Path, PathBuf};
 
 use conex_core::digest::Digest;
+use conex_core::metadata::place;
 use conex_core::name::Id;
+use conex_core::path::Path as TreePath;
+use conex_core::store::{EntryKind, MemoryStore, Store as _, StoreError};
+use conex_repo::changes::changed_below;
+use conex_repo::git::GitError;
+use conex_repo::{DirectoryStore, GitRepository, GitStore};
 
 use crate::error::{CommandError, Result};
-use crate::output::plain;
+use crate::output::{count, plain};
 
-fn run(repo: &Path, arguments: &[&str]) -> std::io::Result<Output> {
-    Command::new("git")
-        .arg("-C")
-        .arg(repo)
-        // The repository's own configuration starts no programs of its choice.
-        .args(["-c", "core.fsmonitor=false", "--no-optional-locks"])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
+/// The git repository that a directory stands in, and where in it.
+pub(crate) fn around(
+    directory: &Path,
+) -> core::result::Result<(GitRepository, TreePath), GitError> {
+    let none = || GitError::NoRepository(PathBuf::from(directory));
+    let path = directory.canonicalize().map_err(|_| none())?;
+    for top in path.ancestors() {
+        match GitRepository::open(top) {
+            Ok(repository) => {
+                let below = path.strip_prefix(top).ok().and_then(Path::to_str);
+                let below = match below.ok_or_else(none)? {
+                    "" => TreePath::top(),
+                    below => TreePath::parse(below).map_err(|_| none())?,
+                };
+                return Ok((repository, below));
+            }
+            Err(GitError::NoRepository(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(none())
 }
 
-/// What stands in the way of a change of its own: changes below `conex/` that are not committed. `None` where nothing does, or where this is no working copy of git.
+/// What a revision has in the place of a directory.
+pub(crate) fn at_revision(
+    directory: &Path,
+    revision: &str,
+) -> core::result::Result<GitStore, GitError> {
+    let (repository, below) = around(directory)?;
+    let store = repository.revision(revision)?;
+    let failed = |error: StoreError| GitError::Object(format!("{revision}:{below}"), error);
+    store.below(&below).map_err(failed)
+}
+
+/// What stands in the way of a change of its own: changes below `conex/` that are not committed. `None`
+/// where nothing does, or where this is no working copy of git.
 pub(crate) fn in_the_way(repo: &Path) -> Result<Option<String>> {
-    let Ok(inside) = run(repo, &["rev-parse", "--is-inside-work-tree"]) else {
-        return Ok(None);
+    let io = |error: &dyn core::fmt::Display| {
+        CommandError::io(plain(&error.to_string())).hint("git status says how things stand")
     };
-    if !inside.status.success() {
+    if around(repo).is_err() {
         return Ok(None);
     }
-    let status = run(repo, &["status", "--porcelain", "-uall", "--", "conex"])
-        .map_err(|error| CommandError::io(format_args!("git: {error}")))?;
-    if !status.status.success() {
-        return Err(CommandError::io(format_args!(
-            "git status: {}",
-            plain(String::from_utf8_lossy(&status.stderr).trim())
-        )));
-    }
-    let changed = String::from_utf8_lossy(&status.stdout).lines().count();
-    Ok(
-        (changed > 0)
-            .then(|| format!("{changed} files below conex/ are changed and not committed")),
-    )
+    let metadata = TreePath::parse("conex").map_err(|error| io(&error))?;
+    let work = DirectoryStore::open(repo).map_err(|error| io(&error))?;
+    let changed = match at_revision(repo, "HEAD") {
+        Ok(committed) => changed_below(&committed, &work, &metadata),
+        // Nothing is committed yet.
+        Err(GitError::NoRevision(_) | GitError::Object(_, StoreError::Missing)) => {
+            changed_below(&MemoryStore::default(), &work, &metadata)
+        }
+        Err(error) => return Err(io(&error)),
+    };
+    let changed = changed.map_err(|error| io(&error))?.len();
+    let are = if changed == 1 { "is" } else { "are" };
+    Ok((changed > 0).then(|| {
+        format!(
+            "{} below conex/ {are} changed and not committed",
+            count(changed, "file")
+        )
+    }))
 }
 
 /// The pages of a person that a revision has.
 pub(crate) fn pages_at(repo: &Path, revision: &str, id: &Id) -> Result<BTreeSet<Digest>> {
-    let failed = |said: &str| {
-        CommandError::usage(format_args!(
-            "git cannot list {}: {}",
-            plain(revision),
-            plain(said.trim())
-        ))
-        .hint("give a revision of this repository, or the pages themselves with --accept")
+    let failed = |error: &dyn core::fmt::Display| {
+        CommandError::usage(plain(&error.to_string()))
+            .hint("give a revision of this repository, or the pages themselves with --accept")
     };
-    if revision.starts_with('-') {
-        return Err(failed("that is no revision"));
-    }
-    let directory = format!("conex/index/{id}/");
-    let listed = run(
-        repo,
-        &["ls-tree", "--name-only", revision, "--", &directory],
-    )
-    .map_err(|error| failed(&error.to_string()))?;
-    if !listed.status.success() {
-        return Err(failed(&String::from_utf8_lossy(&listed.stderr)));
-    }
-    let names = String::from_utf8_lossy(&listed.stdout);
-    let digests = names.lines().filter_map(|name| {
-        let name = name.rsplit('/').next()?.strip_suffix(".toml")?;
-        Digest::parse(name).ok()
-    });
-    Ok(digests.collect())
+    let store = at_revision(repo, revision).map_err(|error| failed(&error))?;
+    let entries = match store.list(&place::pages(id)) {
+        Ok(entries) => entries,
+        Err(StoreError::Missing) => Vec::new(),
+        Err(error) => return Err(failed(&error)),
+    };
+    let files = entries.iter().filter(|it| it.kind == EntryKind::File);
+    let names = files.filter_map(|it| it.name.strip_suffix(".toml"));
+    Ok(names.filter_map(|name| Digest::parse(name).ok()).collect())
 }

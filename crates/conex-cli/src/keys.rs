@@ -397,6 +397,16 @@ pub(crate) fn choose(
     })
 }
 
+/// The keys at hand that people here have, with whose they are, to choose one of.
+pub(crate) fn known(people: &People) -> Vec<String> {
+    let all = all().unwrap_or_default().into_iter();
+    all.filter_map(|locked| {
+        let id = people.holder(locked.fingerprint())?;
+        Some(format!("{locked} ({id})"))
+    })
+    .collect()
+}
+
 /// Reads a public key given as a file (`.pub`), or as a name in the key directory.
 pub(crate) fn public(text: &str) -> Result<Vec<PublicKey>> {
     let named = home::keys()?.join(format!("{text}.pub"));

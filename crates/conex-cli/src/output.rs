@@ -109,3 +109,9 @@ impl Workers for Watched {
         rayon::join(a, b)
     }
 }
+
+/// So many of something, in words: `1 package`, `2 packages`.
+pub(crate) fn count(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}

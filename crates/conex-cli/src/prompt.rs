@@ -41,12 +41,20 @@ pub(crate) fn ask(question: &str) -> Result<bool> {
     let mut err = output::stderr();
     let _ = write!(err, "{question} [y/N] ");
     let _ = err.flush();
-    let mut answer = String::new();
+    let mut answer = Vec::new();
     io::stdin()
         .lock()
-        .read_line(&mut answer)
-        .map_err(|error| CommandError::io(format_args!("standard input: {error}")))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        .read_until(b'\n', &mut answer)
+        .map_err(|error| {
+            CommandError::io(format_args!("standard input: {error}"))
+                .hint("nothing was signed or written; run it again")
+        })?;
+    Ok(is_yes(&answer))
+}
+
+/// Anything else is a no, also what is no text.
+fn is_yes(answer: &[u8]) -> bool {
+    matches!(answer.trim_ascii(), b"y" | b"Y" | b"yes")
 }
 
 /// A passphrase given for scripts: by file descriptor or environment.
@@ -95,7 +103,9 @@ pub(crate) fn passphrase(question: &str) -> Result<Zeroizing<Vec<u8>>> {
             ErrorKind::Interrupted | ErrorKind::UnexpectedEof => {
                 CommandError::refused("not confirmed; nothing was signed or written")
             }
-            _ => CommandError::io(format_args!("the terminal: {error}")),
+            _ => CommandError::io(format_args!("the terminal: {error}")).hint(
+                "a passphrase that is no UTF-8 is read from a file: --passphrase-fd 3 3<FILE",
+            ),
         })
 }
 
@@ -107,3 +117,24 @@ static ENDS: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
     let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&ends));
     ends
 });
+
+#[cfg(test)]
+mod tests {
+    use super::is_yes;
+
+    #[test]
+    fn only_yes_is_yes() {
+        for (answer, yes) in [
+            (&b"y\n"[..], true),
+            (b" yes \r\n", true),
+            (b"Y", true),
+            (b"", false),
+            (b"\n", false),
+            (b"yy\n", false),
+            (b"\xff\n", false),
+            (b"y\xff\n", false),
+        ] {
+            assert_eq!(is_yes(answer), yes, "{}", answer.escape_ascii());
+        }
+    }
+}

@@ -37,6 +37,15 @@ impl Member {
         })
     }
 
+    /// Whether the member is one of these owners, by themselves or as a member of a team.
+    pub(crate) fn is_among(&self, work: &Work, owners: &[Id]) -> bool {
+        let teams = &work.report.metadata.teams;
+        owners.iter().any(|owner| {
+            let team = teams.get(owner);
+            *owner == self.id || team.is_some_and(|team| team.members.contains(&self.id))
+        })
+    }
+
     /// Whoever is known, or somebody whose enrolment stands in the tree and is not approved yet: what they
     /// sign counts as soon as they are.
     pub(crate) fn known_or_enrolled(arguments: &KeyArguments, work: &Work) -> Result<Self> {

@@ -19,9 +19,10 @@ use conex_core::survey::{Survey, survey};
 use conex_core::verify::{Known, Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
-use conex_repo::{DirectoryStore, GitRepository, KnownSchemes};
+use conex_repo::{DirectoryStore, KnownSchemes};
 
 use crate::error::{CommandError, Result};
+use crate::git;
 use crate::output::{Watched, plain};
 
 /// A working copy: what stands in it, and where what is signed goes.
@@ -32,8 +33,15 @@ pub(crate) struct Tree {
 
 impl Tree {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let store = DirectoryStore::open(path)
-            .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))?;
+        let store = DirectoryStore::open(path).map_err(|error| {
+            let shown = path.display();
+            if path.is_file() {
+                return CommandError::usage(format_args!("{shown} is a file, not a directory"))
+                    .hint("-C takes the directory of a repository, the one with conex/ in it");
+            }
+            CommandError::io(format_args!("{shown}: {error}"))
+                .hint("-C takes the directory of a repository")
+        })?;
         Ok(Self {
             path: path.to_owned(),
             store: Box::new(store),
@@ -43,12 +51,11 @@ impl Tree {
     /// A revision of the git repository that the working copy belongs to; what is signed of it
     /// still goes into the working copy.
     pub(crate) fn at_revision(path: &Path, revision: &str) -> Result<Self> {
-        let store = GitRepository::open(path)
-            .and_then(|repository| repository.revision(revision))
-            .map_err(|error| {
-                CommandError::usage(error)
-                    .hint("revisions are those of the repository given with -C, the top of a git working copy")
-            })?;
+        let store = git::at_revision(path, revision).map_err(|error| {
+            CommandError::usage(error).hint(
+                "revisions are those of the git working copy that the repository given with -C stands in",
+            )
+        })?;
         Ok(Self {
             path: path.to_owned(),
             store: Box::new(store),

@@ -48,17 +48,44 @@ where
     A: Store + ?Sized,
     B: Store + ?Sized,
 {
+    let top = Pair {
+        place: Path::top(),
+        old: Some(EntryKind::Directory),
+        new: Some(EntryKind::Directory),
+    };
+    compare(old, new, top)
+}
+
+/// The same, of a path and what is below it.
+///
+/// # Errors
+/// [`ChangesError`] when a directory cannot be listed.
+pub fn changed_below<A, B>(old: &A, new: &B, path: &Path) -> Result<BTreeSet<Path>, ChangesError>
+where
+    A: Store + ?Sized,
+    B: Store + ?Sized,
+{
+    let failed = |error| ChangesError::new(path, error);
+    let pair = Pair {
+        place: path.clone(),
+        old: old.kind(path).map_err(failed)?,
+        new: new.kind(path).map_err(failed)?,
+    };
+    compare(old, new, pair)
+}
+
+fn compare<A, B>(old: &A, new: &B, pair: Pair) -> Result<BTreeSet<Path>, ChangesError>
+where
+    A: Store + ?Sized,
+    B: Store + ?Sized,
+{
     let comparison = Comparison {
         old,
         new,
         steps: Steps::default(),
     };
     let mut changed = BTreeSet::new();
-    let mut next = vec![Pair {
-        place: Path::top(),
-        old: Some(EntryKind::Directory),
-        new: Some(EntryKind::Directory),
-    }];
+    let mut next = vec![pair];
     // Level by level, so that no depth of a tree is a depth of the stack.
     while !next.is_empty() {
         let found = core::mem::take(&mut next)

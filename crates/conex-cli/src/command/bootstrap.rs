@@ -51,11 +51,11 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     output::line(
         &mut out,
         format_args!(
-            "day zero of {}: {} packages, {} releases, {} statements",
+            "day zero of {}: {}, {}, {}",
             work.head.root().origin,
-            work.report.counts.packages,
-            work.report.counts.releases,
-            drafts.len()
+            output::count(work.report.counts.packages, "package"),
+            output::count(work.report.counts.releases, "release"),
+            output::count(drafts.len(), "statement")
         ),
     );
     if arguments.dry_run {

@@ -71,13 +71,25 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         );
     }
     for package in named.keys().filter(|it| !member.decides(work, it)) {
-        line(
-            &mut out,
-            format_args!(
-                "{} does not own {package} yet: others have to approve this, or the claim",
-                member.id
-            ),
-        );
+        let id = &member.id;
+        let claim = work.report.metadata.authorisations.get(package);
+        if claim.is_some_and(|claim| member.is_among(work, &claim.owners)) {
+            line(
+                &mut out,
+                format_args!(
+                    "the claim of {package} by {id} is not approved yet, and until it is this counts for nothing"
+                ),
+            );
+        } else {
+            let entitled = match claim {
+                Some(_) => "its owners, or the janitors, have",
+                None => "nobody claimed it, so the janitors have",
+            };
+            line(
+                &mut out,
+                format_args!("{id} does not own {package}: {entitled} to approve this"),
+            );
+        }
     }
     if arguments.dry_run {
         return Ok(());

@@ -90,11 +90,11 @@ fn overview(out: &mut impl Write, work: &Work) {
     line(
         out,
         format_args!(
-            "  packages      {}, {} claimed, {} unsigned; {} releases",
+            "  packages      {}, {} claimed, {} unsigned; {}",
             counts.packages,
             work.report.owners.len(),
             counts.unsigned,
-            counts.releases
+            output::count(counts.releases, "release")
         ),
     );
     line(
@@ -170,8 +170,9 @@ fn margins(out: &mut impl Write, work: &Work) {
     line(
         out,
         format_args!(
-            "  margins       {} packages and {people} statements about people stand on exactly the number of people they need",
-            packages.len()
+            "  margins       {} and {} about people stand on exactly the number of people they need",
+            output::count(packages.len(), "package"),
+            output::count(people, "statement")
         ),
     );
 }
@@ -201,6 +202,16 @@ fn awaits(out: &mut impl Write, work: &Work, arguments: &Arguments) {
         yes: false,
     };
     let Ok((_, id)) = keys::signer(&key, &work.people) else {
+        let known = keys::known(&work.people);
+        if key.asked().is_none() && known.len() > 1 {
+            let known = known.join(", ");
+            line(
+                out,
+                format_args!(
+                    "{DIM}to see what awaits you, choose a key of yours with --key: {known}{RESET}"
+                ),
+            );
+        }
         return;
     };
     match approve::pending(work, &id).len() {
@@ -284,14 +295,20 @@ fn person(out: &mut impl Write, work: &Work, id: &Id) {
         let more = if owned.len() > SHOWN { ", ..." } else { "" };
         line(
             out,
-            format_args!("  owns     {} packages: {shown}{more}", owned.len()),
+            format_args!(
+                "  owns     {}: {shown}{more}",
+                output::count(owned.len(), "package")
+            ),
         );
     }
     match approve::pending(work, id).len() {
         0 => {}
         many => line(
             out,
-            format_args!("  awaited  their vouch for {many} statements"),
+            format_args!(
+                "  awaited  their vouch for {}",
+                output::count(many, "statement")
+            ),
         ),
     }
     if let Some(outlook) = Outlook::new(&work.report, &StandardCrypto) {
@@ -301,8 +318,9 @@ fn person(out: &mut impl Write, work: &Work, id: &Id) {
             line(
                 out,
                 format_args!(
-                    "  margin   without them and their pages {lost} statements would lose their approval, of {} packages",
-                    forecast.packages().len()
+                    "  margin   without them and their pages {} would lose their approval, of {}",
+                    output::count(lost, "statement"),
+                    output::count(forecast.packages().len(), "package")
                 ),
             );
         }

@@ -51,6 +51,25 @@ impl GitStore {
         Self { memory, ..self }
     }
 
+    /// What stands in a directory of this revision, as a tree of its own.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], and [`StoreError::Special`] for what is no directory.
+    pub fn below(self, directory: &Path) -> Result<Self, StoreError> {
+        let (Some(parent), Some(name)) = (directory.parent(), directory.components().next_back())
+        else {
+            return Ok(self);
+        };
+        match self.node(&parent, name)? {
+            (EntryKind::Directory, id) => Ok(Self {
+                top: id,
+                trees: RwLock::default(),
+                ..self
+            }),
+            _ => Err(StoreError::Special("file")),
+        }
+    }
+
     /// The id of the whole tree.
     pub(super) fn top(&self) -> ObjectId {
         self.top

@@ -1,0 +1,143 @@
+//! Small things that people run into, each with the answer that helps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it stands"
+)]
+
+use std::fs;
+
+mod session;
+
+use session::Session;
+
+/// A settled community in a directory of a larger working copy of git.
+fn within_git() -> Session {
+    let session = Session::settled();
+    session.git(&["init", "-q", ".."]);
+    fs::write(session.directory.path().join(".gitignore"), "home\n").unwrap();
+    session.git(&["-C", "..", "add", ".gitignore"]);
+    session.git(&["commit", "-q", "-m", "before there was a repository"]);
+    session.git(&["branch", "before"]);
+    commit(&session, "signed");
+    session.git(&["branch", "signed"]);
+    session
+}
+
+fn commit(session: &Session, message: &str) {
+    session.git(&["-C", "..", "add", "-A"]);
+    session.git(&["commit", "-q", "-m", message]);
+}
+
+#[test]
+fn whoever_does_not_own_a_package_is_told_who_does() {
+    let mut session = Session::settled();
+    session.key("frank");
+    session.write("bar/0.2/data", "bar in version 0.2\n");
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    let (said, _) = session.output("publish bar/0.2 --key dave --dry-run");
+    assert!(
+        said.contains(
+            "dave does not own bar: nobody claimed it, so the janitors have to approve this"
+        ),
+        "{said}"
+    );
+    let (said, _) = session.output("publish foo/3.0 --key erin --dry-run");
+    assert!(
+        said.contains("erin does not own foo: its owners, or the janitors, have to approve this"),
+        "{said}"
+    );
+    let (said, _) = session.output("publish foo/3.0 --key dave --dry-run");
+    assert!(!said.contains("own"), "{said}");
+    session.write("new/1.0/data", "new in version 1.0\n");
+    session.run("enroll frank --key frank -y");
+    session.run("claim new --key frank -y");
+    let (said, _) = session.output("publish new/1.0 --key frank --dry-run");
+    assert!(
+        said.contains("the claim of new by frank is not approved"),
+        "{said}"
+    );
+}
+
+#[test]
+fn status_says_which_keys_there_are_to_choose_from() {
+    let session = Session::settled();
+    let (said, code) = session.output("status");
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("choose a key of yours with --key: ") && said.contains("alice (alice)"),
+        "{said}"
+    );
+    let (said, _) = session.output("status --key alice");
+    assert!(said.contains("you are alice; nothing awaits you"), "{said}");
+}
+
+#[test]
+fn a_file_is_no_repository() {
+    let session = Session::settled();
+    let (said, code) = session.output("-C README.md status");
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.starts_with("error: README.md is a file, not a directory\nhint: "),
+        "{said}"
+    );
+    let (said, code) = session.output("-C nowhere status");
+    assert!(code == 3 && said.contains("hint: "), "{said}");
+}
+
+#[test]
+fn a_repository_may_be_a_directory_of_a_larger_working_copy() {
+    let mut session = within_git();
+    session.write("bar/0.2/data", "bar in version 0.2\n");
+    commit(&session, "a pull request");
+    session.write("foo/3.0/data", "foo in version 3.0\n");
+    session
+        .run("publish foo/3.0 --base signed --key dave -y")
+        .refused("publish foo/3.0 --base nowhere --key dave -y")
+        .refused("approve --changed nowhere --key alice -y")
+        .run("approve --changed signed..HEAD --key alice -y")
+        .run("approve --changed signed..HEAD --key bob -y")
+        .accepted();
+    // What is not committed is in the way of a change of its own, wherever the repository is.
+    session.refused("compact --key alice -y");
+    let (said, _) = session.output("compact --key alice -y");
+    assert!(
+        said.contains("3 files below conex/ are changed and not committed"),
+        "{said}"
+    );
+    commit(&session, "approved");
+    session.run("compact --key alice -y").accepted();
+}
+
+#[test]
+fn a_revision_without_the_directory_is_refused() {
+    let session = within_git();
+    let (said, code) = session.output("approve --changed before --key alice -y");
+    assert!(code == 2 && said.contains("hint: "), "{said}");
+}
+
+/// Too few janitors decide nothing, so what they included is no state to go on from.
+#[test]
+fn an_owner_does_not_bless_what_one_janitor_included() {
+    for (janitors, blessed) in [(&["alice"][..], false), (&["alice", "bob"], true)] {
+        let mut session = Session::settled();
+        session.key("frank");
+        session.write("new/6.6.6/data", "not frank's\n");
+        for janitor in janitors {
+            session.run(&format!("approve new new/* --key {janitor} -y"));
+        }
+        session.write("new/1.0/data", "new in version 1.0\n");
+        session
+            .run("enroll frank --key frank -y")
+            .run("claim new --key frank -y");
+        let (said, code) = session.output("publish new/1.0 --key frank --dry-run");
+        assert_eq!(code == 0, blessed, "{said}");
+        assert_eq!(
+            said.contains("also, and not by this: new/6.6.6 new"),
+            !blessed,
+            "{said}"
+        );
+        let (said, code) = session.output("publish new/1.0 --accept-others --key frank -y");
+        assert_eq!(code, 0, "{said}");
+    }
+}
