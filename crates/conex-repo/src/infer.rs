@@ -324,7 +324,7 @@ impl Dossier {
                 .filter(|_| !handles.contains(&handle));
             match acquainted.who(handle) {
                 Who::Unknown(handle) => Some(acquainted.who(same.cloned().unwrap_or(handle))),
-                known => Some(known),
+                known @ Who::Known(_) => Some(known),
             }
         };
         for (at, release) in package.releases.iter().rev().enumerate() {

@@ -4,7 +4,7 @@
 //! once, and only trees that differ are read, down to the directories of releases. What a commit
 //! says of its author is whatever its author says: evidence for people to judge.
 
-use std::cmp::Ordering;
+use core::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use conex_core::layout::{Layout, Place};

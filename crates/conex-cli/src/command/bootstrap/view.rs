@@ -82,7 +82,9 @@ pub(super) fn print(out: &mut impl Write, survey: &Survey, proposals: &[Proposal
             ),
         );
         if full {
-            of_class.iter().for_each(|it| one(out, it));
+            for proposal in of_class {
+                one(out, proposal);
+            }
             continue;
         }
         if class != Class::Nobody {
