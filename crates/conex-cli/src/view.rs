@@ -50,7 +50,7 @@ struct CountsView {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct ProblemView {
+pub(crate) struct ProblemView {
     code: String,
     place: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,7 +239,7 @@ impl View {
 }
 
 impl ProblemView {
-    fn new(problem: &Problem) -> Self {
+    pub(crate) fn new(problem: &Problem) -> Self {
         let way = |way: &Option<(usize, Vec<conex_core::name::Id>)>| {
             way.as_ref().map(|(more, of)| WayView {
                 more: *more,
@@ -259,6 +259,26 @@ impl ProblemView {
             detail: problem.detail.to_string(),
             needs: problem.missing.as_deref().map(needs),
             advice: problem.code.advice().into(),
+        }
+    }
+
+    /// Prints it below what it is about.
+    pub(crate) fn print_below(&self, out: &mut impl Write) {
+        let statement = self
+            .statement
+            .as_ref()
+            .map_or_else(String::new, |statement| format!("{statement}: "));
+        line(
+            out,
+            format_args!(
+                "  {}: {}{}",
+                self.code,
+                plain(&statement),
+                plain(&self.detail)
+            ),
+        );
+        if let Some(needs) = &self.needs {
+            line(out, format_args!("    needs {}", plain(&needs.text)));
         }
     }
 
