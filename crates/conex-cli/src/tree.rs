@@ -125,6 +125,16 @@ impl Tree {
         Ok(job(known.layout(), &found))
     }
 
+    /// The packages that paths belong to, as far as the layout tells that by the path alone.
+    pub(crate) fn concerned(
+        head: &Head,
+        paths: &BTreeSet<TreePath>,
+    ) -> Result<BTreeSet<PackageName>> {
+        let known = known(head)?;
+        let homes = paths.iter().filter_map(|path| known.layout().home(path));
+        Ok(homes.map(|(package, _)| package).collect())
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

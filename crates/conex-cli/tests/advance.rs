@@ -8,6 +8,8 @@
 mod client;
 mod git;
 
+use core::fmt::Write as _;
+
 use conex_tests::{Community, opam_file};
 use git::Line;
 
@@ -26,7 +28,7 @@ fn a_branch_begins_and_goes_on() {
     let mut told = String::new();
     let mut run = |line: &Line, arguments: &str| {
         let said = line.accepts(&format!("-C tree advance{arguments}"));
-        told.extend(["$ conex advance", arguments, "\n", &said, "\n"]);
+        writeln!(told, "$ conex advance{arguments}\n{said}").unwrap();
     };
     run(&line, " --dry-run");
     assert_eq!(line.at("signed"), None);

@@ -82,8 +82,8 @@ pub(super) fn print(out: &mut impl Write, survey: &Survey, proposals: &[Proposal
             ),
         );
         if full {
-            for it in &of_class {
-                one(out, it);
+            for proposal in of_class {
+                one(out, proposal);
             }
             continue;
         }
