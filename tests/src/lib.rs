@@ -9,6 +9,7 @@ pub mod generate;
 mod history;
 pub mod oracle;
 mod pilot;
+mod traffic;
 mod verdict;
 
 pub use client::{Client, Counting, TRANSITIONS, changes};
@@ -17,4 +18,5 @@ pub use community::{
 };
 pub use history::{History, PACKAGES, Step};
 pub use pilot::{Pilot, waits};
+pub use traffic::{Happening, NAMES, Traffic};
 pub use verdict::{Verdict, verify};

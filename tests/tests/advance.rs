@@ -1,10 +1,14 @@
 //! What the branch that clients follow gets of a main line (spec section 11.1).
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+use conex_core::advance::Unit;
 use conex_core::path::Path;
 use conex_core::problem::Code;
 use conex_core::verify::Mode;
-use conex_tests::{Community, Pilot, fingerprint, former, id, opam_file, waits};
+use conex_tests::{
+    Community, Happening, NAMES, Pilot, Traffic, fingerprint, former, id, opam_file, verify, waits,
+};
+use proptest::prelude::*;
 
 /// A community in which everything is approved, and the branch beside it.
 fn settled() -> (Community, Pilot) {
@@ -353,4 +357,116 @@ fn limit_denial() {
     let advanced = pilot.advance(&main);
     assert!(waits(&advanced).len() >= 199);
     assert!(pilot.has_data_of(&main));
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let name = || 0..NAMES.len();
+    let number = || 0..4_u8;
+    prop_oneof![
+        4 => (name(), number()).prop_map(|(at, number)| Happening::Merge(at, number)),
+        4 => (name(), number()).prop_map(|(at, number)| Happening::Ahead(at, number)),
+        3 => Just(Happening::Arrive),
+        3 => name().prop_map(Happening::Bound),
+        2 => name().prop_map(Happening::Source),
+        2 => name().prop_map(Happening::Remove),
+        1 => name().prop_map(Happening::RemoveAll),
+        6 => name().prop_map(Happening::Approve),
+        3 => name().prop_map(Happening::Upkeep),
+        2 => (name(), any::<bool>()).prop_map(|(at, stand)| Happening::Claim(at, stand)),
+        1 => name().prop_map(Happening::Raise),
+        2 => (number(), 1..3_u8).prop_map(|(who, by)| Happening::Enrol(who, by)),
+        2 => (any::<bool>(), 1..3_u8).prop_map(|(pages, by)| Happening::Rotate(pages, by)),
+        1 => Just(Happening::Team),
+        2 => (1..3_u8).prop_map(Happening::Root),
+        1 => Just(Happening::Compact),
+        1 => name().prop_map(Happening::Junk),
+        1 => number().prop_map(Happening::Forge),
+    ]
+}
+
+/// The packages of which a client finds nothing wrong on the main line itself, if its people are in
+/// order. That is the naive way to tell what need not wait.
+fn in_order(main: &Community) -> Vec<&'static str> {
+    let verdict = verify(&main.tree, &main.anchor(), Mode::Warn, false);
+    let is_of = |name: &str| {
+        verdict.problems.iter().any(|problem| {
+            let subject = problem.subject.as_ref().and_then(|it| it.package());
+            let place = format!("packages/{name}");
+            subject.is_some_and(|it| it.as_str() == name)
+                || &*problem.place == name
+                || &*problem.place == place.as_str()
+                || problem.place.starts_with(&format!("{place}/"))
+        })
+    };
+    let about_people = verdict.problems.iter().any(|problem| {
+        let place = &*problem.place;
+        ["conex/root", "conex/authors", "conex/teams"]
+            .iter()
+            .any(|it| place.starts_with(it))
+    });
+    if about_people {
+        return Vec::new();
+    }
+    NAMES.into_iter().filter(|name| !is_of(name)).collect()
+}
+
+/// The files of a package in a tree.
+fn package<'t>(tree: &'t conex_core::store::MemoryStore, name: &str) -> Vec<(&'t str, &'t [u8])> {
+    let directory = format!("packages/{name}/");
+    let claim = format!("conex/packages/{name}.toml");
+    let files = tree.files();
+    files
+        .filter(|(file, _)| file.starts_with(&directory) || *file == claim)
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever happens: what clients follow verifies in full, each step is one that they accept, in
+    /// both ways; no package waits for another; and in the end the branch has all of the main line.
+    #[test]
+    fn whatever_happens_the_branch_follows(
+        days in prop::collection::vec(prop::collection::vec(happening(), 1..6), 1..6),
+    ) {
+        let settled = Community::settled("opam");
+        let mut pilot = Pilot::of(&settled);
+        let mut traffic = Traffic::new(&settled);
+        for day in &days {
+            for happening in day {
+                traffic.happen(happening);
+            }
+            let advanced = pilot.advance(&traffic.main);
+            let held: Vec<String> = waits(&advanced);
+            if !held.contains(&"root".to_owned()) {
+                // What was approved by those who own it no more is in order by itself, and an update is not.
+                let falls = |name: &str| advanced.waiting.iter().any(|it| {
+                    matches!(&it.unit, Unit::Package(package) if package.as_str() == name)
+                        && it.problems.iter().any(|problem| problem.code == Code::Rollback)
+                });
+                for name in in_order(&traffic.main).into_iter().filter(|name| !falls(name)) {
+                    prop_assert!(
+                        package(&pilot.signed.tree, name) == package(&traffic.main.tree, name),
+                        "{} waits: {:#?}", name, advanced.waiting
+                    );
+                }
+            }
+            // Once more, there is nothing left to take.
+            prop_assert!(pilot.dry_run(&traffic.main).files.is_empty());
+        }
+        traffic.settle();
+        let mut advanced = pilot.advance(&traffic.main);
+        if !pilot.has_data_of(&traffic.main) {
+            for name in NAMES {
+                if waits(&advanced).contains(&name.to_owned()) {
+                    traffic.insist(name);
+                }
+            }
+            advanced = pilot.advance(&traffic.main);
+        }
+        prop_assert!(
+            pilot.has_data_of(&traffic.main),
+            "{:#?}", advanced.waiting
+        );
+    }
 }

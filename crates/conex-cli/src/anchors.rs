@@ -12,6 +12,18 @@ use crate::error::{CommandError, Result};
 pub(crate) const SPELLING: &str = "either root:DIGEST, or origin:NAME and one or more key fingerprints \
 SHA256:..., separated by commas";
 
+/// The anchors given, of which there have to be some.
+pub(crate) fn given(anchors: Option<&str>, quorum: Option<u16>) -> Result<Trust> {
+    let anchors = anchors.ok_or_else(|| {
+        CommandError::usage("there is nothing to start trust from")
+            .hint(format_args!("give --trust-anchors: {SPELLING}"))
+            .hint(
+                "janitors publish them elsewhere than in the repository; conex status prints them",
+            )
+    })?;
+    parse(anchors, quorum)
+}
+
 /// Parses `--trust-anchors` and `--quorum`.
 pub(crate) fn parse(anchors: &str, quorum: Option<u16>) -> Result<Trust> {
     let usage =

@@ -99,6 +99,10 @@ enum Command {
     OpamHook(command::opam_hook::Arguments),
     /// Write the archive that a server offers, with what is signed in it
     Archive(command::archive::Arguments),
+    /// Lead the branch that clients follow on to what is approved
+    Advance(command::advance::Arguments),
+    /// Be a hook of git: refuse pushes that clients would refuse
+    PreReceive(command::pre_receive::Arguments),
     /// Play a small community from its first day on, and six attacks on it
     Demo(command::demo::Arguments),
     /// Print the completions of a shell
@@ -146,6 +150,8 @@ fn main() -> ExitCode {
         Command::Review(arguments) => return finish(command::review::run(repo, arguments)),
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
         Command::Why(arguments) => command::why::run(arguments),
+        Command::Advance(arguments) => command::advance::run(repo, arguments),
+        Command::PreReceive(arguments) => command::pre_receive::run(repo, arguments),
         Command::Demo(arguments) => command::demo::run(arguments),
         Command::Completions(arguments) => {
             command::completions::run(&mut Arguments::command(), arguments)

@@ -267,6 +267,26 @@ impl ProblemView {
         }
     }
 
+    /// Prints it below what it is about.
+    pub(crate) fn print_below(&self, out: &mut impl Write) {
+        let statement = self
+            .statement
+            .as_ref()
+            .map_or_else(String::new, |statement| format!("{statement}: "));
+        line(
+            out,
+            format_args!(
+                "  {}: {}{}",
+                self.code,
+                plain(&statement),
+                plain(&self.detail)
+            ),
+        );
+        if let Some(needs) = &self.needs {
+            line(out, format_args!("    needs {}", plain(&needs.text)));
+        }
+    }
+
     pub(crate) fn print(&self, out: &mut impl Write, colour: &str) {
         let at = self
             .line

@@ -72,6 +72,8 @@ pub struct Advanced {
     /// The files in which the next state differs from the verified one: new bytes, or nothing for
     /// what is gone. None at all where there is nothing to advance by.
     pub files: Files,
+    /// What of the main line was taken, sorted.
+    pub taken: BTreeSet<Unit>,
     /// The verification of the update, which accepts it; none where there is no difference.
     pub update: Option<Report>,
     /// What of the main line was left out, and why, sorted.
@@ -183,7 +185,11 @@ fn done(built: Built, update: Option<Report>, refused: Vec<Problem>) -> Advanced
         // Nothing is taken that was not verified.
         files: match update {
             Some(_) => built.files,
-            None => BTreeMap::new(),
+            None => Files::new(),
+        },
+        taken: match update {
+            Some(_) => built.taken,
+            None => BTreeSet::new(),
         },
         update,
         waiting,

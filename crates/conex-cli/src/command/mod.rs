@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and what it does.
 
+pub(crate) mod advance;
 pub(crate) mod approve;
 pub(crate) mod archive;
 pub(crate) mod bootstrap;
@@ -12,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod man;
 pub(crate) mod opam_hook;
+pub(crate) mod pre_receive;
 pub(crate) mod publish;
 pub(crate) mod retire;
 pub(crate) mod retract;

@@ -14,7 +14,7 @@ use crate::name::{Id, PackageName};
 use crate::past::Past;
 use crate::path::Path;
 use crate::people::Judged;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::projection::Projection;
 use crate::settle::Settled;
 use crate::standing::Standing;
@@ -327,7 +327,53 @@ where
             judge.problems.extend(unsigned);
         }
         judge.problems.retain(|problem| !problem.code.is_note());
+        if judge.problems.is_empty() {
+            judge.problems = self.falls(package, &place);
+        }
         judge.problems
+    }
+
+    /// The statements of a package whose version would fall: an owner or a key that comes or goes may
+    /// leave something older as the newest.
+    fn falls(&self, package: &Package, place: &Path) -> Vec<Problem> {
+        let (round, crypto) = (self.round, self.round.advance.crypto);
+        let same_head = self.head.id() == round.signed.head.id();
+        let taken = self.taken;
+        let same_people = taken.authors.is_empty() && taken.teams.is_empty();
+        let name = &package.name;
+        if same_head && same_people && !taken.authorisations.contains(name) {
+            return Vec::new();
+        }
+        let ownership = &self.settled.ownership;
+        let now = Standing {
+            root: self.root(),
+            metadata: self.metadata,
+            settled: self.settled,
+        };
+        let before = self.before().standing;
+        let newest = |standing: &Standing<'_, '_>, subject: &Subject| {
+            standing.newest(&standing.settled.index, subject, crypto)
+        };
+        let falls = |subject: &Subject| {
+            let Some(floor) = newest(&before, subject) else {
+                return false;
+            };
+            let is_void = ownership.epoch(name) > floor.version.epoch();
+            let now = newest(&now, subject).map(|now| now.version);
+            !is_void && now < Some(floor.version)
+        };
+        let releases = package.releases.iter();
+        let checksums =
+            releases.map(|it| Subject::Checksums(name.clone(), it.checksums.release.clone()));
+        let subjects = core::iter::once(Subject::Releases(name.clone())).chain(checksums);
+        let is_gone = package.releases.is_empty() || ownership.is_retired(name);
+        subjects
+            .filter(|subject| !is_gone && falls(subject))
+            .map(|subject| {
+                let detail = "a greater version was approved before, by who cannot approve it then";
+                Problem::new(Code::Rollback, place, detail).about(&subject)
+            })
+            .collect()
     }
 
     fn is_complete(&self) -> bool {

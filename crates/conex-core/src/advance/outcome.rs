@@ -52,7 +52,41 @@ where
         self.packages(&mut files, &mut waiting);
         self.repository(&mut files, &mut waiting);
         self.others(&mut files, &mut waiting);
-        Built { files, waiting }
+        let taken = self.taken(&files);
+        Built {
+            files,
+            taken,
+            waiting,
+        }
+    }
+
+    /// What the files are of.
+    fn taken(&self, files: &Files) -> BTreeSet<Unit> {
+        let round = self.court.round;
+        let mut taken: BTreeSet<Unit> = BTreeSet::new();
+        let authors = self.court.taken.authors.iter().cloned();
+        taken.extend(authors.map(Unit::Author));
+        taken.extend(self.court.taken.teams.iter().cloned().map(Unit::Team));
+        let claims = self.court.taken.authorisations.iter().cloned();
+        taken.extend(claims.map(Unit::Package));
+        let has = |paths: &Vec<Path>| paths.iter().any(|path| files.contains_key(path));
+        let packages = round.main.packages.iter();
+        let packages = packages.filter(|(_, paths)| has(paths));
+        taken.extend(packages.map(|(name, _)| Unit::Package(name.clone())));
+        let pages = round.main.pages.iter().map(|page| &page.place);
+        let pages = pages.filter(|place| files.contains_key(*place));
+        taken.extend(pages.cloned().map(Unit::Page));
+        let others = round.main.others.iter();
+        let others = others.filter(|path| files.contains_key(*path));
+        taken.extend(others.cloned().map(Unit::Path));
+        if self.repository {
+            taken.insert(Unit::Repository);
+        }
+        let is_root = |path: &Path| path.as_str().starts_with("conex/root/");
+        if files.keys().any(is_root) {
+            taken.insert(Unit::Root);
+        }
+        taken
     }
 
     /// New roots, and new signatures of all that are taken.

@@ -22,7 +22,7 @@ use crate::vouch::Subject;
 use super::blame::{Blame, Remedy};
 use super::court::Court;
 use super::main_line::{Edited, MainLine};
-use super::waiting::Waiting;
+use super::waiting::{Unit, Waiting};
 use super::{Advance, Files, Signed};
 
 /// What is left out so far.
@@ -45,6 +45,7 @@ pub(super) struct Left {
 /// The next state, as far as a round can tell.
 pub(super) struct Built {
     pub(super) files: Files,
+    pub(super) taken: BTreeSet<Unit>,
     pub(super) waiting: Vec<Waiting>,
 }
 

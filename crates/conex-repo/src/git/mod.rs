@@ -6,6 +6,7 @@
 //! bounded before it is allocated. Which commit a name like `main` stands for is whatever the
 //! repository says: names are not trusted, contents are verified.
 
+pub mod incoming;
 pub mod log;
 pub mod merge;
 pub mod refs;
@@ -25,6 +26,7 @@ use gix::objs::{Find as _, Kind};
 use gix::state::InProgress;
 use thread_local::ThreadLocal;
 
+pub use incoming::Incoming;
 pub use store::GitStore;
 pub use write::{CommitInfo, Committer, Files};
 
@@ -144,6 +146,22 @@ impl GitRepository {
     /// Where the repository is, as it was given.
     pub fn path(&self) -> &SystemPath {
         &self.shared.path
+    }
+
+    /// The directory that git keeps everything in, of all work trees.
+    pub fn directory(&self) -> PathBuf {
+        self.shared.handle().common_dir().to_owned()
+    }
+
+    /// The directory of its objects.
+    pub fn objects(&self) -> PathBuf {
+        self.directory().join("objects")
+    }
+
+    /// A setting of the repository's own configuration.
+    pub fn setting(&self, key: &str) -> Option<String> {
+        let value = self.shared.handle().config_snapshot().string(key)?;
+        Some(value.to_string())
     }
 
     /// The commit that a name stands for: a branch, tag, full or short id, or anything else that

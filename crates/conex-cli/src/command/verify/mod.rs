@@ -161,15 +161,8 @@ fn verify(
     subject: &Path,
     shown: &str,
 ) -> core::result::Result<View, Failure> {
-    let anchors = arguments.trust_anchors.as_deref().ok_or_else(|| {
-        CommandError::usage("there is nothing to start trust from")
-            .hint(format_args!("give --trust-anchors: {}", anchors::SPELLING))
-            .hint(
-                "janitors publish them elsewhere than in the repository; conex status prints them",
-            )
-    })?;
     let client = Client {
-        trust: &anchors::parse(anchors, arguments.quorum)?,
+        trust: &anchors::given(arguments.trust_anchors.as_deref(), arguments.quorum)?,
         mode: arguments.mode.into(),
         ahead: arguments.main,
         fast: arguments.fast,

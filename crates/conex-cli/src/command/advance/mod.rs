@@ -1,0 +1,374 @@
+//! `conex advance`.
+
+mod told;
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use conex_core::advance::{Advance, Advanced};
+use conex_core::chain::Trust;
+use conex_core::record::LocalRecord;
+use conex_core::update::{Changes, Update};
+use conex_core::verify::{Mode, Report, Verification};
+use conex_crypto::StandardCrypto;
+use conex_repo::git::{CommitId, CommitInfo, Committer, Files, GitError};
+use conex_repo::{GitRepository, GitStore, KnownSchemes};
+
+use crate::anchors;
+use crate::error::{CommandError, Result};
+use crate::output::{self, Watched};
+use crate::records::{Kept, Over};
+use told::Told;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The main line: a branch, or any other revision
+    #[arg(long, value_name = "REV", default_value = "main")]
+    from: String,
+
+    /// The branch that clients follow; it is made where there is none
+    #[arg(long, value_name = "BRANCH", default_value = "signed")]
+    to: String,
+
+    /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
+    #[arg(
+        long,
+        value_name = "ANCHORS",
+        env = "CONEX_TRUST_ANCHORS",
+        hide_env_values = true
+    )]
+    trust_anchors: Option<String>,
+
+    /// How many of the anchored keys have to have signed a root
+    #[arg(long, value_name = "N")]
+    quorum: Option<u16>,
+
+    /// How strict clients are about what nobody vouched for yet
+    #[arg(long, value_enum, default_value = "warn")]
+    mode: Strictness,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How strict clients are.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Strictness {
+    /// They count what is unsigned
+    Warn,
+    /// They refuse what is unsigned, too
+    Enforce,
+}
+
+impl From<Strictness> for Mode {
+    fn from(strictness: Strictness) -> Self {
+        match strictness {
+            Strictness::Warn => Self::Warn,
+            Strictness::Enforce => Self::Enforce,
+        }
+    }
+}
+
+/// Who makes the commits: the same everywhere, so that two who advance make the same commit.
+const BY: Committer<'_> = Committer {
+    name: "conex advance",
+    email: "conex-advance@localhost",
+};
+
+/// The line of a commit's message that names the commit of the main line.
+const MAIN: &str = "Main: ";
+
+pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let trust = anchors::given(arguments.trust_anchors.as_deref(), arguments.quorum)?;
+    let git = GitRepository::open(repo).map_err(|error| git_error(&error))?;
+    let main = git.resolve(&arguments.from).map_err(|error| {
+        git_error(&error).hint(format_args!(
+            "--from names the main line; it is {:?} now",
+            arguments.from
+        ))
+    })?;
+    let before = git
+        .reference(&arguments.to)
+        .map_err(|error| git_error(&error))?;
+    if git.is_checked_out(&arguments.to) {
+        return Err(CommandError::refused(format_args!(
+            "{} is checked out here, and would change under the work tree",
+            arguments.to
+        ))
+        .hint("check out another branch, or advance in a bare repository"));
+    }
+    let job = Job {
+        git,
+        repo: repo.to_owned(),
+        trust,
+        mode: arguments.mode.into(),
+        main,
+        to: &arguments.to,
+        dry_run: arguments.dry_run,
+    };
+    let told = match before {
+        None => job.begin()?,
+        Some(before) => job.go_on(before)?,
+    };
+    let mut out = output::stdout();
+    if arguments.json {
+        let json = serde_json::to_string_pretty(&told).map_err(CommandError::io)?;
+        output::line(&mut out, json);
+    } else {
+        told.print(&mut out);
+    }
+    Ok(())
+}
+
+/// What is to be advanced, and how.
+struct Job<'a> {
+    git: GitRepository,
+    repo: PathBuf,
+    trust: Trust,
+    mode: Mode,
+    main: CommitId,
+    to: &'a str,
+    dry_run: bool,
+}
+
+impl Job<'_> {
+    /// Makes the branch: the main line, if all of it is as clients want it.
+    fn begin(&self) -> Result<Told> {
+        let store = self.store(self.main)?;
+        let report = self.verify(&store);
+        let Some(verified) = report.verified() else {
+            let error = CommandError::refused(format_args!(
+                "{} is not there yet, and the main line is nothing to begin it with: {}",
+                self.to,
+                problems(&report)
+            ));
+            return Err(error
+                .hint("everything has to be approved when it begins; conex verify --revision says what is not")
+                .hint("or begin with an older commit: --from REV"));
+        };
+        let record = LocalRecord::new(&self.trust, verified, 0);
+        let mut told = Told::new(self.to, self.main, None);
+        if !self.dry_run {
+            let commit = self.commit(None, &Files::new())?;
+            self.move_to(None, commit)?;
+            self.keep(commit, record.as_ref())?;
+            told.after = Some(commit.to_string());
+        }
+        told.begun();
+        Ok(told)
+    }
+
+    /// Leads the branch on.
+    fn go_on(&self, before: CommitId) -> Result<Told> {
+        let (signed, main) = (self.store(before)?, self.store(self.main)?);
+        let record = self.record(before, &signed)?;
+        let changed = signed.changed(&main).map_err(|error| {
+            CommandError::io(format_args!("the main line cannot be compared: {error}"))
+                .hint("fetch it again; nothing was moved")
+        })?;
+        let workers = Watched::new();
+        let advance = Advance {
+            signed: &signed,
+            main: &main,
+            changed: &changed,
+            record: &record,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &workers,
+            mode: self.mode,
+        };
+        let advanced = advance.run().map_err(|error| {
+            CommandError::refused(error).hint("nothing was moved; run it again without its record")
+        })?;
+        let mut told = Told::new(self.to, self.main, Some(before));
+        told.rewritten = self.is_rewritten(before)?;
+        told.advanced(&advanced);
+        let Advanced { files, update, .. } = &advanced;
+        if let Some(verified) = update.as_ref().and_then(Report::verified)
+            && !self.dry_run
+        {
+            let commit = self.commit(Some(before), files)?;
+            self.move_to(Some(before), commit)?;
+            self.keep(commit, Some(&record.updated(verified, None)))?;
+            told.after = Some(commit.to_string());
+        }
+        Ok(told)
+    }
+
+    /// What is known of the branch: what this program kept when it accepted this very commit, else what
+    /// verification says of it now.
+    fn record(&self, commit: CommitId, signed: &GitStore) -> Result<LocalRecord> {
+        let kept = Kept::look(&self.repo, Some(&commit.to_string()))?;
+        if let Some(record) = kept.record(&self.trust) {
+            return Ok(record);
+        }
+        let report = self.verify(signed);
+        let record = report
+            .verified()
+            .and_then(|verified| LocalRecord::new(&self.trust, verified, 0));
+        let record = record.ok_or_else(|| self.moved_by_others(commit, &problems(&report)))?;
+        // Whatever conex advance did not make has to be a step that clients accept.
+        if self.named_main(commit)?.is_none() {
+            self.is_step(commit, signed)?;
+        }
+        self.keep(commit, Some(&record))?;
+        Ok(record)
+    }
+
+    /// Makes sure that a commit leads on from the one before, as far as that is verified.
+    fn is_step(&self, commit: CommitId, signed: &GitStore) -> Result<()> {
+        let info = self.git.info(commit).map_err(|error| git_error(&error))?;
+        let Some(parent) = info.parents.first() else {
+            return Ok(());
+        };
+        let before = self.store(*parent)?;
+        let report = self.verify(&before);
+        let record = report
+            .verified()
+            .and_then(|verified| LocalRecord::new(&self.trust, verified, 0));
+        let Some(record) = record else { return Ok(()) };
+        let changes = before.changed(signed).map(Changes::from);
+        let workers = Watched::new();
+        let update = Update {
+            before: &before,
+            after: signed,
+            changes: &changes.unwrap_or_else(|_| Changes::everywhere()),
+            record: &record,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &workers,
+            mode: self.mode,
+            ahead: false,
+        };
+        let report = update.run_fast();
+        match report.verified() {
+            Some(_) => Ok(()),
+            None => Err(self.moved_by_others(commit, &problems(&report))),
+        }
+    }
+
+    fn moved_by_others(&self, commit: CommitId, why: &str) -> CommandError {
+        CommandError::refused(format_args!(
+            "{} is at {commit}, which clients refuse: {why}",
+            self.to
+        ))
+        .hint("somebody else moved it; nothing was moved now")
+        .hint(format_args!(
+            "put it back to the last commit of conex advance (git log {}), or check the anchors",
+            self.to
+        ))
+    }
+
+    fn verify(&self, store: &GitStore) -> Report {
+        let workers = Watched::new();
+        Verification {
+            store,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &workers,
+            trust: &self.trust,
+            mode: self.mode,
+            ahead: false,
+        }
+        .run()
+    }
+
+    fn store(&self, commit: CommitId) -> Result<GitStore> {
+        self.git.store(commit).map_err(|error| git_error(&error))
+    }
+
+    /// Writes the next commit. Everything in it follows from the main line and the commit before, the
+    /// time included.
+    fn commit(&self, before: Option<CommitId>, files: &Files) -> Result<CommitId> {
+        let info = |commit| self.git.info(commit).map_err(|error| git_error(&error));
+        let mut time = info(self.main)?.time;
+        if let Some(before) = before {
+            time = time.max(info(before)?.time);
+        }
+        let base = before.unwrap_or(self.main);
+        let said = CommitInfo {
+            parents: vec![base],
+            message: format!(
+                "conex: advance to {:.12}\n\n{MAIN}{}\n",
+                self.main.to_string(),
+                self.main
+            ),
+            time,
+        };
+        self.git
+            .commit(base, files, &said, BY)
+            .map_err(|error| git_error(&error))
+    }
+
+    fn move_to(&self, from: Option<CommitId>, to: CommitId) -> Result<()> {
+        let moved = self
+            .git
+            .move_reference(self.to, from, to, ("conex advance", BY));
+        match moved {
+            // Another one did the very same.
+            Err(GitError::Moved(_)) if self.git.reference(self.to) == Ok(Some(to)) => Ok(()),
+            moved => moved.map_err(|error| git_error(&error)),
+        }
+    }
+
+    fn keep(&self, commit: CommitId, record: Option<&LocalRecord>) -> Result<()> {
+        let kept = Kept::look(&self.repo, Some(&commit.to_string()))?;
+        match record {
+            Some(record) if !self.dry_run => kept.save(record, Over::Whatever),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the main line no longer has the commit that the branch was advanced to last.
+    fn is_rewritten(&self, before: CommitId) -> Result<bool> {
+        let Some(last) = self.named_main(before)? else {
+            return Ok(false);
+        };
+        let Ok(last) = self.git.resolve(&last) else {
+            // Only part of the history may be here.
+            return Ok(false);
+        };
+        Ok(matches!(self.git.is_ancestor(last, self.main), Ok(false)))
+    }
+
+    /// The commit of the main line that a commit of the branch names.
+    fn named_main(&self, commit: CommitId) -> Result<Option<String>> {
+        let info = self.git.info(commit).map_err(|error| git_error(&error))?;
+        let named = info
+            .message
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix(MAIN));
+        let is_id = |name: &&str| name.len() >= 40 && name.bytes().all(|it| it.is_ascii_hexdigit());
+        Ok(named.filter(is_id).map(ToOwned::to_owned))
+    }
+}
+
+/// What a refusal comes down to, in a line.
+fn problems(report: &Report) -> String {
+    match report.problems.as_slice() {
+        [] => "nothing was verified".into(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
+    }
+}
+
+pub(crate) fn git_error(error: &GitError) -> CommandError {
+    match error {
+        GitError::NoRepository(_) => CommandError::usage(error)
+            .hint("give the git repository with -C: its work tree, or a bare one"),
+        GitError::NoRevision(_) | GitError::NotACommit(..) => {
+            CommandError::usage(error).hint("fetch it first: git fetch origin")
+        }
+        GitError::Moved(_) => {
+            CommandError::refused(error).hint("it was not moved now; run it again")
+        }
+        GitError::Write(_) => CommandError::io(error).hint("make room or rights, and run it again"),
+        _ => CommandError::io(error).hint("fetch it again: conex uses nothing that is missing"),
+    }
+}

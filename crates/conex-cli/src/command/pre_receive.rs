@@ -1,0 +1,352 @@
+//! `conex pre-receive`: a hook of git that keeps a pushed branch what clients accept.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use conex_core::chain::Trust;
+use conex_core::path::Path as TreePath;
+use conex_core::problem::{Code, Problem};
+use conex_core::record::LocalRecord;
+use conex_core::store::{MemoryStore, Store};
+use conex_core::update::{Changes, Update};
+use conex_core::verify::{Mode, Report, Verification};
+use conex_crypto::StandardCrypto;
+use conex_repo::git::{CommitId, Incoming};
+use conex_repo::write::Change;
+use conex_repo::{GitRepository, GitStore, KnownSchemes};
+
+use super::advance::{Strictness, git_error};
+use crate::anchors;
+use crate::error::{CommandError, Result, at};
+use crate::output::{self, Watched, plain};
+use crate::records::{Kept, Over};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The branch that clients follow: each push has to be an update that they accept
+    #[arg(long, value_name = "BRANCH", default_value = "signed")]
+    signed: String,
+
+    /// The main line: nothing is refused there but what can never be honest
+    #[arg(long, value_name = "BRANCH", default_value = "main")]
+    main: String,
+
+    /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
+    #[arg(
+        long,
+        value_name = "ANCHORS",
+        env = "CONEX_TRUST_ANCHORS",
+        hide_env_values = true
+    )]
+    trust_anchors: Option<String>,
+
+    /// How many of the anchored keys have to have signed a root
+    #[arg(long, value_name = "N")]
+    quorum: Option<u16>,
+
+    /// How strict clients are about what nobody vouched for yet
+    #[arg(long, value_enum, default_value = "warn")]
+    mode: Strictness,
+
+    /// Write the hook, with these options, into the repository given with -C
+    #[arg(long)]
+    install: bool,
+}
+
+/// What a main line is refused for: no approval makes it right.
+const NEVER: [Code; 12] = [
+    Code::Malformed,
+    Code::TooLarge,
+    Code::SpecialFile,
+    Code::BadName,
+    Code::NameCollision,
+    Code::ShadowRelease,
+    Code::Misnamed,
+    Code::BadSignature,
+    Code::RootChain,
+    Code::RootSticky,
+    Code::BatchMissing,
+    Code::BatchRange,
+];
+
+/// Most bytes of the lines that git gives a hook.
+const LINES: u64 = 16 << 20;
+
+/// Problems shown of one branch.
+const SHOWN: usize = 10;
+
+pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let trust = anchors::given(arguments.trust_anchors.as_deref(), arguments.quorum)?;
+    if arguments.install {
+        return install(repo, arguments);
+    }
+    let mut lines = String::new();
+    std::io::stdin()
+        .take(LINES)
+        .read_to_string(&mut lines)
+        .map_err(at("standard input"))?;
+    let incoming = incoming(repo)?;
+    let hook = Hook {
+        git: incoming.repository(),
+        repo,
+        trust,
+        mode: arguments.mode.into(),
+    };
+    for line in lines.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [old, new, reference] = words.as_slice() else {
+            return Err(CommandError::usage("a line is: OLD NEW REFERENCE")
+                .hint("git gives them to this hook; it is not run by hand"));
+        };
+        let is = |branch: &str| {
+            *reference == branch || reference.strip_prefix("refs/heads/") == Some(branch)
+        };
+        if is(&arguments.signed) {
+            hook.signed(&arguments.signed, commit(old), commit(new))?;
+        } else if is(&arguments.main) {
+            hook.main(&arguments.main, commit(old), commit(new))?;
+        }
+    }
+    Ok(())
+}
+
+/// An id that stands for a commit; zeros stand for none.
+fn commit(id: &str) -> Option<&str> {
+    (!id.bytes().all(|byte| byte == b'0')).then_some(id)
+}
+
+/// The objects of the repository with those that are being pushed.
+fn incoming(repo: &Path) -> Result<Incoming> {
+    let git = GitRepository::open(repo).map_err(|error| git_error(&error))?;
+    let mut objects: Vec<PathBuf> = Vec::new();
+    for name in ["GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY"] {
+        objects.extend(env::var_os(name).map(PathBuf::from));
+    }
+    objects.push(git.objects());
+    if let Some(others) = env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES") {
+        objects.extend(env::split_paths(&others).filter(|path| !path.as_os_str().is_empty()));
+    }
+    objects.dedup();
+    Incoming::open(&objects).map_err(|error| git_error(&error))
+}
+
+struct Hook<'a> {
+    git: &'a GitRepository,
+    repo: &'a Path,
+    trust: Trust,
+    mode: Mode,
+}
+
+impl Hook<'_> {
+    /// The branch that clients follow goes on, by an update that they accept.
+    fn signed(&self, branch: &str, old: Option<&str>, new: Option<&str>) -> Result<()> {
+        let refused = |why: &str| {
+            CommandError::refused(format_args!("{}: {why}; the push is refused", plain(branch)))
+                .hint("clients follow this branch: it goes on by conex advance, or another update that they accept")
+        };
+        let Some(new) = new else {
+            return Err(refused("it cannot be deleted"));
+        };
+        let (new, after) = self.store(new)?;
+        let report = match old {
+            None => self.verify(&after, self.mode, false),
+            Some(old) => {
+                let (old, before) = self.store(old)?;
+                let leads_on = self.git.is_ancestor(old, new);
+                if !leads_on.map_err(|error| git_error(&error))? {
+                    return Err(refused("this is no fast-forward"));
+                }
+                match self.record(old, &before)? {
+                    Some(record) => self.update(&before, &after, &record),
+                    // What is there is nothing to hold on to.
+                    None => self.verify(&after, self.mode, false),
+                }
+            }
+        };
+        let Some(verified) = report.verified() else {
+            show(&report.problems);
+            return Err(refused("clients would refuse this"));
+        };
+        if let Some(record) = LocalRecord::new(&self.trust, verified, 0) {
+            let kept = Kept::look(self.repo, Some(&new.to_string()))?;
+            kept.save(&record, Over::Whatever)?;
+        }
+        Ok(())
+    }
+
+    /// The main line may hold whatever waits for approval, and nothing that can never be right.
+    fn main(&self, branch: &str, old: Option<&str>, new: Option<&str>) -> Result<()> {
+        let Some(new) = new else { return Ok(()) };
+        let (_, after) = self.store(new)?;
+        let before = match old {
+            Some(old) => self.problems(&self.store(old)?.1),
+            None => self.problems(&MemoryStore::new()),
+        };
+        let found: Vec<Problem> = self.problems(&after).difference(&before).cloned().collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        show(&found);
+        Err(CommandError::refused(format_args!(
+            "{}: no approval makes this right; the push is refused",
+            plain(branch)
+        ))
+        .hint("put right what is listed above, and push again"))
+    }
+
+    /// What can never be honest of a main line.
+    fn problems(&self, store: &dyn Store) -> BTreeSet<Problem> {
+        let report = self.verify(store, Mode::Observe, true);
+        let has_root = report.head.is_some();
+        report
+            .problems
+            .into_iter()
+            .filter(|problem| {
+                let is_metadata = problem.place.starts_with("conex/");
+                (has_root || is_metadata)
+                    && (NEVER.contains(&problem.code)
+                        || (problem.code == Code::Unaccounted && is_metadata))
+            })
+            .collect()
+    }
+
+    fn record(&self, commit: CommitId, store: &GitStore) -> Result<Option<LocalRecord>> {
+        let kept = Kept::look(self.repo, Some(&commit.to_string()))?;
+        if let Some(record) = kept.record(&self.trust) {
+            return Ok(Some(record));
+        }
+        let report = self.verify(store, self.mode, false);
+        let verified = report.verified();
+        Ok(verified.and_then(|verified| LocalRecord::new(&self.trust, verified, 0)))
+    }
+
+    fn update(&self, before: &GitStore, after: &GitStore, record: &LocalRecord) -> Report {
+        let changes = before.changed(after).map(Changes::from);
+        let workers = Watched::new();
+        Update {
+            before,
+            after,
+            changes: &changes.unwrap_or_else(|_| Changes::everywhere()),
+            record,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &workers,
+            mode: self.mode,
+            ahead: false,
+        }
+        .run_fast()
+    }
+
+    fn verify(&self, store: &dyn Store, mode: Mode, ahead: bool) -> Report {
+        let workers = Watched::new();
+        Verification {
+            store,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &workers,
+            trust: &self.trust,
+            mode,
+            ahead,
+        }
+        .run()
+    }
+
+    fn store(&self, id: &str) -> Result<(CommitId, GitStore)> {
+        let open = || {
+            let commit = self.git.resolve(id)?;
+            Ok((commit, self.git.store(commit)?))
+        };
+        open().map_err(|error| git_error(&error))
+    }
+}
+
+/// Says what is wrong; git shows it to whoever pushes.
+fn show(problems: &[Problem]) {
+    let mut out = output::stderr();
+    for problem in problems.iter().take(SHOWN) {
+        output::line(&mut out, plain(&problem.to_string()));
+    }
+    if problems.len() > SHOWN {
+        let more = problems.len() - SHOWN;
+        output::line(&mut out, format_args!("... and {more} more"));
+    }
+}
+
+/// Writes the hook, unless there is another one.
+fn install(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let git = GitRepository::open(repo).map_err(|error| git_error(&error))?;
+    let line = script(arguments)?;
+    if let Some(elsewhere) = git.setting("core.hooksPath") {
+        return Err(CommandError::refused(format_args!(
+            "the hooks of this repository are in {}",
+            plain(&elsewhere)
+        ))
+        .hint(format_args!("have the hook there run: {line}")));
+    }
+    let hooks = git.directory().join("hooks");
+    let place = hooks.join("pre-receive");
+    let text = format!("#!/bin/sh\n# {OURS}\nexec {line}\n");
+    match fs::read_to_string(&place) {
+        Ok(there) if there.contains(OURS) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        _ => {
+            return Err(CommandError::refused(format_args!(
+                "there is another hook at {}",
+                place.display()
+            ))
+            .hint(format_args!("have it run: {line}")));
+        }
+    }
+    fs::create_dir_all(&hooks).map_err(at(hooks.display()))?;
+    let mut change = Change::new();
+    change.write(
+        TreePath::parse("pre-receive").map_err(CommandError::io)?,
+        text,
+    );
+    change.commit(&hooks).map_err(at(hooks.display()))?;
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).map_err(at(place.display()))?;
+    output::line(
+        &mut output::stdout(),
+        format_args!("{}: pushes are verified from now on", place.display()),
+    );
+    Ok(())
+}
+
+/// The line by which a hook is known to be ours.
+const OURS: &str = "Written by conex pre-receive --install; run that again to change it.";
+
+/// The command line of the hook.
+fn script(arguments: &Arguments) -> Result<String> {
+    let program = env::current_exe().map_err(at("the program itself"))?;
+    let program = program
+        .to_str()
+        .ok_or_else(|| CommandError::io("the path of the program is no text").hint("move it"))?;
+    let mode = match arguments.mode {
+        Strictness::Warn => "warn",
+        Strictness::Enforce => "enforce",
+    };
+    let mut words = vec![
+        program.to_owned(),
+        "pre-receive".into(),
+        "--trust-anchors".into(),
+        arguments.trust_anchors.clone().unwrap_or_default(),
+        "--signed".into(),
+        arguments.signed.clone(),
+        "--main".into(),
+        arguments.main.clone(),
+        "--mode".into(),
+        mode.into(),
+    ];
+    if let Some(quorum) = arguments.quorum {
+        words.extend(["--quorum".into(), quorum.to_string()]);
+    }
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| format!("'{}'", word.replace('\'', "'\\''")))
+        .collect();
+    Ok(quoted.join(" "))
+}

@@ -1,0 +1,199 @@
+//! `conex advance` on real git repositories, with git looking over its shoulder.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it stands"
+)]
+
+mod client;
+mod git;
+
+use core::fmt::Write as _;
+
+use conex_tests::{Community, opam_file};
+use git::Line;
+
+/// A repository whose main line is a settled community, with the branch begun.
+fn begun() -> (Line, Community) {
+    let community = Community::settled("opam");
+    let line = Line::of(&community);
+    line.accepts("-C tree advance");
+    (line, community)
+}
+
+#[test]
+fn a_branch_begins_and_goes_on() {
+    let mut community = Community::settled("opam");
+    let line = Line::of(&community);
+    let mut told = String::new();
+    let mut run = |line: &Line, arguments: &str| {
+        let said = line.accepts(&format!("-C tree advance{arguments}"));
+        writeln!(told, "$ conex advance{arguments}\n{said}").unwrap();
+    };
+    run(&line, " --dry-run");
+    assert_eq!(line.at("signed"), None);
+    run(&line, "");
+    line.follows(&community);
+    run(&line, "");
+    community.release("foo", "3.0", &opam_file("5.0", "dune"));
+    community.author("frank");
+    line.commit(&community);
+    run(&line, "");
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    community.write("README.md", "Another text.\n");
+    line.commit(&community);
+    run(&line, " --dry-run");
+    run(&line, "");
+    community.approve("dave", "foo");
+    for who in ["alice", "bob"] {
+        community.approve(who, "frank");
+    }
+    line.commit(&community);
+    run(&line, "");
+    line.follows(&community);
+    insta::assert_snapshot!(told);
+    line.git(&["fsck", "--strict", "--no-dangling"]);
+    // Each commit follows the one before, and clients accept each step.
+    let commits = line.git(&["rev-list", "--first-parent", "--reverse", "signed"]);
+    let commits: Vec<&str> = commits
+        .lines()
+        .skip_while(|it| Some(*it) != line.first().as_deref())
+        .collect();
+    for pair in commits.windows(2) {
+        line.accepts(&format!("-C tree verify --range {}..{}", pair[0], pair[1]));
+    }
+}
+
+#[test]
+fn two_who_advance_make_the_same_commit() {
+    let (line, mut community) = begun();
+    line.clone_bare();
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.git(&["push", "-q", "../other", "main"]);
+    line.accepts("-C tree advance");
+    line.accepts("-C other advance");
+    let there = line.git_in("other", &["rev-parse", "signed"]);
+    assert_eq!(line.at("signed").unwrap(), there);
+    line.git(&["push", "-q", "../other", "signed"]);
+}
+
+#[test]
+fn programs_read_it() {
+    let (line, mut community) = begun();
+    community.release("foo", "3.0", &opam_file("5.0", "dune"));
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    let said = line.accepts("-C tree advance --json");
+    let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(told["advances"], true);
+    assert_eq!(told["after"].as_str(), line.at("signed").as_deref());
+    assert_eq!(told["main"].as_str(), line.at("main").as_deref());
+    assert_eq!(told["taken"][0]["name"], "bar");
+    let waits = &told["waiting"][0];
+    assert_eq!(waits["name"], "foo");
+    assert_eq!(waits["problems"][0]["needs"]["owners"]["of"][0], "dave");
+}
+
+#[test]
+fn a_branch_begins_only_with_what_clients_accept() {
+    let mut community = Community::settled("opam");
+    let good = community.clone();
+    let line = Line::of(&community);
+    community.release("foo", "3.0", &opam_file("5.0", "dune"));
+    line.commit(&community);
+    let said = line.refuses("-C tree advance", 1);
+    assert!(
+        said.contains("content-differs") && said.contains("--from"),
+        "{said}"
+    );
+    line.accepts("-C tree advance --from main~1");
+    line.follows(&good);
+    // Other anchors are another repository.
+    let said = line.refuses(
+        &format!("-C tree advance --trust-anchors root:{}", "ab".repeat(32)),
+        1,
+    );
+    assert!(said.contains("anchor-unsatisfied"), "{said}");
+}
+
+#[test]
+fn whatever_is_not_there_is_said() {
+    let (line, _) = begun();
+    for (arguments, code, word) in [
+        ("-C tree advance --from nowhere", 2, "nowhere"),
+        ("-C nowhere advance", 2, "no git repository"),
+        ("-C tree advance --to a..b", 2, "a..b"),
+        ("-C tree advance --to main", 1, "checked out"),
+        ("-C tree advance --trust-anchors x", 2, "origin:NAME"),
+    ] {
+        let said = line.refuses(arguments, code);
+        assert!(said.contains(word), "{arguments}: {said}");
+    }
+}
+
+#[test]
+fn a_branch_that_somebody_else_moved_is_left_alone() {
+    let (line, mut community) = begun();
+    let good = line.at("signed").unwrap();
+    let older = community.clone();
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    let newest = line.at("signed").unwrap();
+    // Content that nobody approved.
+    let mut forged = community.clone();
+    forged.release("bar", "0.2", &opam_file("5.0", "evil"));
+    line.force("signed", &newest, &forged);
+    let said = line.refuses("-C tree advance", 1);
+    assert!(
+        said.contains("content-differs") && said.contains("somebody else"),
+        "{said}"
+    );
+    // What was approved once.
+    line.force("signed", &newest, &older);
+    let said = line.refuses("-C tree advance", 1);
+    assert!(said.contains("rollback"), "{said}");
+    // The honest twin: a step that clients accept.
+    line.git(&["update-ref", "refs/heads/signed", &good]);
+    line.force("signed", &good, &community);
+    line.accepts("-C tree advance");
+    // Put back, it goes on.
+    line.git(&["update-ref", "refs/heads/signed", &newest]);
+    community.release("bar", "0.3", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    line.follows(&community);
+}
+
+#[test]
+fn a_main_line_that_was_rewritten_takes_nothing_back() {
+    let (line, mut community) = begun();
+    let (start, older) = (line.at("main").unwrap(), community.clone());
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    // Somebody pushes an older main line over it.
+    line.git(&["reset", "-q", "--hard", &start]);
+    let mut other = older;
+    other.release("foo", "3.0", &opam_file("5.0", "dune"));
+    other.approve("dave", "foo");
+    line.commit(&other);
+    let said = line.accepts("-C tree advance");
+    assert!(
+        said.contains("rewritten") && said.contains("package: foo"),
+        "{said}"
+    );
+    // What was approved stays.
+    community.release("foo", "3.0", &opam_file("5.0", "dune"));
+    for page in other.pages("dave") {
+        community.write(&page, other.read(&page));
+    }
+    line.follows(&community);
+}
