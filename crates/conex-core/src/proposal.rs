@@ -4,7 +4,9 @@
 //! things are pending and approvals run ahead, and nobody verified it; what matters is what the
 //! change adds to that.
 
-use crate::approval::Standing;
+use alloc::collections::BTreeMap;
+
+use crate::approval::{Rule, Standing};
 use crate::chain::{self, Head, Trust};
 use crate::crypto::Crypto;
 use crate::judge::{Claim, Ownership};
@@ -13,9 +15,10 @@ use crate::metadata::MetadataReader;
 use crate::part::Changes;
 use crate::problem::Missing;
 use crate::record::LocalRecord;
+use crate::statement::Root;
 use crate::store::{Store, Workers};
 use crate::update::Update;
-use crate::verify::{Finding, Mode, Report};
+use crate::verify::{Mode, Report};
 use crate::vouch::Subject;
 
 /// A main line, what a change would make of it, and the means to judge that.
@@ -98,36 +101,43 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Proposal<'_, S
 }
 
 impl Report {
-    /// Whose vouches would have a finding's content approved; nobody's, where it is.
-    pub fn missing(&self, finding: &Finding) -> Option<Missing> {
-        let (root, people) = (self.head.as_ref()?.root(), self.people.as_ref()?);
-        if matches!(finding.assessment.standing, Standing::Approved(_)) {
-            return None;
-        }
-        let found = self.problems.iter().chain(&self.notes);
-        let told = found
-            .filter(|problem| problem.subject.as_ref() == Some(&finding.subject))
-            .find_map(|problem| problem.missing.as_deref().cloned());
-        if told.is_some() {
-            return told;
-        }
-        // Nothing is said of what nobody vouched for, nor of whose needs what is gone.
-        let nobody = Ownership::default();
-        let rule = match &finding.subject {
-            Subject::Releases(package) | Subject::Checksums(package, _) => {
-                let claim = match self.owners.get(package) {
-                    Some(owners) => Claim::Of(owners),
-                    None if self.metadata.authorisations.contains_key(package) => Claim::Pending,
-                    None => Claim::None,
-                };
-                let (releases, checksums) = claim.rules(root, 0);
-                match finding.subject {
-                    Subject::Releases(_) => releases,
-                    _ => checksums,
-                }
-            }
-            subject => nobody.rule(root, subject),
+    /// Whose vouches would have the content of each finding approved, of those that are not.
+    pub fn missing(&self) -> BTreeMap<&Subject, Missing> {
+        let (Some(head), Some(people)) = (&self.head, &self.people) else {
+            return BTreeMap::new();
         };
-        Some(rule.missing(&finding.assessment.vouched, people))
+        let found = self.problems.iter().chain(&self.notes);
+        let told = found.filter_map(|problem| Some((problem.subject.as_ref()?, problem)));
+        let mut missing: BTreeMap<&Subject, Missing> = told
+            .filter_map(|(subject, problem)| Some((subject, problem.missing.as_deref()?.clone())))
+            .collect();
+        // Nothing is told of what nobody vouched for, nor of what is gone.
+        for finding in &self.findings {
+            if !matches!(finding.assessment.standing, Standing::Approved(_)) {
+                let rule = || self.rule(head.root(), &finding.subject);
+                missing
+                    .entry(&finding.subject)
+                    .or_insert_with(|| rule().missing(&finding.assessment.vouched, people));
+            }
+        }
+        missing
+    }
+
+    /// The rule that a statement is judged by, as far as ownership is among what was found.
+    fn rule(&self, root: &Root, subject: &Subject) -> Rule {
+        let Some(package) = subject.package() else {
+            return Ownership::default().rule(root, subject);
+        };
+        let claim = match self.owners.get(package) {
+            Some(owners) => Claim::Of(owners),
+            None if self.metadata.authorisations.contains_key(package) => Claim::Pending,
+            None => Claim::None,
+        };
+        let (releases, checksums) = claim.rules(root, 0);
+        match subject {
+            Subject::Releases(_) => releases,
+            Subject::Checksums(..) => checksums,
+            _ => Ownership::default().rule(root, subject),
+        }
     }
 }

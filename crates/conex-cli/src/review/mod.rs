@@ -283,10 +283,14 @@ fn problem(problem: &Problem) -> ProblemView {
 
 /// The statements that a change asks for, as they would stand.
 fn statements(report: &Report, asked: &BTreeSet<Subject>) -> Vec<StatementView> {
+    let mut missing = report.missing();
     let findings = report.findings.iter();
     findings
         .filter(|finding| asked.contains(&finding.subject))
-        .map(|finding| StatementView::new(report, finding))
+        .map(|finding| {
+            let missing = missing.remove(&finding.subject);
+            StatementView::new(report, finding, missing.as_ref())
+        })
         .collect()
 }
 

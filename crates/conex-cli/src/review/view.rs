@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use conex_core::approval::Standing;
 use conex_core::metadata::StoredPage;
-use conex_core::problem::Problem;
+use conex_core::problem::{Missing, Problem};
 use conex_core::verify::{Finding, Report};
 use conex_core::vouch::Subject;
 use conex_repo::git::log::Contributor;
@@ -171,7 +171,7 @@ pub(crate) struct StatementView {
 }
 
 impl StatementView {
-    pub(crate) fn new(report: &Report, finding: &Finding) -> Self {
+    pub(crate) fn new(report: &Report, finding: &Finding, missing: Option<&Missing>) -> Self {
         let assessment = &finding.assessment;
         let state = match &assessment.standing {
             Standing::Approved(_) => "approved",
@@ -194,7 +194,7 @@ impl StatementView {
                 .iter()
                 .filter_map(|person| Some(people?.id(*person).to_string()))
                 .collect(),
-            needs: report.missing(finding).as_ref().map(NeedsView::new),
+            needs: missing.map(NeedsView::new),
         }
     }
 }

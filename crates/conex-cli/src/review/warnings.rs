@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conex_core::approval::Standing;
+use conex_core::content::Reader;
+use conex_core::digest::Digest;
 use conex_core::limits;
 use conex_core::metadata::place;
 
@@ -13,12 +15,13 @@ use conex_core::path::Path as TreePath;
 use conex_core::problem::Code;
 use conex_core::spelling::Stored as _;
 use conex_core::statement::Authorisation;
-use conex_core::store::Store;
+use conex_core::store::{Store, Workers as _};
 use conex_core::survey::survey;
 use conex_core::verify::{Finding, Report};
 use conex_core::version::Version;
 use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
+use conex_repo::Parallel;
 use conex_repo::git::log::Contributor;
 use conex_repo::git::{CommitId, GitError};
 use conex_repo::opam::edit::Kind;
@@ -41,7 +44,7 @@ pub(super) fn find(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView>
     found.extend(pages_of_others(edits));
     found.extend(inert(edits, report));
     found.extend(losses(told));
-    found.extend(standing(told));
+    found.extend(standing(reviewer, told));
     found.sort();
     found
 }
@@ -271,8 +274,9 @@ fn losses(told: &Told<'_>) -> Vec<WarningView> {
 }
 
 /// Old content brought back, and approvals that were for something else.
-fn standing(told: &Told<'_>) -> Vec<WarningView> {
+fn standing(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
     let report = told.report;
+    let there = contents(reviewer, told);
     let asked_for = |finding: &&Finding| told.asked.contains(&finding.subject);
     let otherwise = |finding: &Finding, by: &[&str], version: Version| {
         let text = format!(
@@ -293,7 +297,7 @@ fn standing(told: &Told<'_>) -> Vec<WarningView> {
                     finding.subject, newest.version
                 ),
             )),
-            Standing::Differs { newest } if !was_there(told.before, finding, newest.version) => {
+            Standing::Differs { newest } if !there.contains(&newest.digest) => {
                 let people = report.people.as_ref();
                 let ids = newest
                     .by
@@ -304,8 +308,7 @@ fn standing(told: &Told<'_>) -> Vec<WarningView> {
             _ => {}
         }
     }
-    let mut contested = report.findings.iter().filter(asked_for);
-    if !contested.any(|finding| is_contested(report, finding)) {
+    if !is_contested(report, asked_for) {
         return found;
     }
     for it in outstanding(report, &StandardCrypto) {
@@ -318,26 +321,70 @@ fn standing(told: &Told<'_>) -> Vec<WarningView> {
     found
 }
 
-/// Whether the main line has the content that was approved last, so that the change is one of it.
-fn was_there(before: &Report, finding: &Finding, version: Version) -> bool {
-    let mut found = before.findings.iter();
+/// The digests of what the main line has of statements of which something else is approved now: where one
+/// of them is what was approved last, the change is one of that.
+fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
+    let (base, known) = (&*reviewer.base.store, &reviewer.known);
+    let mut found = BTreeSet::new();
+    let mut packages: BTreeSet<&PackageName> = BTreeSet::new();
+    for finding in &told.report.findings {
+        if let Standing::Differs { newest } = &finding.assessment.standing {
+            match finding.subject {
+                Subject::Releases(ref package) | Subject::Checksums(ref package, _) => {
+                    packages.insert(package);
+                }
+                // Stored statements say themselves what becomes of them.
+                _ => {
+                    found.insert(newest.digest);
+                }
+            }
+        }
+    }
+    if packages.is_empty() {
+        return found;
+    }
+    let root = reviewer.head.root();
+    let mut units = survey(base, known.layout(), root).packages;
+    units.retain(|unit| packages.contains(&unit.name));
+    let projections = known.projections();
+    let reader = Reader {
+        store: base,
+        digests: &StandardCrypto,
+        origin: &root.origin,
+        layout: known.layout(),
+        projections: &projections,
+    };
+    for package in Parallel
+        .map(units, |unit| reader.package(&unit))
+        .into_iter()
+        .flatten()
+    {
+        found.extend(package.digests);
+        found.extend(package.releases.iter().map(|release| release.digest));
+    }
     found
-        .find(|it| it.subject == finding.subject)
-        .is_some_and(|it| match &it.assessment.standing {
-            Standing::Approved(approved) => approved.version == version,
-            _ => false,
-        })
 }
 
 /// Whether somebody vouched for another content of a statement that is not approved; found without
 /// verifying anything, to spare that where nobody did.
-fn is_contested(report: &Report, finding: &Finding) -> bool {
-    let newest = match &finding.assessment.standing {
-        Standing::Approved(_) => return false,
-        Standing::Behind { newest, .. } | Standing::Differs { newest } => Some(newest.version),
-        Standing::Equivocal { version } => Some(*version),
-        Standing::Pending => None,
+fn is_contested(report: &Report, asked_for: impl Fn(&&Finding) -> bool) -> bool {
+    let newest = |finding: &Finding| match &finding.assessment.standing {
+        Standing::Approved(_) => None,
+        Standing::Behind { newest, .. } | Standing::Differs { newest } => {
+            Some(Some(newest.version))
+        }
+        Standing::Equivocal { version } => Some(Some(*version)),
+        Standing::Pending => Some(None),
     };
+    let pending: BTreeMap<&Subject, (Option<Version>, &Finding)> = report
+        .findings
+        .iter()
+        .filter(asked_for)
+        .filter_map(|finding| Some((&finding.subject, (newest(finding)?, finding))))
+        .collect();
+    if pending.is_empty() {
+        return false;
+    }
     let metadata = &report.metadata;
     let pages = metadata
         .pages
@@ -345,10 +392,13 @@ fn is_contested(report: &Report, finding: &Finding) -> bool {
         .flat_map(|stored| stored.page.body().vouches());
     let batches = metadata.batches.values().flat_map(Batch::vouches);
     pages.chain(batches).any(|vouch| {
-        vouch.subject == finding.subject
-            && Some(vouch.version) > newest
-            && vouch.digest != finding.digest
-            && Some(vouch.digest) != finding.older
+        pending
+            .get(&vouch.subject)
+            .is_some_and(|(newest, finding)| {
+                Some(vouch.version) > *newest
+                    && vouch.digest != finding.digest
+                    && Some(vouch.digest) != finding.older
+            })
     })
 }
 
