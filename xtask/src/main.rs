@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod days;
 mod floor;
+mod infer;
 mod measure;
 mod merges;
 mod opam;
@@ -39,6 +40,8 @@ enum Command {
     Opam(opam::Arguments),
     /// Measures signing and verifying against a floor.
     Bench(bench::Arguments),
+    /// Proposes owners for the packages of a real repository, and holds the evidence against a table.
+    Infer(infer::Arguments),
     /// Reads and digests every file of a tree, and nothing else: what benches compare with.
     Floor(floor::Arguments),
     /// Measures a command as a whole process.
@@ -66,6 +69,7 @@ fn run() -> anyhow::Result<()> {
         Command::Vectors(arguments) => vectors::run(&arguments),
         Command::Opam(arguments) => opam::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Infer(arguments) => infer::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),

@@ -11,6 +11,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod agent;
 mod anchors;
+mod claims;
 mod command;
 mod difference;
 mod error;

@@ -7,7 +7,7 @@ use conex_core::chain::{Head, Trust};
 use conex_core::compose::Files;
 use conex_core::content::{Package, Reader, Release, Releases, RepositoryFiles};
 use conex_core::digest::Digest;
-use conex_core::layout::PackageUnit;
+use conex_core::layout::{Layout, PackageUnit};
 use conex_core::limits;
 use conex_core::name::{PackageName, ReleaseName};
 use conex_core::path::Path as TreePath;
@@ -103,6 +103,27 @@ impl Tree {
         let known = known(head)?;
         let found = self.survey(head, &known).packages;
         Ok(found.into_iter().map(|unit| unit.name).collect())
+    }
+
+    /// The layout that the root names, with the packages it finds.
+    pub(crate) fn with_layout<T>(
+        &self,
+        head: &Head,
+        job: impl FnOnce(&dyn Layout, &[PackageUnit]) -> T,
+    ) -> Result<T> {
+        let known = known(head)?;
+        let found = self.survey(head, &known).packages;
+        Ok(job(known.layout(), &found))
+    }
+
+    /// The packages that paths belong to, as far as the layout tells that by the path alone.
+    pub(crate) fn concerned(
+        head: &Head,
+        paths: &BTreeSet<TreePath>,
+    ) -> Result<BTreeSet<PackageName>> {
+        let known = known(head)?;
+        let homes = paths.iter().filter_map(|path| known.layout().home(path));
+        Ok(homes.map(|(package, _)| package).collect())
     }
 
     pub(crate) fn path(&self) -> &Path {

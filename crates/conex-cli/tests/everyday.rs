@@ -7,6 +7,8 @@
 
 use std::fs;
 
+use conex_tests::{Community, opam_file};
+
 mod session;
 
 use session::Session;
@@ -140,4 +142,65 @@ fn an_owner_does_not_bless_what_one_janitor_included() {
         let (said, code) = session.output("publish new/1.0 --accept-others --key frank -y");
         assert_eq!(code, 0, "{said}");
     }
+}
+
+#[test]
+fn approve_alone_shows_what_waits_and_signs_nothing() {
+    let mut session = Session::settled();
+    session.write("bar/0.2/data", "bar in version 0.2\n");
+    let (said, code) = session.output("approve --key alice -y");
+    assert!(code == 2 && said.contains("bar/0.2 checksums"), "{said}");
+    assert!(
+        said.contains("nothing was signed\nhint: approve names, --all of it"),
+        "{said}"
+    );
+    session
+        .refused("approve --key alice -y")
+        .dry("approve --key alice")
+        .run("approve --kind checksums --key alice -y")
+        .run("approve --all --key alice -y")
+        .run("approve bar bar/* --key bob -y")
+        .accepted();
+}
+
+#[test]
+fn a_package_that_cannot_be_read_is_said_to_be_just_that() {
+    let session = Session::settled();
+    session.write("bar/0.1/a/DATA", "one\n");
+    session.write("bar/0.1/A/data", "the other\n");
+    for pattern in ["bar", "bar/0.1", "b*"] {
+        let (said, code) = session.output(&format!("approve {pattern} --key alice -y"));
+        assert!(
+            code == 1 && said.contains("error: bar cannot be read: ") && said.contains("hint: "),
+            "{said}"
+        );
+    }
+    let (said, _) = session.output("approve foo --key alice -y");
+    assert!(
+        said.contains("nothing that waits for alice matches"),
+        "{said}"
+    );
+}
+
+/// A flat package has a directory for each release, and opam's repository two files of its own.
+#[test]
+fn a_change_is_found_in_every_directory_and_file() {
+    let mut community = Community::settled("opam");
+    let two = |text: &str| opam_file("4.08", text).into_bytes();
+    community.write("packages/flat.1/opam", two("dune"));
+    community.write("packages/flat.2/opam", two("dune"));
+    community.write("version", "1\n");
+    for janitor in ["alice", "bob"] {
+        community.approve(janitor, "*");
+    }
+    let mut session = Session::new(&community);
+    session.git(&["init", "-q", "."]);
+    session.git(&["add", "-A"]);
+    session.git(&["commit", "-q", "-m", "signed"]);
+    session.write("packages/flat.2/opam", two("other"));
+    session.write("version", "2\n");
+    for janitor in ["alice", "bob"] {
+        session.run(&format!("approve --changed HEAD --key {janitor} -y"));
+    }
+    session.accepted();
 }

@@ -235,6 +235,36 @@ fn one_by_one_is_asked_for_each_and_signed_once() {
 }
 
 #[test]
+fn owners_are_agreed_to_in_bulk_or_one_by_one_and_signed_once() {
+    let mut session = Session::inherited();
+    let line = "conex bootstrap --infer --few 1 \
+        --is bob=bob@example.org --is dave=dave@example.org --is erin=erin@example.org";
+    let pages = session.pages("alice");
+    let alice = Person::new(&session, "alice", None);
+    let no = ("[y/N] ", "n");
+    let said = alice.changes_nothing(line, &[no, no, no]);
+    assert!(said.text.contains("nothing was agreed to"), "{said:?}");
+    let said = alice.types(
+        line,
+        &[
+            ("Agree to these 2 packages? [y/N] ", "y"),
+            ("Claim pair for dave, erin? [y/N] ", "n"),
+            ("Claim qux for erin? [y/N] ", "y"),
+            ("Claim these 3 packages as alice? [y/N] ", "y"),
+        ],
+    );
+    assert_eq!((said.code, said.prompts()), (Some(0), 4), "{said:?}");
+    assert_eq!(session.pages("alice"), pages + 1);
+    assert!(!session.tree().join("conex/packages/pair.toml").exists());
+    let bob = Person::new(&session, "bob", None);
+    bob.types(
+        "conex approve --all",
+        &[("Vouch for these 3 statements as bob? [y/N] ", "y")],
+    );
+    session.accepted();
+}
+
+#[test]
 fn a_new_key_asks_for_its_passphrase_twice() {
     let session = Session::settled();
     let dave = Person::new(&session, "dave", None);

@@ -81,6 +81,10 @@ pub trait Layout: Sync {
         None
     }
 
+    /// The release whose directory has this path, if a directory of this path is one. Nothing is said
+    /// of what is there.
+    fn release_at(&self, directory: &Path) -> Option<(PackageName, ReleaseName)>;
+
     /// Whether projections apply to a file of a release; `file` is relative to the release.
     fn is_projected(&self, file: &Path) -> bool;
 

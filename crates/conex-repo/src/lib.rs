@@ -34,6 +34,7 @@ pub mod archive;
 pub mod changes;
 pub mod directory;
 pub mod git;
+pub mod infer;
 pub mod layout;
 pub mod opam;
 pub mod patch;

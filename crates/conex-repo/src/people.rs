@@ -74,6 +74,22 @@ impl Address {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The account behind an address that a forge makes up for commits.
+    pub fn account(&self) -> Option<Home> {
+        let user = self.0.strip_suffix("@users.noreply.github.com")?;
+        let account = user.split_once('+').map_or(user, |(_, account)| account);
+        Home::new("github.com", account)
+    }
+
+    /// Whether it looks like a mailing list, which many people read and nobody is.
+    pub fn is_list(&self) -> bool {
+        let (user, host) = self.0.rsplit_once('@').unwrap_or(("", &self.0));
+        let on_host = host
+            .split('.')
+            .any(|part| matches!(part, "lists" | "list" | "googlegroups"));
+        on_host || user.ends_with("-devel") || user.ends_with("-list")
+    }
 }
 
 impl fmt::Display for Address {
@@ -162,6 +178,53 @@ const PAGES: [(&str, &str); 4] = [
     (".codeberg.page", "codeberg.org"),
 ];
 
+/// What evidence knows somebody by. Text of others: to be escaped where it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Handle {
+    /// An e-mail address.
+    Address(Address),
+    /// An account on a forge.
+    Account(Home),
+    /// A name and nothing else, in lower case.
+    Name(String),
+}
+
+impl Handle {
+    /// Reads an address, an account such as `github.com/bob`, or a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::of(&Person::parse(text)).map(|handle| match handle {
+            Self::Name(name) => match Home::parse(&name) {
+                Some(home) if home.as_str() == name => Self::Account(home),
+                _ => Self::Name(name),
+            },
+            other => other,
+        })
+    }
+
+    /// The best there is of a person: the address; of one that a forge makes up, the account.
+    pub fn of(person: &Person) -> Option<Self> {
+        match &person.address {
+            Some(address) => Some(
+                address
+                    .account()
+                    .map_or_else(|| Self::Address(address.clone()), Self::Account),
+            ),
+            None if person.name.is_empty() => None,
+            None => Some(Self::Name(person.name.to_lowercase())),
+        }
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => fmt::Display::fmt(address, f),
+            Self::Account(account) => fmt::Display::fmt(account, f),
+            Self::Name(name) => write!(f, "\"{name}\""),
+        }
+    }
+}
+
 /// A text with single spaces.
 fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -219,6 +282,35 @@ mod tests {
         ] {
             let found = Home::parse(address);
             assert_eq!(found.as_ref().map(Home::as_str), home, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_handle_is_the_best_there_is() {
+        for (text, handle) in [
+            ("Bob <bob@x.org>", Some("bob@x.org")),
+            ("1+Bob@users.noreply.github.com", Some("github.com/bob")),
+            ("bob@users.noreply.github.com", Some("github.com/bob")),
+            ("github.com/bob", Some("github.com/bob")),
+            ("The Foo Team", Some("\"the foo team\"")),
+            ("", None),
+        ] {
+            let found = Handle::parse(text).map(|handle| handle.to_string());
+            assert_eq!(found.as_deref(), handle, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mailing_list_is_nobody() {
+        for (text, list) in [
+            ("dev@lists.x.org", true),
+            ("foo-devel@x.org", true),
+            ("foo@googlegroups.com", true),
+            ("devel@x.org", false),
+            ("bob@listserv.org", false),
+        ] {
+            let address = Address::parse(text).unwrap();
+            assert_eq!(address.is_list(), list, "{text}");
         }
     }
 }

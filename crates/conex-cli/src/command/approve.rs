@@ -87,7 +87,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         }
     };
     let work = tree.examine()?;
-    let changed = range.map(|range| range.changes(work)).transpose()?;
+    let changed = range.map(|range| range.changes(&tree, work)).transpose()?;
     let member = Member::known(&arguments.key, &work.people)?;
     let id = &member.id;
     let person = work.people.find(id);
@@ -103,6 +103,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         .filter(|finding| lacks(finding, person))
         .collect();
     if chosen.is_empty() {
+        readable(&tree, work, arguments)?;
         return Err(
             CommandError::refused(format_args!("nothing that waits for {id} matches"))
                 .hint("conex status says what is pending, and whose vouch it needs"),
@@ -113,6 +114,12 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         chosen = each(&mut out, work, chosen)?;
     } else {
         print(&mut out, work, &chosen);
+    }
+    if !arguments.says_what() && !arguments.dry_run {
+        return Err(CommandError::usage(format_args!(
+            "this is what waits for {id}; nothing was signed"
+        ))
+        .hint("approve names, --all of it, or --each after a question of its own"));
     }
     let adopted = foretell(&mut out, work, &chosen, id, &arguments.adoption)?;
     let mut drafts = Vec::with_capacity(chosen.len());
@@ -126,6 +133,28 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Publication::of(drafts, id).sign(&tree, work, &member, &arguments.key)
 }
 
+impl Arguments {
+    /// Whether it is said what to approve; otherwise it is only shown what there is.
+    fn says_what(&self) -> bool {
+        let named = !self.patterns.is_empty() || !self.kind.is_empty();
+        named || self.all || self.each || self.batch.is_some() || self.changed.is_some()
+    }
+}
+
+/// Refuses a package that was asked for by name and cannot be read, saying why it cannot.
+fn readable(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
+    for package in &work.report.unreadable {
+        let named = |pattern: &String| {
+            let name = pattern.split('/').next().unwrap_or_default();
+            glob(name, package.as_str())
+        };
+        if arguments.patterns.iter().any(named) {
+            tree.package(&work.head, package)?;
+        }
+    }
+    Ok(())
+}
+
 /// What a range begins with, and the paths that changed in it.
 struct Range {
     old: Tree,
@@ -137,12 +166,21 @@ struct Changes {
     paths: BTreeSet<TreePath>,
     /// Packages that were there at its beginning.
     packages: BTreeSet<PackageName>,
+    /// Packages that paths belong to, as far as the layout tells.
+    concerned: BTreeSet<PackageName>,
+    /// Whether a repository file is among the paths.
+    repository: bool,
 }
 
 impl Range {
-    fn changes(self, work: &Work) -> Result<Changes> {
+    fn changes(self, tree: &Tree, work: &Work) -> Result<Changes> {
+        let root = work.head.root();
+        let mut files = tree.top(root)?.repository;
+        files.extend(self.old.top(root)?.repository);
         Ok(Changes {
             packages: self.old.packages(&work.head)?,
+            concerned: Tree::concerned(&work.head, &self.paths)?,
+            repository: files.iter().any(|file| self.paths.contains(file)),
             paths: self.paths,
         })
     }
@@ -331,6 +369,9 @@ impl Changes {
         match &finding.subject {
             // An absent package has no place; it is removed if it was there.
             Subject::Releases(package) if !finding.present => self.packages.contains(package),
+            // A package may have several directories, and a repository several files.
+            Subject::Releases(package) if self.concerned.contains(package) => true,
+            Subject::Repository => self.repository,
             _ => self.paths.iter().any(is_below),
         }
     }

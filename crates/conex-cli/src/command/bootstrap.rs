@@ -1,4 +1,4 @@
-//! `conex bootstrap`.
+//! `conex bootstrap`: everything there is, signed at once; then, with `--infer`, owners for it.
 
 use std::path::Path;
 
@@ -10,8 +10,14 @@ use crate::signing::{Member, Publication};
 use crate::tree::Tree;
 use crate::{lock, output};
 
+mod infer;
+mod view;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    infer: infer::Inference,
+
     /// Say what would be signed, and sign nothing
     #[arg(long)]
     dry_run: bool,
@@ -22,6 +28,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
+    if arguments.infer.is_given() {
+        return infer::run(&tree, &arguments.infer, &arguments.key, arguments.dry_run);
+    }
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let member = Member::known(&arguments.key, &work.people)?;

@@ -40,6 +40,74 @@ impl Session {
         Self::new(&Community::settled_by("plain", rules))
     }
 
+    /// A repository of opam packages with a history of two years, signed by the janitors alice and bob;
+    /// dave and erin are enrolled, and nobody owns anything.
+    pub(crate) fn inherited() -> Self {
+        let mut session = Self::new(&Community::settled("plain"));
+        fs::remove_dir_all(session.tree()).unwrap();
+        session.write("repo", "opam-version: \"2.0\"\n");
+        session.git(&["init", "-q", "-b", "main", "."]);
+        session.opam("foo", "1", &["Bob <bob@example.org>"], "");
+        session.opam("team", "1", &["The team"], "");
+        session.opam("team", "2", &["The team"], "");
+        session.opam("pair", "1", &["dave@example.org", "erin@example.org"], "");
+        session.commit_as("alice", "2024-01-01", "import");
+        session.opam("foo", "2", &["Bob <bob@example.org>"], "");
+        session.commit_as("Bob", "2024-06-01", "foo 2");
+        session.opam("bar", "1", &["Dave <dave@example.org>"], "Dave/bar");
+        session.commit_as(
+            "alice",
+            "2025-01-01",
+            "Merge pull request #1 from Dave/bar-1",
+        );
+        session.opam("qux", "1", &["erin@example.org"], "");
+        session.opam("pair", "2", &["dave@example.org", "erin@example.org"], "");
+        session.commit_as("eve", "2026-01-01", "qux and pair");
+        session
+            .run("init --origin example --janitor alice --janitor bob --quorum 2 --key alice -y")
+            .run("root sign --key bob -y")
+            .run("bootstrap --key alice -y")
+            .run("approve --all --key bob -y")
+            .run("enroll dave --account github.com/dave --key dave -y")
+            .run("enroll erin --key erin -y")
+            .run("approve --all --key alice -y")
+            .run("approve --all --key bob -y");
+        session.commit_as("alice", "2026-01-02", "conex");
+        session.transcript.clear();
+        session
+    }
+
+    /// Writes a release of an opam package, with its sources in an account on a forge.
+    fn opam(&self, package: &str, release: &str, maintainers: &[&str], home: &str) {
+        let home = match home {
+            "" => String::new(),
+            home => format!("dev-repo: \"git+https://github.com/{home}.git\"\n"),
+        };
+        let text = format!("opam-version: \"2.0\"\nmaintainer: {maintainers:?}\n{home}");
+        let text = text.replace("\", \"", "\" \"");
+        self.write(
+            &format!("packages/{package}/{package}.{release}/opam"),
+            text,
+        );
+    }
+
+    /// Commits everything as somebody, on a day.
+    pub(crate) fn commit_as(&self, who: &str, day: &str, message: &str) {
+        self.git(&["add", "-A"]);
+        let author = format!("{who} <{who}@example.org>");
+        let date = format!("{day}T12:00:00Z");
+        let output = Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example.org"])
+            .args([
+                "commit", "-q", "--author", &author, "--date", &date, "-m", message,
+            ])
+            .env("GIT_COMMITTER_DATE", &date)
+            .current_dir(self.tree())
+            .output()
+            .expect("git is installed");
+        assert!(output.status.success(), "{output:?}");
+    }
+
     pub(crate) fn key(&self, who: &str) {
         let name = who.replace('#', "-");
         let keys = self.directory.path().join("home/keys");

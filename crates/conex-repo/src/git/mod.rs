@@ -6,6 +6,7 @@
 //! bounded before it is allocated. Which commit a name like `main` stands for is whatever the
 //! repository says: names are not trusted, contents are verified.
 
+pub mod history;
 pub mod incoming;
 mod merge;
 pub mod refs;
@@ -302,4 +303,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

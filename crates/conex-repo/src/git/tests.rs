@@ -9,7 +9,7 @@ use super::*;
 use crate::{DirectoryStore, changes};
 
 /// A repository made by git itself, whatever the user's configuration.
-pub(super) struct Scratch(tempfile::TempDir);
+pub(super) struct Scratch(pub(super) tempfile::TempDir);
 
 impl Scratch {
     pub(super) fn new() -> Self {
@@ -80,6 +80,11 @@ impl Scratch {
             .join(directory)
             .join(file)
     }
+}
+
+/// The id of a commit that no repository has.
+pub(crate) fn no_commit() -> CommitId {
+    CommitId(ObjectId::null(gix::hash::Kind::Sha1))
 }
 
 fn path(text: &str) -> Path {

@@ -120,6 +120,19 @@ impl Layout for OpamLayout {
         Some(homes)
     }
 
+    fn release_at(&self, directory: &Path) -> Option<(PackageName, ReleaseName)> {
+        let mut components = directory.components();
+        if components.next()? != "packages" {
+            return None;
+        }
+        let second = components.next()?;
+        match (components.next(), components.next()) {
+            (None, _) => split(second),
+            (Some(third), None) => split(third).filter(|(package, _)| package.as_str() == second),
+            _ => None,
+        }
+    }
+
     fn is_projected(&self, file: &Path) -> bool {
         file.as_str() == "opam"
     }

@@ -85,6 +85,14 @@ impl Layout for PlainLayout {
         Some(vec![Path::parse(package.as_str()).ok()?])
     }
 
+    fn release_at(&self, directory: &Path) -> Option<(PackageName, ReleaseName)> {
+        let (package, release) = directory.as_str().split_once('/')?;
+        Some((
+            PackageName::parse(package).ok()?,
+            ReleaseName::parse(release).ok()?,
+        ))
+    }
+
     fn is_projected(&self, _file: &Path) -> bool {
         false
     }

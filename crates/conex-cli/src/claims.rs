@@ -1,0 +1,287 @@
+//! Claims of packages, in whatever way somebody came to make them: shown, held to the rules, and
+//! published together.
+
+use std::io::Write;
+
+use conex_core::approval::Standing;
+use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
+use conex_core::forecast::{Amendment, Outlook};
+use conex_core::metadata::place;
+use conex_core::name::{Id, PackageName};
+use conex_core::spelling::Stored as _;
+use conex_core::statement::{Authorisation, AuthorisationFields};
+use conex_core::verify::Finding;
+use conex_core::version::Threshold;
+use conex_core::vouch::{Kind, Subject, Vouch};
+use conex_crypto::StandardCrypto;
+
+use crate::error::{CommandError, Result};
+use crate::keys::KeyArguments;
+use crate::output::{BOLD, RED, RESET, line};
+use crate::signing::{Member, Publication};
+use crate::tree::{Tree, Work};
+
+/// Claims that one person makes with one signature.
+pub(crate) struct Claims<'w> {
+    work: &'w Work,
+    member: &'w Member,
+    claimed: Vec<Authorisation>,
+    /// What is approved of the packages that would be the person's own.
+    content: Vec<&'w Finding>,
+}
+
+impl<'w> Claims<'w> {
+    /// None yet.
+    pub(crate) fn new(work: &'w Work, member: &'w Member) -> Self {
+        Self {
+            work,
+            member,
+            claimed: Vec::new(),
+            content: Vec::new(),
+        }
+    }
+
+    /// Adds the claim of one package, and shows it.
+    pub(crate) fn add(
+        &mut self,
+        out: &mut impl Write,
+        package: &PackageName,
+        owners: &[Id],
+        threshold: Threshold,
+    ) -> Result<()> {
+        refuse_confusable(self.work, package)?;
+        let (after, approved) = claim(out, self.work, package, owners, threshold)?;
+        self.claimed.push(after);
+        // The owner stands behind what there is from the first day, so that nothing hangs in the air
+        // when the claim is approved.
+        if self.owns(owners) {
+            let person = self.work.people.find(&self.member.id);
+            let lacks = |finding: &&Finding| {
+                person.is_none_or(|person| !finding.assessment.is_supported_by(person))
+            };
+            self.content.extend(approved.into_iter().filter(lacks));
+        }
+        Ok(())
+    }
+
+    fn owns(&self, owners: &[Id]) -> bool {
+        let (teams, id) = (&self.work.report.metadata.teams, &self.member.id);
+        let mut teams = owners.iter().filter_map(|owner| teams.get(owner));
+        owners.contains(id) || teams.any(|team| team.members.contains(id))
+    }
+
+    /// Asks, signs and writes all of them, or nothing.
+    pub(crate) fn publish(
+        self,
+        out: &mut impl Write,
+        tree: &Tree,
+        key: &KeyArguments,
+        dry_run: bool,
+    ) -> Result<()> {
+        let (work, member) = (self.work, self.member);
+        if !self.content.is_empty() {
+            line(
+                out,
+                format_args!(
+                    "  with your vouch for the {} statements that are approved now",
+                    self.content.len()
+                ),
+            );
+        }
+        let ownership = own_vouches(work, member, &self.claimed);
+        if dry_run {
+            return Ok(());
+        }
+        let stored = |it: &Authorisation| (place::authorisation(&it.package), it.to_text().into());
+        let files: Files = self.claimed.iter().map(stored).collect();
+        let drafts: Vec<Draft<'_>> = self
+            .content
+            .into_iter()
+            .filter_map(Draft::of)
+            .chain(ownership.iter().map(Draft::from))
+            .collect();
+        let what = match self.claimed.as_slice() {
+            [one] => one.package.to_string(),
+            many => format!("these {} packages", many.len()),
+        };
+        Publication {
+            files,
+            drafts,
+            inline: INLINE,
+            question: format!("Claim {what} as {}?", member.id),
+        }
+        .sign(tree, work, member, key)?;
+        let packages: Vec<&str> = self.claimed.iter().map(|it| it.package.as_str()).collect();
+        let how = match packages.as_slice() {
+            few @ [..] if few.len() <= SHOWN => few.join(" "),
+            _ => "--kind authorisation".to_owned(),
+        };
+        line(
+            out,
+            format_args!(
+                "{} janitors have to approve it: conex approve {how}",
+                work.head.root().quorum,
+            ),
+        );
+        Ok(())
+    }
+}
+
+/// As many names as are worth repeating on a command line.
+const SHOWN: usize = 20;
+
+/// Shows the claim of one package; gives it, and what of the package is approved now.
+fn claim<'w>(
+    out: &mut impl Write,
+    work: &'w Work,
+    package: &PackageName,
+    owners: &[Id],
+    threshold: Threshold,
+) -> Result<(Authorisation, Vec<&'w Finding>)> {
+    let before = work.report.metadata.authorisations.get(package);
+    let after = Authorisation::new(AuthorisationFields {
+        package: package.clone(),
+        owners: owners.to_vec(),
+        threshold,
+        epoch: before.map_or(0, |it| it.epoch),
+        retired: false,
+    })
+    .map_err(CommandError::usage)?;
+    if before.is_some_and(|it| it.retired) {
+        return Err(CommandError::refused(format_args!(
+            "{package} is retired, and retired packages stay so"
+        ))
+        .hint("choose another name"));
+    }
+    if before == Some(&after) {
+        return Err(
+            CommandError::refused(format_args!("{package} is owned so already"))
+                .hint(format_args!("conex status {package} says who approved it")),
+        );
+    }
+    let of_package = |finding: &&Finding| finding.subject.package() == Some(package);
+    let all = || work.report.findings.iter().filter(of_package);
+    // What somebody else wrote there, and nobody approved, is not what it looks like.
+    let is_waiting =
+        all().any(|it| matches!(it.subject, Subject::Authorisation(_)) && is_unapproved(it));
+    let said = before.map_or_else(
+        || "unclaimed".to_owned(),
+        |it| {
+            let waits = if is_waiting { ", not approved" } else { "" };
+            format!("{} of {}{waits}", it.threshold, names(&it.owners))
+        },
+    );
+    let epoch = match after.epoch {
+        0 => String::new(),
+        epoch => format!(", in epoch {epoch}"),
+    };
+    line(
+        out,
+        format_args!(
+            "{BOLD}{package}{RESET} owned by {threshold} of {}{epoch}; before: {said}",
+            names(owners)
+        ),
+    );
+    if epoch_is_new(work, &after) {
+        line(
+            out,
+            format_args!(
+                "  {RED}the epoch was raised{RESET}, and nobody approved that: all approvals of its content would be void"
+            ),
+        );
+    }
+    let theirs = all().filter(|finding| {
+        matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums) && finding.present
+    });
+    if all().all(|finding| !finding.present || finding.subject.kind().is_about_people()) {
+        line(out, "  there is no such package yet");
+    }
+    let (pending, approved): (Vec<&Finding>, Vec<&Finding>) =
+        theirs.partition(|finding| is_unapproved(finding));
+    for finding in pending {
+        line(
+            out,
+            format_args!(
+                "  left out, since it is not approved yet: {}",
+                finding.subject
+            ),
+        );
+    }
+    Ok((after, approved))
+}
+
+/// Whether the epoch that a claim would keep is above the one in which the last was approved.
+fn epoch_is_new(work: &Work, after: &Authorisation) -> bool {
+    let subject = Subject::Authorisation(after.package.clone());
+    let mut findings = work.report.findings.iter();
+    let found = findings.find(|finding| finding.subject == subject);
+    found.is_some_and(|finding| match &finding.assessment.standing {
+        Standing::Differs { newest } => newest.version.epoch() != after.epoch,
+        Standing::Pending => after.epoch != 0,
+        _ => false,
+    })
+}
+
+/// Names that differ in case only do not stand together.
+fn refuse_confusable(work: &Work, package: &PackageName) -> Result<()> {
+    let report = &work.report;
+    let found = report
+        .findings
+        .iter()
+        .filter_map(|finding| finding.subject.package())
+        .chain(report.metadata.authorisations.keys())
+        .find(|other| *other != package && other.as_str().eq_ignore_ascii_case(package.as_str()));
+    match found {
+        None => Ok(()),
+        Some(other) => Err(CommandError::refused(format_args!(
+            "{package} is {other} where case is ignored, and names like that do not stand together"
+        ))
+        .hint(format_args!("did you mean {other}?"))),
+    }
+}
+
+/// A janitor who claims approves the claim with the same signature.
+fn own_vouches(work: &Work, member: &Member, claimed: &[Authorisation]) -> Vec<Vouch> {
+    let is_janitor = work
+        .head
+        .root()
+        .janitors
+        .iter()
+        .any(|janitor| janitor.keys.contains(member.locked.public()));
+    if !is_janitor {
+        return Vec::new();
+    }
+    let proposal = Amendment {
+        authorisations: claimed.to_vec(),
+        ..Amendment::default()
+    };
+    Outlook::new(&work.report, &StandardCrypto)
+        .map_or_else(Vec::new, |outlook| outlook.approvals(&proposal))
+}
+
+/// Refuses an owner whom nobody here knows, or who is retired.
+pub(crate) fn refuse_unknown(work: &Work, owner: &Id) -> Result<()> {
+    let metadata = &work.report.metadata;
+    let retired = metadata.authors.get(owner).is_some_and(|it| it.retired)
+        || metadata.teams.get(owner).is_some_and(|it| it.retired);
+    if retired {
+        return Err(CommandError::refused(format_args!("{owner} is retired"))
+            .hint("choose an owner who is there"));
+    }
+    let known = owner.is_janitors()
+        || work.people.find(owner).is_some()
+        || metadata.authors.contains_key(owner)
+        || metadata.teams.contains_key(owner);
+    if known {
+        return Ok(());
+    }
+    Err(
+        CommandError::refused(format_args!("nobody here is called {owner}")).hint(format_args!(
+            "they enroll first: conex enroll {owner}; or a team is made: conex team {owner}"
+        )),
+    )
+}
+
+fn names(ids: &[Id]) -> String {
+    ids.iter().map(Id::as_str).collect::<Vec<_>>().join(", ")
+}
