@@ -92,6 +92,8 @@ enum Command {
     Show(command::show::Arguments),
     /// Say how things stand: what is approved, what is missing, what awaits you
     Status(command::status::Arguments),
+    /// Write a page on how things stand: what is signed, by whom, and what waits
+    Report(command::report::Arguments),
     /// Verify a repository, as its clients do
     Verify(command::verify::Arguments),
     /// Say why the last verification ended as it did
@@ -149,6 +151,7 @@ fn main() -> ExitCode {
         Command::Show(arguments) => command::show::run(repo, arguments),
         Command::Status(arguments) => command::status::run(repo, arguments),
         Command::Review(arguments) => return finish(command::review::run(repo, arguments)),
+        Command::Report(arguments) => command::report::run(repo, arguments),
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
         Command::Why(arguments) => command::why::run(arguments),
         Command::Advance(arguments) => command::advance::run(repo, arguments),

@@ -320,6 +320,33 @@ pub(crate) struct Work {
     pub(crate) people: People,
 }
 
+/// Writes one file that is no part of a tree, whole or not at all. `example` says how the command is
+/// given a file.
+pub(crate) fn write_beside(file: &Path, bytes: Vec<u8>, example: &str) -> Result<()> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let name = name.and_then(|name| TreePath::parse(name).ok());
+    let name = name.ok_or_else(|| {
+        CommandError::usage(format_args!("{} is no name for a file", file.display()))
+            .hint(format_args!("for example: {example}"))
+    })?;
+    let directory = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        return Err(
+            CommandError::io(format_args!("{} is no directory", directory.display()))
+                .hint("make it first; nothing was written"),
+        );
+    }
+    let mut change = Change::new();
+    change.write(name, bytes);
+    change.commit(directory).map_err(|error| {
+        CommandError::io(format_args!("{}: {error}", directory.display()))
+            .hint("nothing was written; make room or rights, and run it again")
+    })
+}
+
 fn place(text: &str) -> Result<TreePath> {
     TreePath::parse(text).map_err(CommandError::io)
 }

@@ -7,11 +7,10 @@ use conex_core::metadata;
 use conex_core::path::Path as TreePath;
 use conex_core::problem::Code;
 use conex_repo::archive;
-use conex_repo::write::Change;
 
 use crate::error::{CommandError, Result};
 use crate::output;
-use crate::tree::Tree;
+use crate::tree::{Tree, write_beside};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -43,22 +42,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         CommandError::refused(format_args!("this tree cannot be archived: {error}"))
             .hint("nothing was written; conex verify says what else is wrong")
     })?;
-    let name = arguments.file.file_name().and_then(|name| name.to_str());
-    let name = name.and_then(|name| TreePath::parse(name).ok());
-    let name = name.ok_or_else(|| {
-        CommandError::usage(format_args!("{shown} is no name for an archive"))
-            .hint("for example: conex archive ../index.tar.gz")
-    })?;
-    let directory = match arguments.file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut change = Change::new();
-    change.write(name, bytes);
-    change.commit(directory).map_err(|error| {
-        CommandError::io(format_args!("{}: {error}", directory.display()))
-            .hint("nothing was written; make room or rights, and run it again")
-    })?;
+    write_beside(&arguments.file, bytes, "conex archive ../index.tar.gz")?;
     output::line(
         &mut output::stdout(),
         format_args!("{shown}: {files} files"),

@@ -15,6 +15,7 @@ pub(crate) mod man;
 pub(crate) mod opam_hook;
 pub(crate) mod pre_receive;
 pub(crate) mod publish;
+pub(crate) mod report;
 pub(crate) mod retire;
 pub(crate) mod retract;
 pub(crate) mod review;

@@ -280,7 +280,8 @@ impl Shared {
     }
 }
 
-fn holds_packages(layout: &dyn Layout, path: &Path) -> bool {
+/// Whether packages stand below a top-level directory.
+pub fn holds_packages(layout: &dyn Layout, path: &Path) -> bool {
     path.as_str() != metadata::DIRECTORY
         && layout.place(path.as_str(), EntryKind::Directory, false) == Place::Packages
 }

@@ -149,6 +149,11 @@ impl GitRepository {
         &self.shared.path
     }
 
+    /// Whether it has no work tree.
+    pub fn is_bare(&self) -> bool {
+        self.shared.handle().is_bare()
+    }
+
     /// The directory that git keeps everything in, of all work trees.
     pub fn directory(&self) -> PathBuf {
         self.shared.handle().common_dir().to_owned()

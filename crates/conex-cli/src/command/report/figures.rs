@@ -1,0 +1,306 @@
+//! The figures of a report: what is signed, by whom, what waits, and what one lost key would cost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conex_core::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
+use conex_core::forecast::{Outlook, narrow};
+use conex_core::name::{Id, PackageName};
+use conex_core::outstanding::outstanding;
+use conex_core::people::{Owners, PersonIndex, Voter};
+use conex_core::verify::Finding;
+use conex_core::version::Threshold;
+use conex_core::vouch::Kind;
+use conex_crypto::StandardCrypto;
+use conex_repo::infer::Package;
+use conex_repo::opam::facts::{Archive, Strength};
+
+use crate::tree::Work;
+
+/// On whose word content stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Basis {
+    /// As many of its owners as it takes.
+    Owners,
+    /// A quorum of janitors.
+    Quorum,
+    /// Fewer janitors, as the root lets them for upkeep and for what nobody owns.
+    Few,
+    /// It waits: what is approved is something else, or nothing.
+    Waiting,
+    /// Nobody ever vouched for anything of its package.
+    Unsigned,
+}
+
+impl Basis {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Owners,
+        Self::Quorum,
+        Self::Few,
+        Self::Waiting,
+        Self::Unsigned,
+    ];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Owners => "by their owners",
+            Self::Quorum => "by a quorum of janitors",
+            Self::Few => "by fewer janitors, as the rules allow",
+            Self::Waiting => "waiting for approval",
+            Self::Unsigned => "unsigned",
+        }
+    }
+}
+
+/// Somebody, and how much stands on them or waits for them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PersonFigures {
+    pub(super) role: &'static str,
+    /// Approved statements that they stand behind.
+    pub(super) stands: usize,
+    /// Statements that would lose their approval without them, of janitors only.
+    pub(super) alone: Option<usize>,
+    /// Statements that wait for their vouch.
+    pub(super) awaited: usize,
+    /// Packages that they own, as members of teams too.
+    pub(super) owns: usize,
+}
+
+/// A statement that waits, and for whom.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub(super) subject: String,
+    pub(super) what: &'static str,
+    pub(super) needs: String,
+}
+
+/// A release with an archive that nothing good holds.
+#[derive(Debug, Clone)]
+pub(super) struct WeakArchive {
+    pub(super) release: String,
+    pub(super) url: String,
+    pub(super) checksums: String,
+}
+
+/// All figures.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    /// Releases by what their files stand on.
+    pub(super) releases: BTreeMap<Basis, usize>,
+    /// Packages by what their list of releases stands on.
+    pub(super) packages: BTreeMap<Basis, usize>,
+    pub(super) approved: usize,
+    pub(super) statements: usize,
+    /// Packages with owners.
+    pub(super) claimed: usize,
+    pub(super) people: BTreeMap<Id, PersonFigures>,
+    pub(super) waiting: Vec<Waiting>,
+    /// Approvals of what is not there.
+    pub(super) ahead: usize,
+    /// Approved statements by how many people stand behind them beyond those needed; three and more
+    /// together.
+    pub(super) margins: [usize; 4],
+    /// Packages whose owner is one person.
+    pub(super) single: Vec<PackageName>,
+    /// Packages whose owners are fewer than their own threshold.
+    pub(super) out_of_reach: Vec<PackageName>,
+    pub(super) problems: usize,
+    /// Archives by the strength of their checksums, and those that are not strong.
+    pub(super) archives: BTreeMap<Strength, usize>,
+    pub(super) weak: Vec<WeakArchive>,
+    /// Releases whose description could not be read.
+    pub(super) unreadable: usize,
+}
+
+impl Figures {
+    pub(super) fn of(work: &Work, packages: &[Package]) -> Self {
+        let report = &work.report;
+        let mut figures = Self {
+            statements: report.findings.len(),
+            approved: report.counts.approved,
+            claimed: report.owners.len(),
+            ahead: outstanding(report, &StandardCrypto).len(),
+            problems: report.problems.len(),
+            ..Self::default()
+        };
+        figures.enrolled(work);
+        let unsigned: BTreeSet<&PackageName> = report.unsigned.iter().collect();
+        for finding in report.findings.iter().filter(|finding| finding.present) {
+            figures.count(work, finding, &unsigned);
+        }
+        figures.waits(work);
+        figures.ownership(work);
+        if let Some(outlook) = Outlook::new(report, &StandardCrypto) {
+            for janitor in &work.head.root().janitors {
+                let alone = outlook.without(&janitor.id).lost().count();
+                figures.person(&janitor.id).alone = Some(alone);
+            }
+        }
+        figures.read_archives(packages);
+        figures
+    }
+
+    fn person(&mut self, id: &Id) -> &mut PersonFigures {
+        self.people.entry(id.clone()).or_default()
+    }
+
+    fn enrolled(&mut self, work: &Work) {
+        for author in work.report.metadata.authors.values() {
+            if work.people.find(&author.id).is_some() {
+                let role = if author.retired { "retired" } else { "author" };
+                self.person(&author.id).role = role;
+            }
+        }
+        for janitor in &work.head.root().janitors {
+            self.person(&janitor.id).role = "janitor";
+        }
+    }
+
+    fn count(&mut self, work: &Work, finding: &Finding, unsigned: &BTreeSet<&PackageName>) {
+        let package = finding.subject.package();
+        let basis = match &finding.assessment.standing {
+            Standing::Approved(approved) => {
+                let margin = approved.margin.min(self.margins.len() - 1);
+                if let Some(count) = self.margins.get_mut(margin) {
+                    *count += 1;
+                }
+                for person in &approved.by {
+                    self.person(work.people.id(*person)).stands += 1;
+                }
+                basis(work, package, approved)
+            }
+            _ if package.is_some_and(|package| unsigned.contains(package)) => Basis::Unsigned,
+            _ => Basis::Waiting,
+        };
+        match finding.subject.kind() {
+            Kind::Checksums => *self.releases.entry(basis).or_default() += 1,
+            Kind::Releases => *self.packages.entry(basis).or_default() += 1,
+            _ => {}
+        }
+    }
+
+    /// What waits, and for whom.
+    fn waits(&mut self, work: &Work) {
+        let all = work.report.problems.iter().chain(&work.report.notes);
+        let waiting = all.filter_map(|problem| {
+            let missing = problem.missing.as_deref()?;
+            Some((problem, problem.subject.as_ref()?, missing))
+        });
+        for (problem, subject, missing) in waiting {
+            let asked: BTreeSet<&Id> = [&missing.owners, &missing.janitors]
+                .into_iter()
+                .flatten()
+                .flat_map(|(_, people)| people)
+                .collect();
+            for id in asked {
+                self.person(id).awaited += 1;
+            }
+            self.waiting.push(Waiting {
+                subject: subject.to_string(),
+                what: problem.code.as_str(),
+                needs: missing.to_string(),
+            });
+        }
+        self.waiting.sort_by(|a, b| a.subject.cmp(&b.subject));
+    }
+
+    fn ownership(&mut self, work: &Work) {
+        for (package, (owners, threshold)) in &work.report.owners {
+            for person in &owners.people {
+                self.person(work.people.id(*person)).owns += 1;
+            }
+            if owners.janitors {
+                continue;
+            }
+            match owners.people.len() {
+                1 => self.single.push(package.clone()),
+                few if few < threshold.people() => self.out_of_reach.push(package.clone()),
+                _ => {}
+            }
+        }
+    }
+
+    fn read_archives(&mut self, packages: &[Package]) {
+        for package in packages {
+            for release in &package.releases {
+                let Some(facts) = &release.facts else {
+                    self.unreadable += 1;
+                    continue;
+                };
+                for archive in &facts.archives {
+                    let strength = archive.strength();
+                    *self.archives.entry(strength).or_default() += 1;
+                    if strength != Strength::Strong {
+                        let release = format!("{}/{}", package.name, release.name);
+                        self.weak.push(weak(release, archive));
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many of the janitors' keys may be lost before a quorum is out of reach.
+    pub(super) fn spare(work: &Work) -> usize {
+        let root = work.head.root();
+        root.janitors.len().saturating_sub(root.quorum.people())
+    }
+
+    /// Approved statements that stand on exactly as many people as they need, where that is more than
+    /// one.
+    pub(super) fn narrow(work: &Work) -> usize {
+        let shared = |finding: &&Finding| finding.assessment.supporters().len() > 1;
+        narrow(&work.report).filter(shared).count()
+    }
+}
+
+fn weak(release: String, archive: &Archive) -> WeakArchive {
+    let mut algorithms: Vec<&str> = archive
+        .checksums
+        .iter()
+        .map(|checksum| checksum.algorithm.as_str())
+        .collect();
+    algorithms.sort_unstable();
+    algorithms.dedup();
+    WeakArchive {
+        release,
+        url: archive.url.clone(),
+        checksums: if algorithms.is_empty() {
+            "none".to_owned()
+        } else {
+            algorithms.join(", ")
+        },
+    }
+}
+
+/// On whose word approved content stands: asks the rule itself, with only one of its ways open.
+fn basis(work: &Work, package: Option<&PackageName>, approved: &ApprovedVersion) -> Basis {
+    let janitors = work.people.janitors();
+    let votes: Vec<Vote> = approved
+        .by
+        .iter()
+        .map(|person: &PersonIndex| Vote {
+            version: approved.version,
+            digest: approved.digest,
+            voter: Voter {
+                person: *person,
+                janitor: janitors.contains(person),
+            },
+        })
+        .collect();
+    let nobody = Threshold::new(u16::MAX).expect("it is not zero");
+    let meets = |owners: Option<(Owners, Threshold)>, janitors: Threshold| {
+        let rule = Rule {
+            owners,
+            janitors,
+            epoch: Epoch::Only(approved.version.epoch()),
+        };
+        !rule.approved(&votes).is_empty()
+    };
+    let owners = package.and_then(|package| work.report.owners.get(package));
+    if owners.is_some_and(|owners| !owners.0.janitors && meets(Some(owners.clone()), nobody)) {
+        Basis::Owners
+    } else if meets(None, work.head.root().quorum) {
+        Basis::Quorum
+    } else {
+        Basis::Few
+    }
+}

@@ -1,0 +1,101 @@
+//! How a repository grew, by some states of its main line.
+
+use conex_core::chain::Trust;
+use conex_core::layout::Layout;
+use conex_core::path::Path;
+use conex_core::store::{EntryKind, Store};
+use conex_core::verify::{Mode, Verification};
+use conex_crypto::StandardCrypto;
+use conex_repo::git::history::{Commit, Date};
+use conex_repo::{GitRepository, GitStore, KnownSchemes};
+
+use crate::error::{CommandError, Result};
+use crate::output::Watched;
+
+/// A state of the past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) date: Date,
+    pub(super) packages: usize,
+    pub(super) releases: usize,
+    /// Packages of which anything is signed.
+    pub(super) signed: usize,
+    pub(super) claimed: usize,
+}
+
+/// At most `most` states of a main line, evenly spread, the first and the last among them.
+pub(super) fn states(
+    repository: &GitRepository,
+    line: &[Commit],
+    most: usize,
+    layout: &dyn Layout,
+) -> Result<Vec<State>> {
+    let last = line.len().saturating_sub(1);
+    let steps = most.min(line.len()).saturating_sub(1);
+    let mut picked: Vec<&Commit> = (0..=steps)
+        .filter_map(|step| line.get((last * step).checked_div(steps).unwrap_or(last)))
+        .collect();
+    picked.dedup_by_key(|commit| commit.id);
+    picked
+        .into_iter()
+        .map(|commit| {
+            let store = repository.store(commit.id).map_err(|error| {
+                CommandError::io(error).hint("a fresh clone has the whole history")
+            })?;
+            Ok(state(&store, commit.date, layout))
+        })
+        .collect()
+}
+
+fn state(store: &GitStore, date: Date, layout: &dyn Layout) -> State {
+    let report = Verification {
+        store,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Watched::new(),
+        trust: &Trust::DangerousSelfAsserted,
+        mode: Mode::Warn,
+        ahead: true,
+    }
+    .run();
+    if report.head.is_some() {
+        let counts = &report.counts;
+        return State {
+            date,
+            packages: counts.packages,
+            releases: counts.releases,
+            signed: counts.packages.saturating_sub(counts.unsigned),
+            claimed: report.owners.len(),
+        };
+    }
+    let (packages, releases) = unsigned(store, layout);
+    State {
+        date,
+        packages,
+        releases,
+        signed: 0,
+        claimed: 0,
+    }
+}
+
+/// Packages and releases of a state before its first root, by today's layout.
+fn unsigned(store: &GitStore, layout: &dyn Layout) -> (usize, usize) {
+    let top = store.list(&Path::top()).unwrap_or_default();
+    let mut counts = (0, 0);
+    for entry in top {
+        let hidden = entry.name.starts_with('.') || entry.kind != EntryKind::Directory;
+        let Ok(path) = Path::parse(&entry.name) else {
+            continue;
+        };
+        if hidden || !conex_repo::git::history::holds_packages(layout, &path) {
+            continue;
+        }
+        let (units, _) = layout.packages(store, &path);
+        for unit in units {
+            let releases = layout.releases(store, &unit).unwrap_or_default().len();
+            counts.0 += usize::from(releases > 0);
+            counts.1 += releases;
+        }
+    }
+    counts
+}
