@@ -17,6 +17,7 @@ pub(crate) mod pre_receive;
 pub(crate) mod publish;
 pub(crate) mod retire;
 pub(crate) mod retract;
+pub(crate) mod review;
 pub(crate) mod root;
 pub(crate) mod rotate;
 pub(crate) mod show;
