@@ -33,6 +33,8 @@ pub(super) struct Figures {
     pub(super) data_conflicts: usize,
     /// Files that nothing accounts for: a community takes them away.
     pub(super) strays: BTreeSet<String>,
+    /// Days behind which something waited.
+    pub(super) waited: usize,
     /// What waited when clients last followed.
     pub(super) pending: usize,
     pub(super) compactions: usize,
@@ -137,7 +139,8 @@ impl Figures {
                 "merges that came out otherwise in conex/ (0 wanted)",
                 self.strayed,
             ),
-            count("statements that wait at the end (0 wanted)", self.pending),
+            count("days behind which something waited", self.waited),
+            count("units that wait at the end (0 wanted)", self.pending),
         ]
     }
 

@@ -17,7 +17,7 @@ fn nothing_conflicts_and_nothing_waits() {
         assert_eq!(figures.days.len(), 4);
         assert_eq!(figures.same_statement, [""; 0]);
         assert_eq!((figures.other_conflicts, figures.strayed), (0, 0));
-        assert_eq!(figures.pending, 0);
+        assert_eq!((figures.waited, figures.pending), (0, 0));
         // ann owns foo from day zero on, and baz with its first release; eve owns new.
         assert_eq!((figures.enrolled, figures.claimed), (2, 3));
         assert_eq!(figures.published, 6);
