@@ -186,6 +186,26 @@ fn a_claim_moves_with_its_content() {
 }
 
 #[test]
+fn a_claim_removes_nothing() {
+    let (mut main, mut pilot) = settled();
+    // Alice alone approved bar. With the claim that would be nothing, and it must not go for that.
+    main.claim("bar", &["dave"]);
+    main.approve_by(&["alice", "bob"], "bar authorisation");
+    main.remove("packages/bar");
+    main.release("foo", "3.0", &opam("three"));
+    main.approve("dave", "foo");
+    let advanced = pilot.advance(&main);
+    assert!(waits(&advanced).contains(&"bar".to_owned()));
+    let signed = &pilot.signed.tree;
+    assert!(signed.get("packages/bar/bar.0.1/opam").is_some());
+    assert!(signed.get("packages/foo/foo.3.0/opam").is_some());
+    let gone = main.gone("bar", "0.2");
+    main.vouch("dave", &[gone]);
+    assert!(pilot.advance(&main).waiting.is_empty());
+    assert_eq!(pilot.signed.tree, main.tree);
+}
+
+#[test]
 fn what_is_removed_goes_when_that_is_approved() {
     let (mut main, mut pilot) = settled();
     main.remove("packages/foo/foo.1.0");
@@ -421,7 +441,7 @@ fn package<'t>(tree: &'t conex_core::store::MemoryStore, name: &str) -> Vec<(&'t
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     /// Whatever happens: what clients follow verifies in full, each step is one that they accept, in
     /// both ways; no package waits for another; and in the end the branch has all of the main line.

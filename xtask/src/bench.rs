@@ -10,6 +10,7 @@ use conex_tests::generate::{Size, generate};
 use crate::measure::{Usage, measure, median};
 use crate::scene::{self, Scene};
 
+mod review;
 mod updates;
 
 /// Repositories of opam-repository's size and of ten times that.
@@ -96,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     table.row("metadata of day zero, MB", as_f64(bytes) / 1e6, 5.0);
     table.row("metadata of day zero, files", as_f64(files as u64), 100.0);
     updates::real(&scene, &anchor, arguments.runs, &mut table)?;
+    review::real(&scene, &anchor, arguments.runs, &mut table)?;
     if !arguments.no_large {
         table.row(
             "ten times the repository, times the time",

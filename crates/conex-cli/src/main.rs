@@ -27,6 +27,7 @@ mod prompt;
 mod records;
 mod reports;
 mod restate;
+mod review;
 mod signing;
 mod tree;
 mod view;
@@ -66,6 +67,8 @@ enum Command {
     Bootstrap(command::bootstrap::Arguments),
     /// Approve what is pending: look at it, answer one prompt, sign one page
     Approve(command::approve::Arguments),
+    /// Say what a branch, a patch or pull requests ask for, and of whom
+    Review(command::review::Arguments),
     /// Become an author: prove that a key is yours
     Enroll(command::enroll::Arguments),
     /// Say who owns packages: you, a team, or the janitors again
@@ -148,6 +151,7 @@ fn main() -> ExitCode {
         Command::Show(arguments) => command::show::run(repo, arguments),
         Command::Status(arguments) => command::status::run(repo, arguments),
         Command::Report(arguments) => command::report::run(repo, arguments),
+        Command::Review(arguments) => return finish(command::review::run(repo, arguments)),
         Command::Verify(arguments) => return finish(command::verify::run(repo, arguments)),
         Command::Why(arguments) => command::why::run(arguments),
         Command::Advance(arguments) => command::advance::run(repo, arguments),

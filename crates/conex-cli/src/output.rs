@@ -18,20 +18,32 @@ pub(crate) fn stderr() -> AutoStream<io::StderrLock<'static>> {
     AutoStream::auto(io::stderr().lock())
 }
 
-/// Text from a repository with its control characters escaped: it must not move the cursor.
+/// Text from a repository with its control characters escaped: it must not move the cursor, nor
+/// have what stands beside it read in another order.
 pub(crate) fn plain(text: &str) -> String {
-    if text.chars().all(|found| !found.is_control()) {
+    if !text.chars().any(is_odd) {
         return text.to_owned();
     }
     text.chars()
         .flat_map(|found| {
-            if found.is_control() {
+            if is_odd(found) {
                 found.escape_default().collect()
             } else {
                 vec![found]
             }
         })
         .collect()
+}
+
+/// Whether a character is something else than one that is seen: a control character, a line end, a
+/// change of direction, nothing at all.
+fn is_odd(found: char) -> bool {
+    found.is_control()
+        || matches!(
+            found,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// The same for a text of several lines.

@@ -164,7 +164,7 @@ pub(crate) fn compose<'f>(
 
 impl Ready {
     /// The stored batches that the page names and a working copy lacks.
-    fn batches_absent_from(&self, tree: &Tree, work: &Work) -> Files {
+    pub(crate) fn batches_absent_from(&self, tree: &Tree, work: &Work) -> Files {
         let named = self.0.iter().flat_map(|it| it.page.batches());
         named
             .filter_map(|named| {

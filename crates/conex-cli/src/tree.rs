@@ -65,20 +65,33 @@ impl Tree {
     /// This tree with all pages and batches that another has, too: what is about to be signed here
     /// has to fit what was signed there.
     pub(crate) fn with_pages_of(self, other: &Self) -> Result<Self> {
+        let files = other.pages_beyond(&*self.store)?;
+        let store = Overlay::new(self.store, files).map_err(CommandError::refused)?;
+        Ok(Self {
+            path: self.path,
+            store: Box::new(store),
+        })
+    }
+
+    /// The pages and batches that this tree has and another has not.
+    pub(crate) fn pages_beyond(
+        &self,
+        other: &dyn Store,
+    ) -> Result<BTreeMap<TreePath, Option<Vec<u8>>>> {
         let mut files = BTreeMap::new();
         for below in ["conex/index", "conex/batches"] {
             let mut directories = vec![place(below)?];
             while let Some(directory) = directories.pop() {
-                for entry in listed(&other.store, &directory)? {
+                for entry in listed(&self.store, &directory)? {
                     // What has no valid name is no page; whoever verifies that tree says so.
                     let Ok(path) = directory.join(&entry.name) else {
                         continue;
                     };
                     match entry.kind {
                         EntryKind::Directory => directories.push(path),
-                        EntryKind::File if self.store.kind(&path).ok().flatten().is_none() => {
+                        EntryKind::File if other.kind(&path).ok().flatten().is_none() => {
                             let mut bytes = Vec::new();
-                            if other
+                            if self
                                 .store
                                 .read(&path, limits::PAGE_FILE, &mut bytes)
                                 .is_ok()
@@ -91,11 +104,7 @@ impl Tree {
                 }
             }
         }
-        let store = Overlay::new(self.store, files).map_err(CommandError::refused)?;
-        Ok(Self {
-            path: self.path,
-            store: Box::new(store),
-        })
+        Ok(files)
     }
 
     /// The names of all packages in the tree.

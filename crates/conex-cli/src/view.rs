@@ -51,21 +51,21 @@ struct CountsView {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ProblemView {
-    code: String,
-    place: String,
+    pub(crate) code: String,
+    pub(crate) place: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
+    pub(crate) line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    statement: Option<String>,
-    detail: String,
+    pub(crate) statement: Option<String>,
+    pub(crate) detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     needs: Option<NeedsView>,
-    advice: String,
+    pub(crate) advice: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct NeedsView {
-    text: String,
+pub(crate) struct NeedsView {
+    pub(crate) text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     owners: Option<WayView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,26 +238,31 @@ impl View {
     }
 }
 
-impl ProblemView {
-    pub(crate) fn new(problem: &Problem) -> Self {
+impl NeedsView {
+    pub(crate) fn new(missing: &Missing) -> Self {
         let way = |way: &Option<(usize, Vec<conex_core::name::Id>)>| {
             way.as_ref().map(|(more, of)| WayView {
                 more: *more,
                 of: of.iter().map(ToString::to_string).collect(),
             })
         };
-        let needs = |missing: &Missing| NeedsView {
+        Self {
             text: missing.to_string(),
             owners: way(&missing.owners),
             janitors: way(&missing.janitors),
-        };
+        }
+    }
+}
+
+impl ProblemView {
+    pub(crate) fn new(problem: &Problem) -> Self {
         Self {
             code: problem.code.as_str().into(),
             place: problem.place.to_string(),
             line: problem.line,
             statement: problem.subject.as_ref().map(ToString::to_string),
             detail: problem.detail.to_string(),
-            needs: problem.missing.as_deref().map(needs),
+            needs: problem.missing.as_deref().map(NeedsView::new),
             advice: problem.code.advice().into(),
         }
     }
@@ -282,7 +287,7 @@ impl ProblemView {
         }
     }
 
-    fn print(&self, out: &mut impl Write, colour: &str) {
+    pub(crate) fn print(&self, out: &mut impl Write, colour: &str) {
         let at = self
             .line
             .map_or_else(String::new, |line| format!(":{line}"));

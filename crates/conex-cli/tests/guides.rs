@@ -62,7 +62,7 @@ fn type_in(session: &Session, who: &str, line: &str) {
     };
     let before = session.files();
     let mut words = typed.split(' ');
-    let reads = ["status", "show", "key", "verify", "why"];
+    let reads = ["status", "show", "key", "verify", "why", "review"];
     let asks = words.next() == Some("conex")
         && words
             .next()
@@ -98,6 +98,44 @@ fn type_in(session: &Session, who: &str, line: &str) {
     }
 }
 
+/// Twenty pull requests on a forge: 16 packages, two changes of one release, one that conflicts, one that
+/// takes away what others rest on.
+fn open_pull_requests(session: &Session) {
+    let forge = session.directory.path().join("forge").display().to_string();
+    session.git(&["init", "-q", "--bare", &forge]);
+    session.git(&["remote", "add", "origin", &forge]);
+    for (key, value) in [("user.name", "x"), ("user.email", "x@example.org")] {
+        session.git(&["config", key, value]);
+    }
+    session.git(&["branch", "start"]);
+    let names = "amber birch cedar dune ember fjord grove heron iris juniper kestrel larch moss nettle otter plover";
+    let mut files: Vec<(String, &str)> = names
+        .split(' ')
+        .map(|name| (format!("{name}/1.0/data"), name))
+        .collect();
+    files.push(("bar/0.1/one".into(), "one"));
+    files.push(("bar/0.2/data".into(), "not what is there already"));
+    files.push((String::new(), ""));
+    files.push(("bar/0.1/two".into(), "two"));
+    for (number, (file, text)) in (101..).zip(&files) {
+        session.git(&["checkout", "-q", "--detach", "start"]);
+        if file.is_empty() {
+            fs::remove_dir_all(session.tree().join("conex/index/dave")).unwrap();
+        } else {
+            session.write(file, text);
+        }
+        commit(session);
+        session.git(&[
+            "push",
+            "-q",
+            "origin",
+            &format!("HEAD:refs/pull/{number}/head"),
+        ]);
+        session.git(&["checkout", "-q", "-"]);
+    }
+    session.git(&["branch", "-D", "-q", "start"]);
+}
+
 #[test]
 fn the_guide_for_janitors_is_true() {
     let guide = guide("janitor.md");
@@ -113,6 +151,7 @@ fn the_guide_for_janitors_is_true() {
     let mut session = Session::settled();
     session.git(&["init", "-q", "."]);
     commit(&session);
+    open_pull_requests(&session);
     send_keys(&session, &["dora", "bob-2", "dora-2"]);
     assert!(try_out(&mut session, rest) > 30);
 }

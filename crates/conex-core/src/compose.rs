@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use crate::approval::Standing;
 use crate::crypto::{Digests, Signer};
@@ -105,8 +106,11 @@ impl Composition {
         inline: usize,
     ) -> Result<Self, VouchesError> {
         let mut wanted: Vec<Draft<'_>> = drafts.into_iter().map(Into::into).collect();
-        wanted.sort();
-        wanted.dedup();
+        // Findings come sorted, and thousands of names are not worth comparing twice.
+        if !wanted.is_sorted_by(|a, b| a < b) {
+            wanted.sort_unstable();
+            wanted.dedup();
+        }
         let mut references: Vec<BatchRef> = Vec::new();
         let mut said = alloc::vec![false; wanted.len()];
         for (digest, batch) in stored {
@@ -169,13 +173,17 @@ fn positions(wanted: &[Draft<'_>], batch: &[Vouch]) -> Option<Vec<usize>> {
     let mut at = wanted.binary_search(&batch.first()?.into()).ok()?;
     let mut found = Vec::with_capacity(batch.len());
     for vouch in batch.iter().map(Draft::from) {
-        while *wanted.get(at)? < vouch {
+        // Vouches are sorted strictly, so none stands where the one before it does.
+        loop {
+            let order = wanted.get(at)?.cmp(&vouch);
             at += 1;
+            match order {
+                Ordering::Less => {}
+                Ordering::Equal => break,
+                Ordering::Greater => return None,
+            }
         }
-        if *wanted.get(at)? != vouch {
-            return None;
-        }
-        found.push(at);
+        found.push(at - 1);
     }
     Some(found)
 }

@@ -53,13 +53,13 @@ impl<'m> Index<'m> {
             let read =
                 |reference: &&BatchRef| part.is_none_or(|part| part.reads(stored, reference));
             for reference in body.batches().iter().filter(read) {
-                let Some(batch) = metadata.batches.get(&reference.digest()) else {
+                let Some(vouches) = metadata.batch(reference.digest()) else {
                     let detail =
                         format!("names the batch {}, which is not there", reference.digest());
                     problems.push(Problem::new(Code::BatchMissing, &stored.place, detail));
                     continue;
                 };
-                match batch.outside(reference) {
+                match reference.first_outside(vouches) {
                     None => voters_of
                         .entry(reference.digest())
                         .or_default()
@@ -82,7 +82,7 @@ impl<'m> Index<'m> {
                 // that times the pages that name it.
                 voters.sort_unstable();
                 voters.dedup();
-                Some((metadata.batches.get(&digest)?.vouches(), voters))
+                Some((metadata.batch(digest)?, voters))
             })
             .collect();
         // Batches of one author do not overlap: in this order they are one sorted run.

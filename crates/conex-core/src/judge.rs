@@ -65,33 +65,12 @@ impl<'m> Ownership<'m> {
 
     /// The rules for `releases` and `checksums` of a package.
     pub(crate) fn rules(&self, root: &Root, package: &PackageName) -> (Rule, Rule) {
-        let epoch = Epoch::Only(self.epoch(package));
-        let rule = |owners, janitors| Rule {
-            owners,
-            janitors,
-            epoch,
+        let claim = match self.owned.get(package) {
+            None if self.absent.contains_key(package) => Claim::Pending,
+            None => Claim::None,
+            Some(owned) => owned.owners.as_ref().map_or(Claim::Pending, Claim::Of),
         };
-        match self.owned.get(package) {
-            None if self.absent.contains_key(package) => {
-                (rule(None, root.quorum), rule(None, root.quorum))
-            }
-            None => (
-                rule(None, root.unclaimed),
-                rule(None, root.unclaimed.min(root.upkeep)),
-            ),
-            Some(owned) => {
-                // An authorisation that is not approved gives nobody anything: the quorum remains.
-                let upkeep = if owned.owners.is_some() {
-                    root.upkeep
-                } else {
-                    root.quorum
-                };
-                (
-                    rule(owned.owners.clone(), root.quorum),
-                    rule(owned.owners.clone(), upkeep),
-                )
-            }
-        }
+        claim.rules(root, self.epoch(package))
     }
 
     /// The rule that a statement is judged by.
@@ -115,6 +94,39 @@ impl<'m> Ownership<'m> {
             .into_iter()
             .filter_map(|(name, owned)| Some((name.clone(), owned.owners?)))
             .collect()
+    }
+}
+
+/// Who has a say in a package's content.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Claim<'o> {
+    /// Nobody owns it.
+    None,
+    /// Somebody claimed it, and that is not approved: it gives nobody anything, and the quorum remains.
+    Pending,
+    /// These own it.
+    Of(&'o (Owners, Threshold)),
+}
+
+impl Claim<'_> {
+    /// The rules for `releases` and `checksums` of a package.
+    pub(crate) fn rules(self, root: &Root, epoch: u32) -> (Rule, Rule) {
+        let rule = |owners, janitors| Rule {
+            owners,
+            janitors,
+            epoch: Epoch::Only(epoch),
+        };
+        match self {
+            Self::None => (
+                rule(None, root.unclaimed),
+                rule(None, root.unclaimed.min(root.upkeep)),
+            ),
+            Self::Pending => (rule(None, root.quorum), rule(None, root.quorum)),
+            Self::Of(owners) => (
+                rule(Some(owners.clone()), root.quorum),
+                rule(Some(owners.clone()), root.upkeep),
+            ),
+        }
     }
 }
 
@@ -390,9 +402,14 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             && !speaks_of_removed(&said, package, &checksums_rule)
         {
             self.unsigned.push((package.name.clone(), place.clone()));
-            self.findings.append(&mut findings);
+            if self.findings.is_empty() {
+                self.findings = findings;
+            } else {
+                self.findings.append(&mut findings);
+            }
             return;
         }
+        self.findings.reserve(findings.len());
         for finding in findings {
             let rule = match &finding.subject {
                 Subject::Releases(_) => &releases_rule,

@@ -32,6 +32,7 @@ pub mod path;
 pub mod people;
 pub mod problem;
 pub mod projection;
+pub mod proposal;
 pub mod record;
 mod settle;
 pub mod spelling;

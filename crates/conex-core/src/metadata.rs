@@ -18,6 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::spelling::Stored;
 use crate::statement::{Author, Authorisation, Root, RootNumber, RootSignature, Team};
 use crate::store::{Entry, EntryKind, Store, StoreError, Workers};
+use crate::vouch::Vouch;
 
 /// The directory that holds all of it.
 pub const DIRECTORY: &str = "conex";
@@ -109,6 +110,17 @@ pub struct Metadata {
     pub pages: Vec<StoredPage>,
     /// Batches by digest.
     pub batches: BTreeMap<Digest, Batch>,
+    /// Of batches that were verified before, what they say of what an update concerns. That is not
+    /// all they hold, so these are no batches for anybody to name.
+    pub(crate) excerpts: BTreeMap<Digest, Vec<Vouch>>,
+}
+
+impl Metadata {
+    /// What a batch says, as far as it was read.
+    pub(crate) fn batch(&self, digest: Digest) -> Option<&[Vouch]> {
+        let whole = self.batches.get(&digest).map(Batch::vouches);
+        whole.or_else(|| Some(self.excerpts.get(&digest)?.as_slice()))
+    }
 }
 
 /// Reads files below `conex/`, collecting problems.

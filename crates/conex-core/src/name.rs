@@ -40,8 +40,8 @@ pub enum NameError {
 fn parse(
     kind: &'static str,
     text: &str,
-    first: fn(u8) -> bool,
-    rest: fn(u8) -> bool,
+    first: impl Fn(u8) -> bool,
+    rest: impl Fn(u8) -> bool,
 ) -> Result<Box<str>, NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
@@ -49,11 +49,12 @@ fn parse(
     if text.len() > limits::NAME {
         return Err(NameError::TooLong);
     }
-    for (at, found) in text.char_indices() {
-        let allowed = u8::try_from(found).is_ok_and(if at == 0 { first } else { rest });
-        if !allowed {
-            return Err(NameError::Character { kind, found, at });
-        }
+    let allowed = |(at, byte)| if at == 0 { first(byte) } else { rest(byte) };
+    if let Some(at) = text.bytes().enumerate().position(|it| !allowed(it)) {
+        // What is allowed is ASCII, so a character begins here.
+        let found = text.get(at..).and_then(|rest| rest.chars().next());
+        let found = found.unwrap_or_default();
+        return Err(NameError::Character { kind, found, at });
     }
     if text.ends_with('.') || is_device(text) {
         return Err(NameError::Reserved(text.into()));

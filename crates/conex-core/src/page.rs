@@ -67,8 +67,11 @@ impl Vouches {
     /// Reads vouches as [`Printer::texts`] prints them, in order.
     fn from_spelling(lines: &str) -> Option<Self> {
         let mut vouches: Vec<Vouch> = Vec::with_capacity(lines.len() / 100 + 1);
-        for line in lines.split_terminator('\n') {
-            let vouch = Vouch::parse(line.strip_prefix("  \"")?.strip_suffix("\",")?).ok()?;
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let (line, after) = line(rest)?;
+            rest = after;
+            let vouch = Vouch::parse(line).ok()?;
             let ordered = vouches
                 .last()
                 .is_none_or(|last| (&last.subject, last.version) < (&vouch.subject, vouch.version));
@@ -77,7 +80,7 @@ impl Vouches {
             }
             vouches.push(vouch);
         }
-        lines.ends_with('\n').then_some(Self(vouches))
+        Some(Self(vouches))
     }
 
     fn from_texts(texts: &[String], text: &str) -> Result<Self, ParseError> {
@@ -129,6 +132,12 @@ impl BatchRef {
     /// The first and the last name of the range.
     pub fn range(&self) -> (&str, &str) {
         (&self.first, &self.last)
+    }
+
+    /// The first of some vouches that is outside the range.
+    pub(crate) fn first_outside<'v>(&self, vouches: &'v [Vouch]) -> Option<&'v Vouch> {
+        let mut vouches = vouches.iter();
+        vouches.find(|vouch| !self.contains(vouch.subject.name()))
     }
 
     /// Whether the batch may speak of a name.
@@ -196,10 +205,58 @@ impl Batch {
 
     /// The vouch outside a range, if there is one; it voids the batch.
     pub fn outside(&self, range: &BatchRef) -> Option<&Vouch> {
-        self.vouches()
-            .iter()
-            .find(|vouch| !range.contains(vouch.subject.name()))
+        range.first_outside(self.vouches())
     }
+}
+
+/// What a batch says of some names, found in its text without reading the rest.
+///
+/// Only for a batch that was verified, and is in order: nothing but the lines found is looked at.
+/// `None` where that is seen not to be so.
+pub(crate) fn excerpt<'n>(
+    text: &str,
+    names: impl IntoIterator<Item = &'n str>,
+) -> Option<Vec<Vouch>> {
+    let lines = text.strip_prefix("vouches = [\n")?.strip_suffix("]\n")?;
+    let mut found = Vec::new();
+    for name in names {
+        let mut rest = lines.get(first_line(lines, name)?..)?;
+        while !rest.is_empty() {
+            let (line, after) = line(rest)?;
+            let vouch = Vouch::parse(line).ok()?;
+            if vouch.subject.name() != name {
+                break;
+            }
+            found.push(vouch);
+            rest = after;
+        }
+    }
+    Some(found)
+}
+
+/// Where the first line stands whose name is not less than `name`.
+fn first_line(lines: &str, name: &str) -> Option<usize> {
+    // Lines begin at both ends, and what is sought stands at or after the first, up to the second.
+    let (mut first, mut end) = (0, lines.len());
+    while first < end {
+        let middle = usize::midpoint(first, end);
+        let before = lines.as_bytes().get(first..middle)?;
+        let newline = before.iter().rposition(|byte| *byte == b'\n');
+        let start = newline.map_or(first, |at| first + at + 1);
+        let (line, after) = line(lines.get(start..)?)?;
+        if line.split(['/', ' ']).next()? < name {
+            first = lines.len() - after.len();
+        } else {
+            end = start;
+        }
+    }
+    Some(first)
+}
+
+/// The vouch in the first of some lines, and what follows it.
+fn line(lines: &str) -> Option<(&str, &str)> {
+    let (line, rest) = lines.split_once('\n')?;
+    Some((line.strip_prefix("  \"")?.strip_suffix("\",")?, rest))
 }
 
 #[derive(Deserialize)]
@@ -408,5 +465,69 @@ impl Stored for Page {
         printer.texts("vouches", self.body.vouches(), Vouch::push_to);
         printer.block("signature", &self.signature.armour());
         printer.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    fn vouch(subject: &str) -> Vouch {
+        Vouch::parse(&format!("{subject} 0.1 {}", "ab".repeat(32))).unwrap()
+    }
+
+    #[test]
+    fn an_excerpt_is_all_that_a_batch_says_of_some_names() {
+        let subjects = [
+            ". repository",
+            "a author",
+            "foo authorisation",
+            "foo releases",
+            "foo/1.0 checksums",
+            "foo-bar releases",
+            "fooo releases",
+            "zed/1 checksums",
+        ];
+        let all: Vec<Vouch> = subjects.iter().map(|subject| vouch(subject)).collect();
+        let names = [
+            "!", ".", "a", "b", "fo", "foo", "foo-bar", "fooo", "zed", "zee",
+        ];
+        for from in 0..all.len() {
+            let batch = Batch::new(all.get(from..).unwrap().to_vec()).unwrap();
+            let text = batch.to_text();
+            for chosen in 0..1_usize << names.len() {
+                let chosen: Vec<&str> = (0..names.len())
+                    .filter(|at| chosen >> at & 1 == 1)
+                    .map(|at| *names.get(at).unwrap())
+                    .collect();
+                let said: Vec<Vouch> = batch
+                    .vouches()
+                    .iter()
+                    .filter(|vouch| chosen.contains(&vouch.subject.name()))
+                    .cloned()
+                    .collect();
+                assert_eq!(excerpt(&text, chosen), Some(said));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_batch_has_no_excerpt() {
+        let text = Batch::new(alloc::vec![vouch("foo releases")])
+            .unwrap()
+            .to_text();
+        assert_eq!(
+            excerpt(&text, ["foo"]),
+            Some(alloc::vec![vouch("foo releases")])
+        );
+        for bad in [
+            text.replace("vouches", "pages"),
+            text.replace("\",", "\""),
+            text.replace("]\n", "]"),
+            text.replace("releases", "release"),
+        ] {
+            assert_eq!(excerpt(&bad, ["foo"]), None, "{bad}");
+        }
     }
 }

@@ -547,17 +547,15 @@ where
         if part.repository {
             part.names.insert(Subject::Repository.name().into());
         }
-        for digest in wanted(&self.part, &self.before.metadata) {
-            self.before
-                .batch(digest, (&self.root.origin, self.crypto), None);
-        }
-        for digest in wanted(&self.part, &self.after.metadata) {
+        let crypto = (&self.root.origin, self.crypto);
+        let batches = wanted(&self.part, &self.before.metadata);
+        self.before.excerpts(batches, &self.part.names, crypto);
+        for (digest, _) in wanted(&self.part, &self.after.metadata) {
             let before = Unchanged {
                 metadata: &self.before.metadata,
                 changed: &self.part.changed,
             };
-            self.after
-                .batch(digest, (&self.root.origin, self.crypto), Some(before));
+            self.after.excerpt(digest, crypto, before);
         }
     }
 
@@ -611,13 +609,15 @@ struct New {
 }
 
 /// The batches to be read on behalf of the pages that were read.
-fn wanted(part: &Part, metadata: &Metadata) -> BTreeSet<Digest> {
+fn wanted(part: &Part, metadata: &Metadata) -> BTreeMap<Digest, BatchRef> {
     let pages = metadata.pages.iter();
     let references = pages.flat_map(|page| {
         let batches = page.page.body().batches().iter();
         batches.filter(move |reference| part.reads(page, reference))
     });
-    references.map(BatchRef::digest).collect()
+    references
+        .map(|reference| (reference.digest(), reference.clone()))
+        .collect()
 }
 
 fn vouched(batch: Option<&Batch>) -> impl Iterator<Item = Subject> {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::Deserialize;
 
-use crate::chain::{AnchorKeys, RootId, Trust};
+use crate::chain::{AnchorKeys, Head, RootId, Trust};
 use crate::digest::Digest;
 use crate::key::Fingerprint;
 use crate::name::Origin;
@@ -62,6 +62,19 @@ impl LocalRecord {
             ahead: verified.is_ahead(),
             verified: time,
         })
+    }
+
+    /// A record as if a state with this head had been verified, approvals ahead allowed. It is for
+    /// comparing, and nobody keeps it: nothing was verified.
+    pub(crate) fn assumed(head: &Head) -> Self {
+        Self {
+            origin: head.root().origin.clone(),
+            anchor: Anchor::Root(head.digest()),
+            head: head.id(),
+            enforced: false,
+            ahead: true,
+            verified: 0,
+        }
     }
 
     /// Records the state that an update of this one led to. `time` is when, if all of it was

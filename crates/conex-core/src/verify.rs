@@ -453,14 +453,14 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
             judge
         });
-        judge
-            .findings
-            .reserve(judged.iter().map(|part| part.findings.len()).sum());
+        judge.findings.reserve(
+            judged.iter().map(|part| part.findings.len()).sum::<usize>() + settled.findings.len(),
+        );
         for part in judged {
             judge.merge(part);
         }
         problems.append(&mut judge.problems);
-        report.findings.append(&mut judge.findings);
+        report.findings = core::mem::take(&mut judge.findings);
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
         if root.complete || self.mode == Mode::Enforce {

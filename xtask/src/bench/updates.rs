@@ -121,7 +121,7 @@ pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) 
 }
 
 /// Commits everything there is, and says which commit that is.
-fn commit(scene: &Scene) -> Result<String> {
+pub(super) fn commit(scene: &Scene) -> Result<String> {
     let git = |arguments: &[&str]| -> Result<String> {
         let output = Command::new("git")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -141,7 +141,7 @@ fn commit(scene: &Scene) -> Result<String> {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     };
     git(&["add", "--all", "--force"])?;
-    git(&["commit", "--quiet", "--message", "bench"])?;
+    git(&["commit", "--quiet", "--allow-empty", "--message", "bench"])?;
     git(&["rev-parse", "HEAD"])
 }
 

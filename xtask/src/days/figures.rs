@@ -36,6 +36,8 @@ pub(super) struct Figures {
     /// What waited when clients last followed.
     pub(super) pending: usize,
     pub(super) compactions: usize,
+    /// Statements approved ahead that came out otherwise, and whose approval was taken back.
+    pub(super) retracted: usize,
     /// Days for which everything was verified.
     pub(super) whole: usize,
     /// Milliseconds to advance by each day, to verify that as an update, and of full verifications.
@@ -73,6 +75,7 @@ impl Figures {
             count("  with a page of an owner", self.published),
             count("  approved ahead by a janitor", self.ahead),
             ("    percent", percent(self.ahead), 1),
+            count("  approvals ahead taken back", self.retracted),
             count("  not open in the morning, so never ahead", self.not_open),
             count(
                 "  with conflicts in the data, resolved by people",

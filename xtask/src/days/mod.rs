@@ -132,6 +132,9 @@ fn replay(repository: &Repository, data: &Path, limit: Option<usize>) -> Result<
     let side = |rules| {
         let mut replay = Replay::start(repository, &pulls, janitors.clone(), &owners, rules)?;
         let followed = days(&mut replay, &pulls);
+        if let Err(error) = &followed {
+            eprintln!("{error:#}");
+        }
         let figures = replay.figures;
         Ok::<_, anyhow::Error>(Side { figures, followed })
     };

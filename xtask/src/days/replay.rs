@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use conex_core::advance::Advance;
 use conex_core::chain::Trust;
-use conex_core::compose::{Draft, is_pending};
+use conex_core::compose::{Draft, is_pending, is_unapproved};
 use conex_core::name::{Id, PackageName};
 use conex_core::path::Path;
 use conex_core::record::LocalRecord;
@@ -298,7 +298,11 @@ impl<'a> Replay<'a> {
     fn evening(&mut self, first: usize, last: usize) -> Result<()> {
         self.mirror()?;
         let report = verify(&self.main, &self.record.trust(), Mode::Observe, true);
-        let pending: Vec<&Finding> = report.findings.iter().filter(|it| is_pending(it)).collect();
+        // What is behind was approved ahead, and came out otherwise: its approval is taken back.
+        let waits = |it: &&Finding| is_unapproved(it);
+        let pending: Vec<&Finding> = report.findings.iter().filter(waits).collect();
+        let retracted = pending.iter().filter(|it| !is_pending(it)).count();
+        self.figures.retracted += retracted;
         let vouches = self.assign(&report, &pending, first, last)?;
         for janitor in vouches.keys() {
             self.figures.prompt(janitor, first, 1);

@@ -1,5 +1,7 @@
 //! `conex approve`.
 
+mod pulls;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -23,6 +25,7 @@ use crate::foresee::{self, Adoption};
 use crate::keys::KeyArguments;
 use crate::lock;
 use crate::output::{self, BOLD, RED, RESET, line};
+use crate::review::input::PullRequests;
 use crate::signing::{Member, Publication};
 use crate::tree::{Tree, Work};
 use crate::{names, prompt};
@@ -31,28 +34,31 @@ use crate::{names, prompt};
 pub(crate) struct Arguments {
     /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters. What
     /// is named is approved even where it is a removal, or brings back older content
-    #[arg(value_name = "PATTERN")]
+    #[arg(value_name = "PATTERN", conflicts_with = "numbers")]
     patterns: Vec<String>,
 
     /// Everything that is pending
-    #[arg(long, conflicts_with = "patterns")]
+    #[arg(long, conflicts_with_all = ["patterns", "numbers"])]
     all: bool,
 
     /// Only statements of this kind
-    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    #[arg(long, value_name = "KIND", value_parser = parse_kind, conflicts_with = "numbers")]
     kind: Vec<Kind>,
 
     /// What a batch says, as far as it is the present content, approved already or not: a digest,
     /// its first digits, or `all`
-    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind"])]
+    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind", "numbers"])]
     batch: Option<String>,
 
     /// Only what changed since a git revision (A), or between two (A..B); B need not be checked out
-    #[arg(long, value_name = "RANGE", conflicts_with = "batch")]
+    #[arg(long, value_name = "RANGE", conflicts_with_all = ["batch", "numbers"])]
     changed: Option<String>,
 
+    #[command(flatten)]
+    ahead: Ahead,
+
     /// Ask about each statement by itself, and sign once for those you agreed to
-    #[arg(long, conflicts_with = "yes")]
+    #[arg(long, conflicts_with_all = ["yes", "numbers"])]
     each: bool,
 
     #[command(flatten)]
@@ -66,6 +72,17 @@ pub(crate) struct Arguments {
     key: KeyArguments,
 }
 
+/// What is approved ahead of its merge.
+#[derive(Debug, clap::Args)]
+struct Ahead {
+    #[command(flatten)]
+    pulls: PullRequests,
+
+    /// One page for all pull requests, instead of one for each
+    #[arg(long, requires = "numbers")]
+    one_page: bool,
+}
+
 fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
     Kind::ALL
         .into_iter()
@@ -77,6 +94,15 @@ fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
 }
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    if !arguments.ahead.pulls.numbers.is_empty() {
+        return pulls::run(repo, arguments);
+    }
+    if arguments.ahead.pulls.base.is_some() || !arguments.ahead.pulls.pr_refs.is_empty() {
+        return Err(
+            CommandError::usage("--base and --pr-refs are for pull requests")
+                .hint("say which: --pr NUMBERS"),
+        );
+    }
     let working = Tree::open(repo)?;
     let _lock = lock::take(&working)?;
     let (tree, range) = match &arguments.changed {
@@ -275,25 +301,28 @@ pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
 /// What a person could approve: what is pending, and what is behind.
 fn candidates<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
     let person = work.people.find(id);
-    let is_janitor = person.is_some_and(|person| work.people.janitors().contains(&person));
-    let owns = |finding: &Finding| {
-        let content = matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums);
-        let owners = finding
-            .subject
-            .package()
-            .and_then(|package| work.report.owners.get(package));
-        content
-            && owners.is_some_and(|(owners, _)| {
-                person.is_some_and(|person| owners.people.contains(&person))
-            })
-    };
     work.report
         .findings
         .iter()
         .filter(|finding| {
-            is_unapproved(finding) && (is_janitor || owns(finding)) && lacks(finding, person)
+            is_unapproved(finding) && is_entitled(work, id, finding) && lacks(finding, person)
         })
         .collect()
+}
+
+/// Whether somebody's vouch for a statement counts: a janitor's for everything, an owner's for the
+/// content of what they own.
+fn is_entitled(work: &Work, id: &Id, finding: &Finding) -> bool {
+    let person = work.people.find(id);
+    let is_janitor = person.is_some_and(|person| work.people.janitors().contains(&person));
+    let content = matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums);
+    let owners = finding
+        .subject
+        .package()
+        .and_then(|package| work.report.owners.get(package));
+    let owns = owners
+        .is_some_and(|(owners, _)| person.is_some_and(|person| owners.people.contains(&person)));
+    is_janitor || (content && owns)
 }
 
 /// Whether a person has not yet vouched for the present content.

@@ -18,6 +18,7 @@ pub(crate) mod publish;
 pub(crate) mod report;
 pub(crate) mod retire;
 pub(crate) mod retract;
+pub(crate) mod review;
 pub(crate) mod root;
 pub(crate) mod rotate;
 pub(crate) mod show;

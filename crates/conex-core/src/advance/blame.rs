@@ -74,7 +74,7 @@ impl<'r> Blame<'r> {
             let candidates = self.pages.iter().filter(|(page, _)| {
                 !remedy.pages.contains_key(&page.place) && self.of(page, subject).any(says)
             });
-            let size = |page: &StoredPage| self.main.said(self.signed, page).count();
+            let size = |page: &StoredPage| self.main.size(self.signed, page);
             let Some((page, by)) = candidates.min_by_key(|(page, _)| (size(page), &page.place))
             else {
                 return false;
@@ -101,7 +101,7 @@ impl<'r> Blame<'r> {
         page: &'s StoredPage,
         subject: &'s Subject,
     ) -> impl Iterator<Item = &'s Vouch> {
-        let said = self.main.said(self.signed, page);
+        let said = self.main.said_of(self.signed, page, subject.name());
         said.filter(move |vouch| vouch.subject == *subject)
     }
 
@@ -119,11 +119,16 @@ impl<'r> Blame<'r> {
         }
     }
 
-    /// The new pages that speak of something, and are not left out already.
-    pub(super) fn speaking(&self, of: impl Fn(&Subject) -> bool) -> Vec<&'r StoredPage> {
+    /// The new pages that speak of something of a name.
+    pub(super) fn speaking(
+        &self,
+        name: &str,
+        of: impl Fn(&Subject) -> bool,
+    ) -> impl Iterator<Item = &'r StoredPage> {
         let pages = self.pages.iter().map(|(page, _)| *page);
-        pages
-            .filter(|page| self.main.subjects(self.signed, page).any(&of))
-            .collect()
+        pages.filter(move |page| {
+            let mut said = self.main.said_of(self.signed, page, name);
+            said.any(|vouch| of(&vouch.subject))
+        })
     }
 }

@@ -354,10 +354,17 @@ where
         let newest = |standing: &Standing<'_, '_>, subject: &Subject| {
             standing.newest(&standing.settled.index, subject, crypto)
         };
+        let projections = self.known.projections();
+        let absence = self.reader(&projections).absent(name).digests;
+        let is_absent = package.releases.is_empty();
         let falls = |subject: &Subject| {
             let Some(floor) = newest(&before, subject) else {
                 return false;
             };
+            // What is gone cannot be old, if it was gone before, or if only stolen keys had brought it.
+            if is_absent && (!same_head || absence.contains(&floor.digest)) {
+                return false;
+            }
             let is_void = ownership.epoch(name) > floor.version.epoch();
             let now = newest(&now, subject).map(|now| now.version);
             !is_void && now < Some(floor.version)
@@ -366,9 +373,9 @@ where
         let checksums =
             releases.map(|it| Subject::Checksums(name.clone(), it.checksums.release.clone()));
         let subjects = core::iter::once(Subject::Releases(name.clone())).chain(checksums);
-        let is_gone = package.releases.is_empty() || ownership.is_retired(name);
+        let is_retired = ownership.is_retired(name);
         subjects
-            .filter(|subject| !is_gone && falls(subject))
+            .filter(|subject| !is_retired && falls(subject))
             .map(|subject| {
                 let detail = "a greater version was approved before, by who cannot approve it then";
                 Problem::new(Code::Rollback, place, detail).about(&subject)
@@ -466,8 +473,8 @@ where
         people.extend(members);
         let main = self.round.main;
         let speaks = |page: &&StoredPage| {
-            let mut said = main.subjects(self.round.signed, page);
-            said.any(|subject| subject.package() == Some(name))
+            let mut said = main.said_of(self.round.signed, page, name.as_str());
+            said.any(|vouch| vouch.subject.package() == Some(name))
         };
         let pages = signed.pages.iter().filter(speaks);
         people.extend(pages.map(|page| page.page.body().signer().clone()));
@@ -478,7 +485,10 @@ where
     fn repository(&self, blame: &Blame<'_>, reader: &Reader<'_, S, C>) -> Result<bool, Remedy> {
         let (round, main) = (self.round, self.round.main);
         let is_it = |subject: &Subject| *subject == Subject::Repository;
-        let is_spoken_of = !blame.speaking(is_it).is_empty();
+        let is_spoken_of = blame
+            .speaking(Subject::Repository.name(), is_it)
+            .next()
+            .is_some();
         let same_head = self.head.id() == round.signed.head.id();
         if !main.repository && !is_spoken_of && same_head {
             return Ok(false);
@@ -544,8 +554,7 @@ where
 
 /// Whether a page that speaks of a package waits already.
 fn is_helped(blame: &Blame<'_>, name: &PackageName, remedy: &Remedy) -> bool {
-    let speaking = blame.speaking(|subject| subject.package() == Some(name));
-    let mut speaking = speaking.iter();
+    let mut speaking = blame.speaking(name.as_str(), |subject| subject.package() == Some(name));
     speaking.any(|page| remedy.pages.contains_key(&page.place))
 }
 

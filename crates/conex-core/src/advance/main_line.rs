@@ -22,7 +22,7 @@ use crate::spelling::Stored;
 use crate::statement::{Author, Authorisation, Root, Team};
 use crate::store::{EntryKind, Store, StoreError, Workers};
 use crate::survey::{Survey, survey};
-use crate::vouch::Subject;
+use crate::vouch::{Subject, Vouch};
 
 use super::{Advance, Signed, Unit, Waiting, gone};
 
@@ -382,18 +382,44 @@ impl MainLine {
         }
     }
 
-    /// What is said in a new page.
+    /// What is said in a page: its own vouches, and those of each batch that it names; each sorted.
+    fn voices<'m>(
+        &'m self,
+        signed: &'m Signed,
+        page: &'m StoredPage,
+    ) -> impl Iterator<Item = &'m [Vouch]> {
+        let body = page.page.body();
+        let batches = body.batches().iter();
+        let batches = batches.filter_map(|reference| self.batch(signed, reference.digest()));
+        core::iter::once(body.vouches()).chain(batches.map(Batch::vouches))
+    }
+
+    /// Everything that is said in a page.
     pub(super) fn said<'m>(
         &'m self,
         signed: &'m Signed,
         page: &'m StoredPage,
-    ) -> impl Iterator<Item = &'m crate::vouch::Vouch> {
-        let body = page.page.body();
-        let batches = body.batches().iter();
-        let batches = batches.filter_map(|reference| self.batch(signed, reference.digest()));
-        body.vouches()
-            .iter()
-            .chain(batches.flat_map(Batch::vouches))
+    ) -> impl Iterator<Item = &'m Vouch> {
+        self.voices(signed, page).flatten()
+    }
+
+    /// How much is said in a page.
+    pub(super) fn size(&self, signed: &Signed, page: &StoredPage) -> usize {
+        self.voices(signed, page).map(<[Vouch]>::len).sum()
+    }
+
+    /// What is said in a page of a name. All that is said of it stands together.
+    pub(super) fn said_of<'m>(
+        &'m self,
+        signed: &'m Signed,
+        page: &'m StoredPage,
+        name: &'m str,
+    ) -> impl Iterator<Item = &'m Vouch> {
+        self.voices(signed, page).flat_map(move |vouches| {
+            let start = vouches.partition_point(|vouch| vouch.subject.name() < name);
+            let rest = vouches.get(start..).unwrap_or_default().iter();
+            rest.take_while(move |vouch| vouch.subject.name() == name)
+        })
     }
 
     /// A batch, of either tree.

@@ -1,15 +1,17 @@
 //! One of the two states of an update, read file by file, each file once.
 
-use alloc::collections::BTreeSet;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
+use core::ops::Bound::Included;
 
 use crate::crypto::Digests;
 use crate::digest::Digest;
 use crate::limits;
 use crate::metadata::{Metadata, MetadataReader, StoredPage, named, page_fits, place};
 use crate::name::{Id, Origin, PackageName};
-use crate::page::{Batch, Page};
+use crate::page::{Batch, BatchRef, Page, excerpt};
 use crate::path::Path;
 use crate::statement::{Author, Authorisation, Team};
 use crate::store::{Store, Workers};
@@ -117,6 +119,62 @@ impl<'a, S: Store + ?Sized, W: Workers> Side<'a, S, W> {
             self.metadata
                 .batches
                 .extend(found.map(|batch| (digest, batch)));
+        }
+    }
+
+    /// What batches of a verified state say of names: all at once, since where they are packed or
+    /// compressed that is most of the work.
+    pub(super) fn excerpts(
+        &mut self,
+        batches: BTreeMap<Digest, BatchRef>,
+        names: &BTreeSet<Box<str>>,
+        crypto: (&Origin, &impl Digests),
+    ) {
+        let seen = &mut self.seen;
+        let unread = |(digest, reference): (Digest, BatchRef)| {
+            let place = place::batch(digest);
+            let is_new = seen.insert(place.clone());
+            is_new.then_some((digest, place, reference))
+        };
+        let unread: Vec<_> = batches.into_iter().filter_map(unread).collect();
+        let store = self.reader.store;
+        let found = self
+            .reader
+            .workers
+            .map(unread, |(digest, place, reference)| {
+                let mut text = Vec::new();
+                let read = store.read(&place, limits::PAGE_FILE, &mut text).ok();
+                let (first, last) = reference.range();
+                let names = names.range::<str, _>((Included(first), Included(last)));
+                let text = read.and_then(|()| core::str::from_utf8(&text).ok());
+                let said = text.and_then(|text| excerpt(text, names.map(|name| &**name)));
+                (digest, place, said)
+            });
+        for (digest, place, said) in found {
+            if let Some(said) = said {
+                self.metadata.excerpts.insert(digest, said);
+            } else {
+                // Reading all of it says what is wrong.
+                self.seen.remove(&place);
+                self.batch(digest, crypto, None);
+            }
+        }
+    }
+
+    /// The same of a batch in the state after: as before, if it is there as it was.
+    pub(super) fn excerpt(
+        &mut self,
+        digest: Digest,
+        crypto: (&Origin, &impl Digests),
+        before: Unchanged<'_>,
+    ) {
+        let place = place::batch(digest);
+        let said = known(Some(before), &place).and_then(|before| before.excerpts.get(&digest));
+        match said {
+            Some(said) if self.seen.insert(place) => {
+                self.metadata.excerpts.insert(digest, said.clone());
+            }
+            _ => self.batch(digest, crypto, Some(before)),
         }
     }
 

@@ -8,7 +8,8 @@
 
 pub mod history;
 pub mod incoming;
-mod merge;
+pub mod log;
+pub mod merge;
 pub mod refs;
 mod store;
 mod write;

@@ -53,6 +53,21 @@ impl GitRepository {
         Ok(found.into_iter().next())
     }
 
+    /// What a local branch follows, as it was fetched last: its name and commit. None for anything but
+    /// a branch that follows another.
+    pub fn upstream(&self, branch: &str) -> Option<(String, CommitId)> {
+        let name = format!("refs/heads/{branch}");
+        let handle = self.shared.handle();
+        let found = handle.try_find_reference(name.as_str()).ok()??;
+        let tracking = handle
+            .branch_remote_tracking_ref_name(found.name(), gix::remote::Direction::Fetch)?
+            .ok()?;
+        let tracking = tracking.as_bstr().to_str().ok()?;
+        let commit = self.resolve(tracking).ok()?;
+        let short = tracking.strip_prefix("refs/remotes/").unwrap_or(tracking);
+        Some((short.to_owned(), commit))
+    }
+
     /// The references that a template names and that are there.
     fn references(&self, template: &str, number: u64) -> Result<Vec<String>, GitError> {
         let number = number.to_string();

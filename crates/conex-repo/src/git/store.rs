@@ -2,6 +2,7 @@
 
 use core::cmp::Ordering;
 use core::fmt;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -26,12 +27,13 @@ pub struct GitStore {
     trees: RwLock<HashMap<Path, Tree>>,
 }
 
-/// The entries of a tree, sorted by the bytes of their names, each name once.
+/// The entries of a tree in the order of git, which sorts a directory as if its name ended in a
+/// slash; each name once.
 type Tree = Arc<[Node]>;
 
 #[derive(Debug)]
 struct Node {
-    name: String,
+    name: Box<[u8]>,
     kind: EntryKind,
     id: ObjectId,
 }
@@ -114,14 +116,16 @@ impl GitStore {
                 .map_err(|error| ChangesError::new(directory, error)),
             None => Ok(Tree::default()),
         };
-        let (before, after) = (load(self, old)?, load(newer, new)?);
+        // Large trees are packed: taking them out is most of the work.
+        let (before, after) = rayon::join(|| load(self, old), || load(newer, new));
+        let (before, after) = (before?, after?);
         let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
         loop {
             let order = match (before.peek(), after.peek()) {
                 (None, None) => return Ok(()),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(a), Some(b)) => a.name.cmp(&b.name),
+                (Some(a), Some(b)) => order(a.key(), b.key()),
             };
             let a = (order != Ordering::Greater)
                 .then(|| before.next())
@@ -132,7 +136,7 @@ impl GitStore {
                 continue;
             }
             steps.take(directory)?;
-            let Ok(place) = directory.join(&either.name) else {
+            let Ok(place) = directory.join(&either.text()) else {
                 found.insert(directory.clone());
                 continue;
             };
@@ -199,9 +203,10 @@ impl GitStore {
 
     fn node(&self, parent: &Path, name: &str) -> Result<(EntryKind, ObjectId), StoreError> {
         let tree = self.tree(parent)?;
-        tree.binary_search_by(|node| node.name.as_str().cmp(name))
-            .ok()
-            .and_then(|at| tree.get(at))
+        // A directory does not stand where a file of the same name would.
+        let found = find(&tree, (name.as_bytes(), false));
+        found
+            .or_else(|| find(&tree, (name.as_bytes(), true)))
             .map(|node| (node.kind, node.id))
             .ok_or(StoreError::Missing)
     }
@@ -210,10 +215,12 @@ impl GitStore {
 impl Store for GitStore {
     fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
         let entry = |node: &Node| Entry {
-            name: node.name.clone(),
+            name: node.text().into_owned(),
             kind: node.kind,
         };
-        Ok(self.tree(directory)?.iter().map(entry).collect())
+        let mut entries: Vec<Entry> = self.tree(directory)?.iter().map(entry).collect();
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
     }
 
     fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
@@ -258,6 +265,19 @@ impl fmt::Debug for GitStore {
 }
 
 impl Node {
+    /// The name as text. As in a directory: what is none gets a backslash, which no valid name has.
+    fn text(&self) -> Cow<'_, str> {
+        match core::str::from_utf8(&self.name) {
+            Ok(text) => text.into(),
+            Err(_) => self.name.escape_ascii().to_string().into(),
+        }
+    }
+
+    /// What it is sorted by.
+    fn key(&self) -> (&[u8], bool) {
+        (&self.name, self.kind == EntryKind::Directory)
+    }
+
     /// What makes a difference, beside the name.
     fn content(&self) -> (EntryKind, ObjectId) {
         (self.kind, self.id)
@@ -278,23 +298,36 @@ fn parse(bytes: &[u8], id: &ObjectId) -> Result<Tree, StoreError> {
             return Err(malformed());
         }
         nodes.push(Node {
-            // As in a directory: what is not text gets a backslash, which no valid name has.
-            name: match core::str::from_utf8(name) {
-                Ok(text) => text.to_owned(),
-                Err(_) => name.escape_ascii().to_string(),
-            },
+            name: name.into(),
             kind: kind(entry.mode),
             id: entry.oid.to_owned(),
         });
     }
-    // Git sorts a directory as if its name ended in a slash.
-    nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     // Which of two entries of one name is meant, programs would not agree on.
-    let mut pairs = nodes.iter().zip(nodes.iter().skip(1));
-    if pairs.any(|(a, b)| a.name == b.name) {
+    let is_sorted = nodes.is_sorted_by(|a, b| order(a.key(), b.key()) == Ordering::Less);
+    let mut files = nodes
+        .iter()
+        .filter(|node| node.kind != EntryKind::Directory);
+    if !is_sorted || files.any(|file| find(&nodes, (&file.name, true)).is_some()) {
         return Err(malformed());
     }
     Ok(nodes.into())
+}
+
+/// How git compares names, of which it knows whether they are directories'.
+fn order(a: (&[u8], bool), b: (&[u8], bool)) -> Ordering {
+    let common = a.0.len().min(b.0.len());
+    let end = |(name, is_directory): (&[u8], bool)| {
+        let next = name.get(common).copied();
+        next.or_else(|| is_directory.then_some(b'/'))
+    };
+    let (begins, other) = (a.0.get(..common), b.0.get(..common));
+    begins.cmp(&other).then_with(|| end(a).cmp(&end(b)))
+}
+
+fn find<'t>(tree: &'t [Node], name: (&[u8], bool)) -> Option<&'t Node> {
+    let at = tree.binary_search_by(|node| order(node.key(), name)).ok()?;
+    tree.get(at)
 }
 
 fn kind(mode: EntryMode) -> EntryKind {

@@ -482,3 +482,49 @@ fn pull_requests_are_where_they_were_fetched_to() {
         }
     }
 }
+
+#[test]
+fn who_made_the_commits_of_a_branch() {
+    let scratch = Scratch::new();
+    let by = |author: &str, committer: &str| {
+        let output = scratch
+            .command(&["commit", "-q", "--allow-empty", "-m", "step"])
+            .env("GIT_AUTHOR_NAME", author)
+            .env("GIT_AUTHOR_EMAIL", format!("{author}@Example.org"))
+            .env("GIT_COMMITTER_NAME", committer)
+            .env("GIT_COMMITTER_EMAIL", format!("{committer}@example.org"))
+            .status()
+            .unwrap();
+        assert!(output.success());
+        scratch.git(&["rev-parse", "HEAD"])
+    };
+    by("erin", "erin");
+    let main = by("alice", "alice");
+    by("dave", "dave");
+    by("dave", "forge");
+    let head = by("fr\u{e9}d\u{e9}ric", "fr\u{e9}d\u{e9}ric");
+    let repository = scratch.open();
+    let [main, head] = [&main, &head].map(|name| repository.resolve(name).unwrap());
+    let found = repository.contributors(main, head).unwrap();
+    let mut found: Vec<_> = found
+        .iter()
+        .map(|it| (it.person.name.as_str(), it.authored, it.committed))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            ("dave", 2, 0),
+            ("forge", 0, 1),
+            ("fr\u{e9}d\u{e9}ric", 1, 0)
+        ]
+    );
+    assert_eq!(repository.contributors(head, main).unwrap(), []);
+    let knows = |name: &str, most| {
+        let address = crate::people::Address::parse(&format!("{name}@example.org")).unwrap();
+        repository.has_author(main, &address, most).unwrap()
+    };
+    assert_eq!(knows("erin", 10), Some(true));
+    assert_eq!(knows("erin", 1), Some(false));
+    assert_eq!(knows("dave", 10), Some(false));
+}

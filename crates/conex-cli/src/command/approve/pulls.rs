@@ -1,0 +1,239 @@
+//! `conex approve --pr`: ahead of the merge, each pull request as it would be once it is merged.
+//!
+//! Nobody waits for another: each gets a page of its own, unless one page is asked for. What was looked
+//! at is a commit, by its id; a pull request that changes afterwards is another one, and its approval
+//! stays outstanding.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use conex_core::approval::Standing;
+use conex_core::compose::{Draft, Files};
+use conex_core::digest::Digest;
+use conex_core::name::Id;
+use conex_core::path::Path as TreePath;
+use conex_core::verify::Finding;
+use conex_core::vouch::{Subject, Vouch};
+use conex_repo::git::CommitId;
+
+use super::{Arguments, foretell, is_entitled, lacks, print};
+use crate::error::{CommandError, Result};
+use crate::lock;
+use crate::output::{self, BOLD, RED, RESET, line, plain};
+use crate::review::input::{Base, Change, git_error};
+use crate::review::view::Verdict;
+use crate::review::{Reviewed, Reviewer, text};
+use crate::signing::{self, Member, Ready};
+use crate::tree::{Tree, Work};
+
+/// A pull request that is about to be approved.
+struct Taken<'r> {
+    name: &'r str,
+    work: &'r Work,
+    vouches: Vec<Vouch>,
+}
+
+pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
+    let working = Tree::open(repo)?;
+    let _lock = lock::take(&working)?;
+    let base = Base::revision(repo, arguments.ahead.pulls.base.as_deref())?;
+    on_one_line(&base)?;
+    // What is written and not committed yet was said, too: no version is used twice.
+    let unsaid = working.pages_beyond(&*base.store)?;
+    let base = base.with(unsaid)?;
+    let (changes, absent) = base.pull_requests(&arguments.ahead.pulls)?;
+    let reviewer = Reviewer::new(&base)?.thorough();
+    let looked: Vec<Reviewed> = changes
+        .into_iter()
+        .map(|change: Change| reviewer.review(change))
+        .collect::<Result<_>>()?;
+    let mut out = output::stdout();
+    let member = member(&looked, arguments).inspect_err(|_| {
+        for it in &looked {
+            text::change(&mut out, &it.view);
+        }
+    })?;
+    let (mut taken, mut said): (Vec<Taken<'_>>, BTreeMap<Subject, (Digest, &str)>) =
+        Default::default();
+    for it in &looked {
+        text::change(&mut out, &it.view);
+        match choose(it, &member.id, &said) {
+            Err(why) => line(
+                &mut out,
+                format_args!("  {RED}left out{RESET}: {}", plain(&why)),
+            ),
+            Ok((work, chosen)) => {
+                let people: Vec<&Finding> = chosen
+                    .iter()
+                    .copied()
+                    .filter(|finding| finding.subject.kind().is_about_people())
+                    .collect();
+                print(&mut out, work, &people);
+                let adopted = foretell(&mut out, work, &chosen, &member.id, &arguments.adoption)?;
+                let drafts = chosen.iter().filter_map(|finding| Draft::of(finding));
+                let mut vouches: Vec<Vouch> = drafts.map(Draft::vouch).collect();
+                vouches.extend(adopted);
+                for vouch in &vouches {
+                    let now = (vouch.digest, it.view.name.as_str());
+                    said.entry(vouch.subject.clone()).or_insert(now);
+                }
+                taken.push(Taken {
+                    name: &it.view.name,
+                    work,
+                    vouches,
+                });
+            }
+        }
+    }
+    text::absent(&mut out, &absent);
+    if taken.is_empty() {
+        return Err(nothing(&format!("nothing of them waits for {}", member.id)));
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
+    sign(&working, &taken, &member, arguments)
+}
+
+/// Whose key it is: of each pull request, only the people it concerns are known.
+fn member(reviewed: &[Reviewed], arguments: &Arguments) -> Result<Member> {
+    let mut failed = nothing("none of them can be merged");
+    for work in reviewed.iter().filter_map(|it| it.work.as_ref()) {
+        match Member::known(&arguments.key, &work.people) {
+            Ok(member) => return Ok(member),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn nothing(why: &str) -> CommandError {
+    CommandError::refused(format_args!("{why}; nothing was signed or written"))
+        .hint("conex review --pr says more about each")
+}
+
+/// Makes sure that the base, what is checked out, and what was fetched of the base follow one another: where
+/// a main line was rewritten, nobody can say what an approval would be for.
+fn on_one_line(base: &Base) -> Result<()> {
+    let (Some(git), Some(commit)) = (&base.git, base.commit) else {
+        return Ok(());
+    };
+    let follows = |other: CommitId| -> Result<bool> {
+        let found = git.merge_base(commit, other).map_err(git_error)?;
+        Ok(found == Some(commit) || found == Some(other))
+    };
+    let upstream = git.upstream(&base.name);
+    let checked_out = git.resolve("HEAD").ok().map(|it| ("HEAD".to_owned(), it));
+    for (name, other) in upstream.into_iter().chain(checked_out) {
+        if !follows(other)? {
+            return Err(CommandError::refused(format_args!(
+                "{} and {name} went different ways; nothing was signed or written",
+                base.name
+            ))
+            .hint(format_args!(
+                "see what each has: git log --left-right {}...{name}",
+                base.name
+            ))
+            .hint("rebase what you have not pushed; where the main line was rewritten, ask who did it and why, before you approve anything for it"));
+        }
+    }
+    Ok(())
+}
+
+/// What a person is to vouch for of a pull request, or why it is left out.
+fn choose<'r>(
+    reviewed: &'r Reviewed,
+    id: &Id,
+    said: &BTreeMap<Subject, (Digest, &str)>,
+) -> core::result::Result<(&'r Work, Vec<&'r Finding>), String> {
+    if reviewed.view.verdict == Verdict::Refused {
+        return Err("nobody should approve it as it is".into());
+    }
+    let work = reviewed.work.as_ref().ok_or("it cannot be merged")?;
+    let person = work.people.find(id);
+    let mut chosen = reviewed.pending();
+    // Older content is brought back only by whoever names it.
+    if let Some(old) = chosen
+        .iter()
+        .find(|finding| matches!(finding.assessment.standing, Standing::Behind { .. }))
+    {
+        return Err(format!(
+            "it brings back older content of {}: approve that by name, after the merge",
+            old.subject
+        ));
+    }
+    chosen.retain(|finding| is_entitled(work, id, finding) && lacks(finding, person));
+    if chosen.is_empty() && reviewed.view.has_root() {
+        return Err("it proposes a root, which is signed after the merge: conex root sign".into());
+    }
+    if chosen.is_empty() {
+        return Err(format!("nothing of it waits for {id}"));
+    }
+    for finding in &chosen {
+        if let Some((digest, other)) = said.get(&finding.subject)
+            && *digest != finding.digest
+        {
+            return Err(format!(
+                "{other} makes something else of {}: approve this one after that is merged",
+                finding.subject
+            ));
+        }
+        if Draft::of(finding).is_none() {
+            return Err(format!("the counters of {} are exhausted", finding.subject));
+        }
+    }
+    Ok((work, chosen))
+}
+
+/// Asks once, signs a page for each or one for all, and writes everything or nothing.
+fn sign(working: &Tree, taken: &[Taken<'_>], member: &Member, arguments: &Arguments) -> Result<()> {
+    let compose = |work: &Work, vouches: &[Vouch]| -> Result<Ready> {
+        signing::compose(
+            work,
+            &member.id,
+            member.locked.fingerprint(),
+            vouches,
+            conex_core::compose::INLINE,
+        )
+    };
+    let mut pages: Vec<(String, &Work, Ready)> = Vec::new();
+    if arguments.ahead.one_page {
+        let all: Vec<Vouch> = taken.iter().flat_map(|it| it.vouches.clone()).collect();
+        if let Some(first) = taken.first() {
+            let names: Vec<&str> = taken.iter().map(|it| it.name).collect();
+            pages.push((names.join(", "), first.work, compose(first.work, &all)?));
+        }
+    } else {
+        for it in taken {
+            pages.push((it.name.to_owned(), it.work, compose(it.work, &it.vouches)?));
+        }
+    }
+    let statements: usize = taken.iter().map(|it| it.vouches.len()).sum();
+    let question = format!(
+        "Vouch for {statements} statements of {} pull requests, in {} pages, as {}?",
+        taken.len(),
+        pages.len(),
+        member.id
+    );
+    let secret = member.locked.confirm(&arguments.key, &question)?;
+    let mut files: BTreeMap<TreePath, Vec<u8>> = BTreeMap::new();
+    let mut written: Vec<(TreePath, String)> = Vec::new();
+    for (name, work, page) in pages {
+        files.extend(page.batches_absent_from(working, work));
+        let signed: Files = page.sign(work, &secret)?;
+        written.extend(signed.iter().map(|(path, _)| (path.clone(), name.clone())));
+        files.extend(signed);
+    }
+    working.write(files.into_iter().collect())?;
+    let mut out = output::stdout();
+    for (path, name) in written {
+        line(&mut out, format_args!("{path}  {}", plain(&name)));
+    }
+    line(
+        &mut out,
+        format_args!(
+            "{BOLD}commit and push{RESET}; until its pull request is merged, conex status lists an approval as ahead"
+        ),
+    );
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! What a change does: to packages and releases, to people, to everything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use conex_core::layout::{Layout, PackageUnit, Place};
+use conex_core::limits;
+use conex_core::metadata::DIRECTORY;
+use conex_core::name::{Id, PackageName, ReleaseName};
+use conex_core::path::Path as TreePath;
+use conex_core::problem::Code;
+use conex_core::store::{EntryKind, Store};
+use conex_core::survey::survey;
+use conex_core::verify::Report;
+use conex_core::vouch::Subject;
+use conex_repo::opam::edit::{self, Forced, Kind, Kinds};
+use conex_repo::opam::facts::{Archive, Facts, Strength};
+
+use super::Reviewer;
+use super::view::EditView;
+
+/// All that a change does.
+#[derive(Debug, Default)]
+pub(super) struct Edits {
+    pub(super) packages: BTreeMap<PackageName, PackageEdit>,
+    /// People, teams and ownership, each with its file, and whether that was there before.
+    pub(super) people: Vec<(Subject, TreePath, bool)>,
+    pub(super) repository: Vec<TreePath>,
+    pub(super) roots: Vec<TreePath>,
+    /// Pages and batches that are new.
+    pub(super) pages: Vec<TreePath>,
+    /// Pages and batches that were there, and are changed or gone.
+    pub(super) pages_lost: Vec<TreePath>,
+    /// Everything else.
+    pub(super) others: Vec<TreePath>,
+}
+
+/// What becomes of a package.
+#[derive(Debug, Default)]
+pub(super) struct PackageEdit {
+    /// Whether it had releases.
+    pub(super) existed: bool,
+    /// Whether it has any.
+    pub(super) exists: bool,
+    pub(super) releases: BTreeMap<ReleaseName, ReleaseEdit>,
+}
+
+/// What becomes of a release.
+#[derive(Debug, Default)]
+pub(super) struct ReleaseEdit {
+    pub(super) place: TreePath,
+    pub(super) kinds: Kinds,
+    /// Dependencies of which it lets only older releases in than before.
+    pub(super) forced: Vec<Forced>,
+    /// What it fetches, if that is new, where its checksums are weak.
+    pub(super) weak: Vec<(String, Strength)>,
+}
+
+impl ReleaseEdit {
+    /// Whether what is fetched, built and run becomes something else.
+    pub(super) fn is_source(&self) -> bool {
+        !self.kinds.is_upkeep()
+    }
+}
+
+/// The releases of one side, by where they stand.
+#[derive(Default)]
+struct Side {
+    homes: BTreeMap<TreePath, (PackageName, ReleaseName)>,
+    packages: BTreeSet<PackageName>,
+}
+
+impl Side {
+    /// The release that a file belongs to, and where that stands.
+    fn owner(&self, path: &TreePath) -> Option<(&TreePath, &(PackageName, ReleaseName))> {
+        let mut above = path.parent();
+        while let Some(directory) = above {
+            if let Some(found) = self.homes.get_key_value(&directory) {
+                return Some(found);
+            }
+            above = directory.parent();
+        }
+        None
+    }
+}
+
+impl Edits {
+    pub(super) fn find(
+        reviewer: &Reviewer<'_>,
+        result: &dyn Store,
+        changed: &BTreeSet<TreePath>,
+    ) -> Self {
+        let (base, layout) = (&*reviewer.base.store, reviewer.known.layout());
+        let mut edits = Self::default();
+        let mut data: Vec<&TreePath> = Vec::new();
+        for path in changed {
+            let components: Vec<&str> = path.components().collect();
+            match components.as_slice() {
+                [DIRECTORY, rest @ ..] => edits.metadata(base, path, rest),
+                [name] if layout.place(name, EntryKind::File, false) == Place::Repository => {
+                    edits.repository.push(path.clone());
+                }
+                _ => data.push(path),
+            }
+        }
+        let [before, after] = &[base, result].map(|store| {
+            let tree = Tree {
+                reviewer,
+                store,
+                layout,
+            };
+            tree.releases(&data)
+        });
+        let is_opam = layout.name() == "opam" && !reviewer.known.projections().is_empty();
+        for path in data {
+            let owner = after.owner(path).or_else(|| before.owner(path));
+            let Some((place, (package, release))) = owner else {
+                edits.others.push(path.clone());
+                continue;
+            };
+            let is_there = |side: &Side| side.homes.contains_key(place);
+            let edit = edits.packages.entry(package.clone()).or_default();
+            edit.existed = before.packages.contains(package);
+            edit.exists = after.packages.contains(package);
+            let edit = edit.releases.entry(release.clone()).or_default();
+            edit.place = place.clone();
+            let relative = path.below(place).unwrap_or_default();
+            match (is_there(before), is_there(after)) {
+                (false, true) => edit.kinds.insert(Kind::NewRelease),
+                (true, false) => edit.kinds.insert(Kind::Removal),
+                _ if is_opam && layout.is_projected(&relative) => {
+                    let [old, new] = [base, result].map(|store| read(store, path));
+                    edit.kinds
+                        .extend(edit::kinds(old.as_deref(), new.as_deref()).iter());
+                    if let (Some(old), Some(new)) = (&old, &new) {
+                        edit.forced = edit::forces_old(release.as_str(), old, new);
+                    }
+                }
+                _ => edit.kinds.insert(Kind::Source),
+            }
+            if is_opam && edit.is_source() {
+                edit.weak.extend(weak(result, path, &relative));
+            }
+        }
+        edits
+    }
+
+    /// Sorts a changed file below `conex/`.
+    fn metadata(&mut self, base: &dyn Store, path: &TreePath, components: &[&str]) {
+        let existed = base.kind(path).is_ok_and(|kind| kind.is_some());
+        let stem = path.file_name().strip_suffix(".toml").unwrap_or_default();
+        let id = || Id::parse(stem).ok();
+        let subject = match components {
+            ["authors", _] => id().map(Subject::Author),
+            ["teams", _] => id().map(Subject::Team),
+            ["packages", _] => PackageName::parse(stem).ok().map(Subject::Authorisation),
+            _ => None,
+        };
+        match (subject, components) {
+            (Some(subject), _) => self.people.push((subject, path.clone(), existed)),
+            (None, ["root", ..]) => self.roots.push(path.clone()),
+            (None, ["index" | "batches", ..]) if existed => self.pages_lost.push(path.clone()),
+            (None, ["index" | "batches", ..]) => self.pages.push(path.clone()),
+            (None, _) => self.others.push(path.clone()),
+        }
+    }
+
+    /// The statements whose content becomes another.
+    pub(super) fn asked(&self, report: &Report) -> BTreeSet<Subject> {
+        let mut asked: BTreeSet<Subject> = self
+            .people
+            .iter()
+            .map(|(subject, ..)| subject.clone())
+            .collect();
+        if !self.repository.is_empty() {
+            asked.insert(Subject::Repository);
+        }
+        for (package, edit) in &self.packages {
+            if edit.releases.values().any(ReleaseEdit::is_source) {
+                asked.insert(Subject::Releases(package.clone()));
+            }
+            let releases = edit.releases.keys();
+            asked.extend(
+                releases.map(|release| Subject::Checksums(package.clone(), release.clone())),
+            );
+        }
+        asked.retain(|subject| {
+            report
+                .findings
+                .binary_search_by(|finding| finding.subject.cmp(subject))
+                .is_ok()
+        });
+        asked
+    }
+
+    /// Whether a root is proposed that waits for signatures.
+    pub(super) fn has_root_ahead(&self, report: &Report) -> bool {
+        let mut ahead = report.with_code(Code::Ahead);
+        !self.roots.is_empty() && ahead.any(|note| note.place.starts_with("conex/root/"))
+    }
+
+    /// All of it, one line each.
+    pub(super) fn view(&self) -> Vec<EditView> {
+        let mut view = Vec::new();
+        let mut add = |what: String, kinds: Vec<String>, place: &TreePath| {
+            let place = place.to_string();
+            view.push(EditView { what, kinds, place });
+        };
+        for path in &self.roots {
+            add("root".into(), vec!["root".into()], path);
+        }
+        for (subject, path, existed) in &self.people {
+            let kind = match (subject, existed) {
+                (Subject::Authorisation(_), false) => "new claim",
+                (Subject::Authorisation(_), true) => "ownership",
+                (Subject::Team(_), false) => "new team",
+                (Subject::Team(_), true) => "team",
+                (_, false) => "new person",
+                (_, true) => "person",
+            };
+            add(subject.name().to_owned(), vec![kind.into()], path);
+        }
+        for (package, edit) in &self.packages {
+            for (release, one) in &edit.releases {
+                let mut kinds: Vec<String> = one.kinds.iter().map(|it| it.to_string()).collect();
+                match (edit.existed, edit.exists) {
+                    (false, true) => kinds.push("new package".into()),
+                    (true, false) => kinds.push("package gone".into()),
+                    _ => {}
+                }
+                add(format!("{package}/{release}"), kinds, &one.place);
+            }
+        }
+        for path in &self.repository {
+            add(path.to_string(), vec!["repository file".into()], path);
+        }
+        for path in &self.pages_lost {
+            add(path.to_string(), vec!["page changed or gone".into()], path);
+        }
+        for path in &self.others {
+            add(path.to_string(), vec!["other file".into()], path);
+        }
+        view
+    }
+}
+
+/// One of the two states.
+struct Tree<'r> {
+    reviewer: &'r Reviewer<'r>,
+    store: &'r dyn Store,
+    layout: &'r dyn Layout,
+}
+
+impl Tree<'_> {
+    /// The releases of the packages that paths lie in. Of what cannot be told, the report says what is
+    /// wrong with it.
+    fn releases(&self, paths: &[&TreePath]) -> Side {
+        let mut side = Side::default();
+        for unit in self.units(paths) {
+            let found = self.layout.releases(&self.store, &unit).unwrap_or_default();
+            if !found.is_empty() {
+                side.packages.insert(unit.name.clone());
+            }
+            let homes = found
+                .into_iter()
+                .map(|it| (it.directory, (unit.name.clone(), it.name)));
+            side.homes.extend(homes);
+        }
+        side
+    }
+
+    fn units(&self, paths: &[&TreePath]) -> Vec<PackageUnit> {
+        let mut homes: BTreeMap<PackageName, BTreeSet<TreePath>> = BTreeMap::new();
+        for path in paths {
+            let Some((package, directory)) = self.layout.home(path) else {
+                return self.surveyed(paths);
+            };
+            homes.entry(package).or_default().insert(directory);
+        }
+        let is_there = |directory: &TreePath| {
+            let kind = self.store.kind(directory);
+            kind.is_ok_and(|kind| kind == Some(EntryKind::Directory))
+        };
+        homes
+            .into_iter()
+            .map(|(name, directories)| PackageUnit {
+                name,
+                directories: directories.into_iter().filter(is_there).collect(),
+            })
+            .filter(|unit| !unit.directories.is_empty())
+            .collect()
+    }
+
+    /// The slow way: all packages are listed.
+    fn surveyed(&self, paths: &[&TreePath]) -> Vec<PackageUnit> {
+        let found = survey(&self.store, self.layout, self.reviewer.head.root());
+        let mut units = found.packages;
+        units.retain(|unit| {
+            let mut directories = unit.directories.iter();
+            directories.any(|directory| paths.iter().any(|path| path.below(directory).is_some()))
+        });
+        units
+    }
+}
+
+fn read(store: &dyn Store, path: &TreePath) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    store.read(path, limits::DATA_FILE, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// What an opam file fetches with weak checksums or none.
+fn weak(result: &dyn Store, path: &TreePath, relative: &TreePath) -> Vec<(String, Strength)> {
+    let Some(bytes) = read(result, path) else {
+        return Vec::new();
+    };
+    let archives = match relative.as_str() {
+        "opam" => Facts::read(&bytes).map(|facts| facts.archives),
+        "url" => Archive::read(&bytes).map(|archive| vec![archive]),
+        _ => return Vec::new(),
+    };
+    archives
+        .unwrap_or_default()
+        .into_iter()
+        .map(|archive| (archive.strength(), archive.url))
+        .filter(|(strength, _)| *strength != Strength::Strong)
+        .map(|(strength, url)| (url, strength))
+        .collect()
+}

@@ -1,0 +1,373 @@
+//! Where changes come from, and what they would be merged into.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use conex_core::path::Path as TreePath;
+use conex_core::problem::{Code, Problem};
+use conex_core::store::{Overlay, Store};
+use conex_repo::git::log::Contributor;
+use conex_repo::git::merge::Merge;
+use conex_repo::git::refs::PULL_REQUESTS;
+use conex_repo::git::{CommitId, GitError};
+use conex_repo::{DirectoryStore, GitRepository, Patch, changes, patch};
+
+use super::view::ConflictView;
+use crate::error::{CommandError, Result, at};
+use crate::output::plain;
+
+/// Which pull requests, and what they would be merged into.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PullRequests {
+    /// Pull requests that were fetched: 29001, or 29001..29015, or several of these with commas
+    #[arg(long = "pr", value_name = "NUMBERS", value_delimiter = ',', value_parser = numbers)]
+    pub(crate) numbers: Vec<Numbers>,
+
+    /// Where pull requests are fetched to; N stands for the number, `*` for any one component
+    /// [default: refs/pull/N/head, refs/merge-requests/N/head, refs/remotes/*/pr/N and the like]
+    #[arg(long, value_name = "REF")]
+    pub(crate) pr_refs: Vec<String>,
+
+    /// What they would be merged into [default: the first there is of main, master, origin/main,
+    /// origin/master, HEAD]
+    #[arg(long, value_name = "REVISION")]
+    pub(crate) base: Option<String>,
+}
+
+/// The numbers of one pull request, or of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    first: u64,
+    last: u64,
+}
+
+/// Most pull requests in one go.
+const MANY: u64 = 1_000;
+
+fn numbers(text: &str) -> core::result::Result<Numbers, String> {
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|_| "write 29001, or 29001..29015".to_owned())
+    };
+    let (first, last) = match text.split_once("..") {
+        Some((first, last)) => (number(first)?, number(last)?),
+        None => (number(text)?, number(text)?),
+    };
+    match last.checked_sub(first) {
+        None => Err(format!("{first} is greater than {last}")),
+        Some(more) if more >= MANY => Err(format!("these are more than {MANY}")),
+        Some(_) => Ok(Numbers { first, last }),
+    }
+}
+
+/// The state that changes would be merged into.
+pub(crate) struct Base {
+    pub(crate) name: String,
+    pub(crate) commit: Option<CommitId>,
+    pub(crate) store: Box<dyn Store>,
+    pub(crate) git: Option<GitRepository>,
+    /// Files that the base and everything merged into it are to have, too: pages that are written and
+    /// not committed.
+    extra: BTreeMap<TreePath, Option<Vec<u8>>>,
+}
+
+/// A change that is to be looked at.
+pub(crate) struct Change {
+    pub(crate) name: String,
+    pub(crate) reference: Option<String>,
+    pub(crate) commit: Option<CommitId>,
+    pub(crate) by: Vec<Contributor>,
+    pub(crate) outcome: Outcome,
+}
+
+/// What merging a change gives.
+pub(crate) enum Outcome {
+    /// The result, and where it differs from the base.
+    Merged {
+        store: Box<dyn Store>,
+        changed: BTreeSet<TreePath>,
+    },
+    /// It cannot be merged.
+    Conflicts(Vec<ConflictView>),
+    /// It is no change of this base.
+    Refused(Problem),
+}
+
+/// What is usually the main line.
+const USUAL: [&str; 5] = ["main", "master", "origin/main", "origin/master", "HEAD"];
+
+impl Base {
+    /// A revision of the git repository at a path: the one named, or the usual one.
+    pub(crate) fn revision(repo: &Path, name: Option<&str>) -> Result<Self> {
+        let git = GitRepository::open(repo).map_err(git_error)?;
+        let name = match name {
+            Some(name) => name,
+            None => USUAL
+                .into_iter()
+                .find(|name| git.resolve(name).is_ok())
+                .ok_or_else(|| {
+                    CommandError::usage("there is no commit yet to compare with")
+                        .hint("say what changes are merged into: --base REVISION")
+                })?,
+        };
+        let commit = git.resolve(name).map_err(git_error)?;
+        let store = git.store(commit).map_err(git_error)?;
+        Ok(Self {
+            name: name.to_owned(),
+            commit: Some(commit),
+            store: Box::new(store),
+            git: Some(git),
+            extra: BTreeMap::new(),
+        })
+    }
+
+    /// What stands in a directory.
+    pub(crate) fn directory(path: &Path) -> Result<Self> {
+        Ok(Self {
+            name: path.display().to_string(),
+            commit: None,
+            store: Box::new(open(path)?),
+            git: None,
+            extra: BTreeMap::new(),
+        })
+    }
+
+    /// The same with more files, which whatever is merged into it will have, too.
+    pub(crate) fn with(self, extra: BTreeMap<TreePath, Option<Vec<u8>>>) -> Result<Self> {
+        let store = Overlay::new(self.store, extra.clone()).map_err(CommandError::refused)?;
+        Ok(Self {
+            store: Box::new(store),
+            extra,
+            ..self
+        })
+    }
+
+    /// Merges a commit.
+    pub(crate) fn merge(
+        &self,
+        name: String,
+        reference: Option<String>,
+        commit: CommitId,
+    ) -> Result<Change> {
+        let (Some(git), Some(onto)) = (&self.git, self.commit) else {
+            return Err(CommandError::usage("only a commit can be merged into"));
+        };
+        let mut change = Change {
+            name,
+            reference,
+            commit: Some(commit),
+            by: Vec::new(),
+            outcome: Outcome::Conflicts(Vec::new()),
+        };
+        let merge = match git.merge(onto, commit) {
+            Ok(merge) => merge,
+            Err(error @ GitError::Unrelated(..)) => {
+                change.outcome = Outcome::Conflicts(vec![ConflictView {
+                    place: ".".into(),
+                    why: format!(
+                        "{error}, as far as the history was fetched (git fetch --unshallow)"
+                    ),
+                }]);
+                return Ok(change);
+            }
+            Err(error) => return Err(git_error(error)),
+        };
+        change.by = git.contributors(onto, commit).map_err(git_error)?;
+        change.outcome = match merge {
+            Merge::Clean(merged) => {
+                let store: Box<dyn Store> = if self.extra.is_empty() {
+                    Box::new(merged.store)
+                } else {
+                    // What the change brings itself, it keeps.
+                    let mut extra = self.extra.clone();
+                    extra.retain(|path, _| !merged.changed.contains(path));
+                    Box::new(Overlay::new(merged.store, extra).map_err(CommandError::refused)?)
+                };
+                Outcome::Merged {
+                    store,
+                    changed: merged.changed,
+                }
+            }
+            Merge::Conflicts(conflicts) => {
+                let view = |it: &conex_repo::git::merge::Conflict| ConflictView {
+                    place: it.place.clone(),
+                    why: it.clash.to_string(),
+                };
+                Outcome::Conflicts(conflicts.iter().map(view).collect())
+            }
+        };
+        Ok(change)
+    }
+
+    /// Merges a branch, or any other revision.
+    pub(crate) fn branch(&self, name: &str) -> Result<Change> {
+        let git = self.git.as_ref().ok_or_else(|| {
+            CommandError::usage("this is no git repository")
+                .hint("compare directories with --dir, or give a patch with --patch")
+        })?;
+        let commit = git.resolve(name).map_err(git_error)?;
+        self.merge(name.to_owned(), None, commit)
+    }
+
+    /// Merges pull requests, each by itself. Gives the numbers of ranges that are not there, too:
+    /// issues count in the same numbers.
+    pub(crate) fn pull_requests(&self, asked: &PullRequests) -> Result<(Vec<Change>, Vec<u64>)> {
+        let git = self.git.as_ref().ok_or_else(|| {
+            CommandError::usage("pull requests are refs of a git repository, and this is none")
+                .hint("run this in a clone, or give one with -C")
+        })?;
+        let templates: Vec<&str> = if asked.pr_refs.is_empty() {
+            PULL_REQUESTS.to_vec()
+        } else {
+            asked.pr_refs.iter().map(String::as_str).collect()
+        };
+        let (mut found, mut absent, mut needed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
+        for numbers in &asked.numbers {
+            for number in numbers.first..=numbers.last {
+                if !seen.insert(number) {
+                    continue;
+                }
+                match git.pull_request(number, &templates).map_err(git_error)? {
+                    Some(it) => found.push((number, it)),
+                    None if numbers.first == numbers.last => needed.push(number),
+                    None => absent.push(number),
+                }
+            }
+        }
+        if !needed.is_empty() || found.is_empty() {
+            needed.extend(absent);
+            return Err(not_fetched(&needed, &templates));
+        }
+        let changes = found.into_iter().map(|(number, it)| {
+            self.merge(
+                format!("pull request {number}"),
+                Some(it.reference),
+                it.commit,
+            )
+        });
+        Ok((changes.collect::<Result<_>>()?, absent))
+    }
+
+    /// Lays a patch over the base.
+    pub(crate) fn patch(&self, path: &Path) -> Result<Change> {
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(patch::PATCH as u64 + 1).read_to_end(&mut bytes))
+            .map_err(at(path.display()))?;
+        let shown = path.display().to_string();
+        let store = self.again()?;
+        let applied = Patch::parse(&bytes).and_then(|patch| patch.apply(store));
+        let outcome = match applied {
+            Ok(overlay) => Outcome::Merged {
+                changed: overlay.changed(),
+                store: Box::new(overlay),
+            },
+            Err(error) => Outcome::Refused(
+                Problem::new(Code::BadPatch, &shown, &error).at_line(Some(error.line)),
+            ),
+        };
+        Ok(Change {
+            name: format!("patch {shown}"),
+            reference: None,
+            commit: None,
+            by: Vec::new(),
+            outcome,
+        })
+    }
+
+    /// The base a second time, to lay something over it.
+    fn again(&self) -> Result<Box<dyn Store>> {
+        Ok(match (&self.git, self.commit) {
+            (Some(git), Some(commit)) => Box::new(git.store(commit).map_err(git_error)?),
+            _ => Box::new(open(Path::new(&self.name))?),
+        })
+    }
+
+    /// Compares the base with a directory.
+    pub(crate) fn with_directory(&self, path: &Path) -> Result<Change> {
+        let store = open(path)?;
+        let changed = changes::changed(&self.store, &store).map_err(CommandError::io)?;
+        Ok(Change {
+            name: format!("directory {}", path.display()),
+            reference: None,
+            commit: None,
+            by: Vec::new(),
+            outcome: Outcome::Merged {
+                store: Box::new(store),
+                changed,
+            },
+        })
+    }
+}
+
+fn open(path: &Path) -> Result<DirectoryStore> {
+    DirectoryStore::open(path)
+        .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))
+}
+
+/// How many missing pull requests are worth naming.
+const NAMED: usize = 10;
+
+fn not_fetched(numbers: &[u64], templates: &[&str]) -> CommandError {
+    let names: Vec<String> = numbers.iter().take(NAMED).map(u64::to_string).collect();
+    let more = match numbers.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let fetch = match numbers {
+        [one] => format!("git fetch origin refs/pull/{one}/head:refs/pull/{one}/head"),
+        _ => "git fetch origin 'refs/pull/*/head:refs/pull/*/head'".into(),
+    };
+    CommandError::usage(format_args!(
+        "not fetched: pull request {}{more}; nothing else was done",
+        names.join(", ")
+    ))
+    .hint(format_args!(
+        "{fetch} (with the name of the remote; other forges have other refs)"
+    ))
+    .hint(format_args!(
+        "looked for: {}; --pr-refs says where else",
+        plain(&templates.join(", "))
+    ))
+}
+
+pub(crate) fn git_error(error: GitError) -> CommandError {
+    match error {
+        GitError::NoRepository(_) | GitError::NoRevision(_) | GitError::NotACommit(..) => {
+            CommandError::usage(error)
+                .hint("revisions are those of the git repository given with -C")
+        }
+        GitError::Ambiguous(..) => CommandError::usage(error)
+            .hint("say which is meant, for example --pr-refs refs/remotes/origin/pr/N"),
+        _ => CommandError::io(error).hint("fetch it again: conex looks at nothing that is missing"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn numbers_of_pull_requests() {
+        let parse = |text: &str| numbers(text).map(|it| (it.first, it.last));
+        assert_eq!(parse("7"), Ok((7, 7)));
+        assert_eq!(parse("7..9"), Ok((7, 9)));
+        assert_eq!(parse("7..1006"), Ok((7, 1006)));
+        for odd in [
+            "",
+            "..",
+            "7..",
+            "..7",
+            "9..7",
+            "-7",
+            "7...9",
+            "7..1007",
+            "0..18446744073709551615",
+        ] {
+            assert!(parse(odd).is_err(), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What is said of changes: as JSON has it, and what all other forms are made of.
+//!
+//! Nothing in it is escaped yet: names, addresses and contents are those of strangers.
+
+use std::collections::BTreeSet;
+
+use conex_core::approval::Standing;
+use conex_core::metadata::StoredPage;
+use conex_core::problem::{Missing, Problem};
+use conex_core::verify::{Finding, Report};
+use conex_core::vouch::Subject;
+use conex_repo::git::log::Contributor;
+use serde::Serialize;
+
+use super::input::{Base, Change};
+use crate::view::{NeedsView, ProblemView};
+
+/// What came of some changes. Fields are only ever added.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReviewView {
+    pub(crate) base: BaseView,
+    /// The worst of all.
+    pub(crate) verdict: Verdict,
+    pub(crate) changes: Vec<ChangeView>,
+    /// Numbers of a range that were not fetched, or are no pull requests.
+    pub(crate) absent: Vec<u64>,
+}
+
+/// What changes would be merged into.
+#[derive(Debug, Serialize)]
+pub(crate) struct BaseView {
+    pub(crate) name: String,
+    pub(crate) commit: Option<String>,
+}
+
+impl BaseView {
+    pub(crate) fn of(base: &Base) -> Self {
+        Self {
+            name: base.name.clone(),
+            commit: base.commit.map(|commit| commit.to_string()),
+        }
+    }
+}
+
+/// What becomes of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    /// All that it asks for is approved.
+    Approved,
+    /// Nothing is wrong with it, and somebody has to approve it.
+    Pending,
+    /// It cannot be merged, or nobody should.
+    Refused,
+}
+
+impl Verdict {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Pending => "pending",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A change.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChangeView {
+    pub(crate) name: String,
+    pub(crate) verdict: Verdict,
+    /// Where it was found.
+    pub(crate) reference: Option<String>,
+    /// What was looked at, and nothing else.
+    pub(crate) commit: Option<String>,
+    pub(crate) by: Vec<ContributorView>,
+    pub(crate) edits: Vec<EditView>,
+    pub(crate) statements: Vec<StatementView>,
+    pub(crate) pages: Vec<PageView>,
+    pub(crate) warnings: Vec<WarningView>,
+    pub(crate) conflicts: Vec<ConflictView>,
+    pub(crate) problems: Vec<ProblemView>,
+}
+
+impl ChangeView {
+    pub(crate) fn of(change: &Change) -> Self {
+        Self {
+            name: change.name.clone(),
+            verdict: Verdict::Pending,
+            reference: change.reference.clone(),
+            commit: change.commit.map(|commit| commit.to_string()),
+            by: change.by.iter().map(ContributorView::new).collect(),
+            edits: Vec::new(),
+            statements: Vec::new(),
+            pages: Vec::new(),
+            warnings: Vec::new(),
+            conflicts: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Whether it proposes a root.
+    pub(crate) fn has_root(&self) -> bool {
+        self.edits.iter().any(|edit| edit.what == "root")
+    }
+
+    /// What is missing, each way once, with how much waits for it.
+    pub(crate) fn needs(&self) -> Vec<(&str, Vec<&StatementView>)> {
+        let mut needs: Vec<(&str, Vec<&StatementView>)> = Vec::new();
+        for statement in &self.statements {
+            let Some(text) = statement.needs.as_ref().map(|needs| needs.text.as_str()) else {
+                continue;
+            };
+            match needs.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, waiting)) => waiting.push(statement),
+                None => needs.push((text, vec![statement])),
+            }
+        }
+        needs
+    }
+}
+
+/// Who made commits of a change, as the commits say.
+#[derive(Debug, Serialize)]
+pub(crate) struct ContributorView {
+    pub(crate) name: String,
+    pub(crate) address: Option<String>,
+    pub(crate) authored: usize,
+    pub(crate) committed: usize,
+}
+
+impl ContributorView {
+    fn new(contributor: &Contributor) -> Self {
+        Self {
+            name: contributor.person.name.clone(),
+            address: contributor
+                .person
+                .address
+                .as_ref()
+                .map(|address| address.as_str().to_owned()),
+            authored: contributor.authored,
+            committed: contributor.committed,
+        }
+    }
+}
+
+/// One thing that a change does.
+#[derive(Debug, Serialize)]
+pub(crate) struct EditView {
+    /// A release, a package, a person: what it is done to.
+    pub(crate) what: String,
+    pub(crate) kinds: Vec<String>,
+    pub(crate) place: String,
+}
+
+/// A statement whose content a change makes another.
+#[derive(Debug, Serialize)]
+pub(crate) struct StatementView {
+    pub(crate) statement: String,
+    /// The version under which to vouch for it.
+    pub(crate) version: Option<String>,
+    /// The digest to vouch for.
+    pub(crate) digest: String,
+    pub(crate) place: String,
+    /// `approved`, `new`, `changed`, `removed`, `older`, `contradictory`.
+    pub(crate) state: &'static str,
+    pub(crate) approved: bool,
+    /// Who stands behind it already.
+    pub(crate) by: Vec<String>,
+    pub(crate) needs: Option<NeedsView>,
+}
+
+impl StatementView {
+    pub(crate) fn new(report: &Report, finding: &Finding, missing: Option<&Missing>) -> Self {
+        let assessment = &finding.assessment;
+        let state = match &assessment.standing {
+            Standing::Approved(_) => "approved",
+            Standing::Pending => "new",
+            Standing::Differs { .. } if finding.present => "changed",
+            Standing::Differs { .. } => "removed",
+            Standing::Behind { .. } => "older",
+            Standing::Equivocal { .. } => "contradictory",
+        };
+        let supporters = assessment.supporters();
+        let people = report.people.as_ref();
+        Self {
+            statement: finding.subject.to_string(),
+            version: assessment.proposed.map(|version| version.to_string()),
+            digest: finding.digest.to_string(),
+            place: finding.place.to_string(),
+            state,
+            approved: state == "approved",
+            by: supporters
+                .iter()
+                .filter_map(|person| Some(people?.id(*person).to_string()))
+                .collect(),
+            needs: missing.map(NeedsView::new),
+        }
+    }
+}
+
+/// A page that a change brings.
+#[derive(Debug, Serialize)]
+pub(crate) struct PageView {
+    pub(crate) place: String,
+    pub(crate) signer: String,
+    pub(crate) vouches: usize,
+    /// What it speaks of, each name once.
+    pub(crate) names: Vec<String>,
+    /// Why it counts for nothing, if so.
+    pub(crate) inert: Option<String>,
+}
+
+impl PageView {
+    pub(crate) fn new(
+        stored: &StoredPage,
+        subjects: &BTreeSet<&Subject>,
+        inert: Option<&Problem>,
+    ) -> Self {
+        let names: BTreeSet<&str> = subjects.iter().map(|subject| subject.name()).collect();
+        Self {
+            place: stored.place.to_string(),
+            signer: stored.page.body().signer().to_string(),
+            vouches: subjects.len(),
+            names: names.into_iter().map(ToOwned::to_owned).collect(),
+            inert: inert.map(|note| note.detail.to_string()),
+        }
+    }
+}
+
+/// What a reader should not overlook.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct WarningView {
+    pub(crate) code: &'static str,
+    /// The file or directory it is about.
+    pub(crate) place: String,
+    pub(crate) text: String,
+}
+
+/// A place that cannot be merged.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConflictView {
+    pub(crate) place: String,
+    pub(crate) why: String,
+}
