@@ -13,9 +13,8 @@ mod session;
 use session::Session;
 
 fn page(session: &mut Session, line: &str) -> String {
-    session.run(&format!(
-        "report --output ../report.html --date 2026-01-31 {line}"
-    ));
+    let line = format!("report --output ../report.html --date 2026-01-31 {line}");
+    session.run(line.trim_end());
     fs::read_to_string(session.directory.path().join("report.html")).unwrap()
 }
 

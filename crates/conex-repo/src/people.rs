@@ -15,21 +15,26 @@ pub struct Person {
 }
 
 impl Person {
-    /// Reads `Name <address>`, an address, or a name.
+    /// Reads `Name <address>`, also where the bracket is never closed, `Name address`, an address, or
+    /// a name.
     pub fn parse(text: &str) -> Self {
-        if let Some((name, rest)) = text.split_once('<')
-            && let Some((inside, _)) = rest.split_once('>')
-            && let Some(address) = Address::parse(inside)
-        {
-            let name = spaced(name);
-            return Self {
+        let (name, address) = match text.split_once('<') {
+            Some((name, rest)) => (
                 name,
-                address: Some(address),
-            };
-        }
-        match Address::parse(text) {
+                rest.split_once('>').map_or(rest, |(inside, _)| inside),
+            ),
+            None => {
+                let text = text.trim_end();
+                let last = text.rfind(' ').map_or(0, |at| at + 1);
+                (
+                    text.get(..last).unwrap_or(""),
+                    text.get(last..).unwrap_or(text),
+                )
+            }
+        };
+        match Address::parse(address) {
             Some(address) => Self {
-                name: String::new(),
+                name: spaced(name),
                 address: Some(address),
             },
             None => Self {
@@ -250,6 +255,11 @@ mod tests {
             (" BOB@x.org ", "", "bob@x.org"),
             ("bob AT x dot org", "bob AT x dot org", ""),
             ("Bob <at home>", "Bob <at home>", ""),
+            ("Bob <bob@x.org", "Bob", "bob@x.org"),
+            ("Bob B<bob@x.org>", "Bob B", "bob@x.org"),
+            ("Bob B bob@x.org", "Bob B", "bob@x.org"),
+            // An address with a space in it is a slip of which nobody knows what was meant.
+            ("Bob <bo b@x.org>", "Bob <bo b@x.org>", ""),
             ("bob@", "bob@", ""),
             ("https://x.org/@bob", "https://x.org/@bob", ""),
             ("", "", ""),
