@@ -18,19 +18,13 @@ impl Person {
     /// Reads `Name <address>`, also where the bracket is never closed, `Name address`, an address, or
     /// a name.
     pub fn parse(text: &str) -> Self {
-        let (name, address) = match text.split_once('<') {
-            Some((name, rest)) => (
-                name,
-                rest.split_once('>').map_or(rest, |(inside, _)| inside),
-            ),
-            None => {
-                let text = text.trim_end();
-                let last = text.rfind(' ').map_or(0, |at| at + 1);
-                (
-                    text.get(..last).unwrap_or(""),
-                    text.get(last..).unwrap_or(text),
-                )
-            }
+        let (name, address) = if let Some((name, rest)) = text.split_once('<') {
+            let address = rest.split_once('>').map_or(rest, |(inside, _)| inside);
+            (name, address)
+        } else {
+            let text = text.trim_end();
+            let last = text.rfind(' ').map_or(0, |at| at + 1);
+            text.split_at_checked(last).unwrap_or(("", text))
         };
         match Address::parse(address) {
             Some(address) => Self {
