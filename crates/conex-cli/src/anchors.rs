@@ -12,16 +12,35 @@ use crate::error::{CommandError, Result};
 pub(crate) const SPELLING: &str = "either root:DIGEST, or origin:NAME and one or more key fingerprints \
 SHA256:..., separated by commas";
 
-/// The anchors given, of which there have to be some.
-pub(crate) fn given(anchors: Option<&str>, quorum: Option<u16>) -> Result<Trust> {
-    let anchors = anchors.ok_or_else(|| {
-        CommandError::usage("there is nothing to start trust from")
-            .hint(format_args!("give --trust-anchors: {SPELLING}"))
-            .hint(
-                "janitors publish them elsewhere than in the repository; conex status prints them",
-            )
-    })?;
-    parse(anchors, quorum)
+/// What a command starts trust from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
+    #[arg(
+        long,
+        value_name = "ANCHORS",
+        env = "CONEX_TRUST_ANCHORS",
+        hide_env_values = true
+    )]
+    pub(crate) trust_anchors: Option<String>,
+
+    /// How many of the anchored keys have to have signed a root
+    #[arg(long, value_name = "N")]
+    pub(crate) quorum: Option<u16>,
+}
+
+impl Arguments {
+    /// The anchors given, of which there have to be some.
+    pub(crate) fn trust(&self) -> Result<Trust> {
+        let anchors = self.trust_anchors.as_deref().ok_or_else(|| {
+            CommandError::usage("there is nothing to start trust from")
+                .hint(format_args!("give --trust-anchors: {SPELLING}"))
+                .hint(
+                    "janitors publish them elsewhere than in the repository; conex status prints them",
+                )
+        })?;
+        parse(anchors, self.quorum)
+    }
 }
 
 /// Parses `--trust-anchors` and `--quorum`.

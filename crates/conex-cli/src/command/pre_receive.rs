@@ -35,18 +35,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BRANCH", default_value = "main")]
     main: String,
 
-    /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
-    #[arg(
-        long,
-        value_name = "ANCHORS",
-        env = "CONEX_TRUST_ANCHORS",
-        hide_env_values = true
-    )]
-    trust_anchors: Option<String>,
-
-    /// How many of the anchored keys have to have signed a root
-    #[arg(long, value_name = "N")]
-    quorum: Option<u16>,
+    #[command(flatten)]
+    anchors: anchors::Arguments,
 
     /// How strict clients are about what nobody vouched for yet
     #[arg(long, value_enum, default_value = "warn")]
@@ -80,15 +70,11 @@ const LINES: u64 = 16 << 20;
 const SHOWN: usize = 10;
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
-    let trust = anchors::given(arguments.trust_anchors.as_deref(), arguments.quorum)?;
+    let trust = arguments.anchors.trust()?;
     if arguments.install {
         return install(repo, arguments);
     }
-    let mut lines = String::new();
-    std::io::stdin()
-        .take(LINES)
-        .read_to_string(&mut lines)
-        .map_err(at("standard input"))?;
+    let lines = read(std::io::stdin())?;
     let incoming = incoming(repo)?;
     let hook = Hook {
         git: incoming.repository(),
@@ -112,6 +98,21 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The lines of git. What is not read is not verified, so more than a hook reads is no push to accept.
+fn read(from: impl std::io::Read) -> Result<String> {
+    let mut lines = String::new();
+    from.take(LINES + 1)
+        .read_to_string(&mut lines)
+        .map_err(at("standard input"))?;
+    if lines.len() as u64 > LINES {
+        return Err(CommandError::refused(
+            "too many branches and tags are pushed at once; the push is refused",
+        )
+        .hint("push them in several steps"));
+    }
+    Ok(lines)
 }
 
 /// An id that stands for a commit; zeros stand for none.
@@ -333,7 +334,7 @@ fn script(arguments: &Arguments) -> Result<String> {
         program.to_owned(),
         "pre-receive".into(),
         "--trust-anchors".into(),
-        arguments.trust_anchors.clone().unwrap_or_default(),
+        arguments.anchors.trust_anchors.clone().unwrap_or_default(),
         "--signed".into(),
         arguments.signed.clone(),
         "--main".into(),
@@ -341,7 +342,7 @@ fn script(arguments: &Arguments) -> Result<String> {
         "--mode".into(),
         mode.into(),
     ];
-    if let Some(quorum) = arguments.quorum {
+    if let Some(quorum) = arguments.anchors.quorum {
         words.extend(["--quorum".into(), quorum.to_string()]);
     }
     let quoted: Vec<String> = words
@@ -349,4 +350,16 @@ fn script(arguments: &Arguments) -> Result<String> {
         .map(|word| format!("'{}'", word.replace('\'', "'\\''")))
         .collect();
     Ok(quoted.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINES, read};
+
+    #[test]
+    fn what_is_too_long_to_be_verified_is_refused() {
+        let lines = |length: u64| read(std::io::Read::take(std::io::repeat(b'a'), length));
+        assert_eq!(lines(LINES).unwrap().len() as u64, LINES);
+        assert!(lines(LINES + 1).is_err());
+    }
 }

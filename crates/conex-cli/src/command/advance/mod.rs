@@ -30,18 +30,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BRANCH", default_value = "signed")]
     to: String,
 
-    /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
-    #[arg(
-        long,
-        value_name = "ANCHORS",
-        env = "CONEX_TRUST_ANCHORS",
-        hide_env_values = true
-    )]
-    trust_anchors: Option<String>,
-
-    /// How many of the anchored keys have to have signed a root
-    #[arg(long, value_name = "N")]
-    quorum: Option<u16>,
+    #[command(flatten)]
+    anchors: anchors::Arguments,
 
     /// How strict clients are about what nobody vouched for yet
     #[arg(long, value_enum, default_value = "warn")]
@@ -84,7 +74,7 @@ const BY: Committer<'_> = Committer {
 const MAIN: &str = "Main: ";
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
-    let trust = anchors::given(arguments.trust_anchors.as_deref(), arguments.quorum)?;
+    let trust = arguments.anchors.trust()?;
     let git = GitRepository::open(repo).map_err(|error| git_error(&error))?;
     let main = git.resolve(&arguments.from).map_err(|error| {
         git_error(&error).hint(format_args!(

@@ -26,18 +26,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["patch", "incremental"])]
     dir: Option<PathBuf>,
 
-    /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
-    #[arg(
-        long,
-        value_name = "ANCHORS",
-        env = "CONEX_TRUST_ANCHORS",
-        hide_env_values = true
-    )]
-    trust_anchors: Option<String>,
-
-    /// How many of the anchored keys have to have signed a root
-    #[arg(long, value_name = "N")]
-    quorum: Option<u16>,
+    #[command(flatten)]
+    anchors: anchors::Arguments,
 
     /// How strict to be about what nobody vouched for yet
     #[arg(long, value_enum, default_value = "warn")]
@@ -162,7 +152,7 @@ fn verify(
     shown: &str,
 ) -> core::result::Result<View, Failure> {
     let client = Client {
-        trust: &anchors::given(arguments.trust_anchors.as_deref(), arguments.quorum)?,
+        trust: &arguments.anchors.trust()?,
         mode: arguments.mode.into(),
         ahead: arguments.main,
         fast: arguments.fast,
