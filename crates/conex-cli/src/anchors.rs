@@ -14,7 +14,7 @@ SHA256:..., separated by commas";
 
 /// What a command starts trust from.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct AnchorArguments {
     /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
     #[arg(
         long,
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     pub(crate) quorum: Option<u16>,
 }
 
-impl Arguments {
+impl AnchorArguments {
     /// The anchors given, of which there have to be some.
     pub(crate) fn trust(&self) -> Result<Trust> {
         let anchors = self.trust_anchors.as_deref().ok_or_else(|| {

@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     main: String,
 
     #[command(flatten)]
-    anchors: anchors::Arguments,
+    anchors: anchors::AnchorArguments,
 
     /// How strict clients are about what nobody vouched for yet
     #[arg(long, value_enum, default_value = "warn")]

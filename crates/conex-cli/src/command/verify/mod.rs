@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     dir: Option<PathBuf>,
 
     #[command(flatten)]
-    anchors: anchors::Arguments,
+    anchors: anchors::AnchorArguments,
 
     /// How strict to be about what nobody vouched for yet
     #[arg(long, value_enum, default_value = "warn")]
