@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::approval::Standing;
+use conex_core::approval::{Epoch, Rule, Standing, Vote};
 use conex_core::content::Release;
 use conex_core::digest::Digest;
-use conex_core::name::{Id, PackageName, ReleaseName};
+use conex_core::name::{PackageName, ReleaseName};
+use conex_core::people::Voter;
 use conex_core::version::Version;
 use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
@@ -203,21 +204,22 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<D
     let inert = foresee::inert(&work.report);
     let metadata = &work.report.metadata;
     let origin = &work.head.root().origin;
-    // Who stands behind each content in each version; the signer by any page of their key.
-    let mut said: BTreeMap<(Version, Digest), (BTreeSet<&Id>, bool)> = BTreeMap::new();
+    // The votes of janitors, and whatever the signer said in any page of their key.
+    let mut votes: Vec<Vote> = Vec::new();
+    let mut said: Vec<(Version, Digest)> = Vec::new();
     for stored in &metadata.pages {
         let body = stored.page.body();
-        let is_janitor = work
+        let janitor = work
             .people
             .find(body.signer())
-            .is_some_and(|person| work.people.janitors().contains(&person));
+            .filter(|person| work.people.janitors().contains(person))
+            .filter(|_| !inert.contains(stored.place.as_str()));
         let is_own = *body.signer() == member.id
             && stored
                 .page
                 .verify(origin, member.locked.public(), &StandardCrypto)
                 .is_ok();
-        let counts = is_janitor && !inert.contains(stored.place.as_str());
-        if !(counts || is_own) {
+        if janitor.is_none() && !is_own {
             continue;
         }
         let batches = body
@@ -227,23 +229,34 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<D
             .flat_map(conex_core::page::Batch::vouches);
         let vouches = body.vouches().iter().chain(batches);
         for vouch in vouches.filter(|vouch| vouch.subject == subject) {
-            let (janitors, own) = said.entry((vouch.version, vouch.digest)).or_default();
-            if counts {
-                janitors.insert(body.signer());
-            }
-            *own |= is_own;
+            let (version, digest) = (vouch.version, vouch.digest);
+            votes.extend(janitor.map(|person| Vote {
+                version,
+                digest,
+                voter: Voter {
+                    person,
+                    janitor: true,
+                },
+            }));
+            said.extend(is_own.then_some((version, digest)));
         }
     }
     let root = work.head.root();
-    let enough = if work.report.owners.contains_key(package) {
+    let janitors = if work.report.owners.contains_key(package) {
         root.quorum
     } else {
         root.unclaimed
     };
-    said.retain(|_, (janitors, own)| *own || janitors.len() >= enough.people());
-    let newest = said.keys().map(|(version, _)| *version).max();
-    let newest = said.keys().filter(|(version, _)| Some(*version) == newest);
-    Ok(newest.map(|(_, digest)| *digest).collect())
+    let rule = Rule {
+        owners: None,
+        janitors,
+        epoch: Epoch::Sets(0),
+    };
+    let approved = rule.approved(&votes);
+    said.extend(approved.iter().map(|it| (it.version, it.digest)));
+    let newest = said.iter().map(|(version, _)| *version).max();
+    said.retain(|(version, _)| Some(*version) == newest);
+    Ok(said.into_iter().map(|(_, digest)| digest).collect())
 }
 
 /// The package as revisions have it that may hold its last approved state.
