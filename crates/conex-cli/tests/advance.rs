@@ -112,12 +112,51 @@ fn a_branch_begins_only_with_what_clients_accept() {
     );
     line.accepts("-C tree advance --from main~1");
     line.follows(&good);
-    // Other anchors are another repository.
-    let said = line.refuses(
-        &format!("-C tree advance --trust-anchors root:{}", "ab".repeat(32)),
-        1,
-    );
-    assert!(said.contains("anchor-unsatisfied"), "{said}");
+    // Other anchors are another repository, whether the branch is there or not.
+    for branch in ["signed", "another"] {
+        let said = line.refuses(
+            &format!(
+                "-C tree advance --to {branch} --trust-anchors root:{}",
+                "ab".repeat(32)
+            ),
+            1,
+        );
+        assert!(
+            said.contains("anchor-unsatisfied") && said.contains("of another repository"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn what_is_unsigned_keeps_a_branch_from_a_stricter_mode_until_it_is_approved() {
+    let mut community = Community::settled_by("opam", |root| root.complete = false);
+    let line = Line::of(&community);
+    line.accepts("-C tree advance");
+    line.accepts("-C tree advance --mode enforce");
+    community.release("new", "1.0", &opam_file("5.0", "dune"));
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    // Of what was kept, and of nothing.
+    for state in ["", "state"] {
+        let _ = std::fs::remove_dir_all(line.client.at(state).join("records"));
+        let said = line.refuses("-C tree advance --mode enforce", 1);
+        assert!(
+            said.contains("unsigned: new releases") && said.contains("--mode warn"),
+            "{said}"
+        );
+    }
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.refuses("-C tree advance --mode enforce", 1);
+    // The honest twin: what is approved on the main line is taken.
+    community.approve("alice", "new");
+    line.commit(&community);
+    let _ = std::fs::remove_dir_all(line.client.at("state/records"));
+    line.accepts("-C tree advance --mode enforce");
+    line.follows(&community);
+    line.accepts("-C tree advance --mode enforce");
 }
 
 #[test]

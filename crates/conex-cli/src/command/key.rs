@@ -185,7 +185,8 @@ fn show(key: &str) -> Result<()> {
     };
     for key in public {
         output::line(&mut out, &key);
-        output::line(&mut out, StandardCrypto.fingerprint(&key));
+        // Beside it, so that what is redirected to a file is a public key and nothing else.
+        output::line(&mut output::stderr(), StandardCrypto.fingerprint(&key));
     }
     Ok(())
 }

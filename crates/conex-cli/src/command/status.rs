@@ -156,9 +156,6 @@ fn ahead(out: &mut impl Write, work: &Work) {
 fn margins(out: &mut impl Write, work: &Work) {
     let shared = |finding: &&Finding| finding.assessment.supporters().len() > 1;
     let narrow: Vec<&Finding> = narrow(&work.report).filter(shared).collect();
-    if narrow.is_empty() {
-        return;
-    }
     let packages: BTreeSet<&PackageName> = narrow
         .iter()
         .filter_map(|finding| finding.subject.package())
@@ -167,6 +164,9 @@ fn margins(out: &mut impl Write, work: &Work) {
         .iter()
         .filter(|finding| finding.subject.kind().is_about_people())
         .count();
+    if packages.is_empty() && people == 0 {
+        return;
+    }
     line(
         out,
         format_args!(

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use conex_core::advance::{Advance, Advanced};
 use conex_core::chain::Trust;
+use conex_core::problem::Code;
 use conex_core::record::LocalRecord;
 use conex_core::update::{Changes, Update};
 use conex_core::verify::{Mode, Report, Verification};
@@ -130,8 +131,11 @@ impl Job<'_> {
     /// Makes the branch: the main line, if all of it is as clients want it.
     fn begin(&self) -> Result<Told> {
         let store = self.store(self.main)?;
-        let report = self.verify(&store);
+        let report = self.verify(&store, self.mode);
         let Some(verified) = report.verified() else {
+            if let Some(error) = self.of_another(&report) {
+                return Err(error);
+            }
             let error = CommandError::refused(format_args!(
                 "{} is not there yet, and the main line is nothing to begin it with: {}",
                 self.to,
@@ -175,6 +179,9 @@ impl Job<'_> {
         let advanced = advance.run().map_err(|error| {
             CommandError::refused(error).hint("nothing was moved; run it again without its record")
         })?;
+        if advanced.update.is_none() && self.mode == Mode::Enforce && !record.is_enforced() {
+            self.is_signed(&signed)?;
+        }
         let mut told = Told::new(self.to, self.main, Some(before));
         told.rewritten = self.is_rewritten(before)?;
         told.advanced(&advanced);
@@ -191,17 +198,20 @@ impl Job<'_> {
     }
 
     /// What is known of the branch: what this program kept when it accepted this very commit, else what
-    /// verification says of it now.
+    /// verification says of it now. How strict clients are is a matter of what it becomes.
     fn record(&self, commit: CommitId, signed: &GitStore) -> Result<LocalRecord> {
         let kept = Kept::look(&self.repo, Some(&commit.to_string()))?;
         if let Some(record) = kept.record(&self.trust) {
             return Ok(record);
         }
-        let report = self.verify(signed);
+        let mut report = self.verify(signed, self.mode);
+        if report.verified().is_none() && self.mode == Mode::Enforce {
+            report = self.verify(signed, Mode::Warn);
+        }
         let record = report
             .verified()
             .and_then(|verified| LocalRecord::new(&self.trust, verified, 0));
-        let record = record.ok_or_else(|| self.moved_by_others(commit, &problems(&report)))?;
+        let record = record.ok_or_else(|| self.moved_by_others(commit, &report))?;
         // Whatever conex advance did not make has to be a step that clients accept.
         if self.named_main(commit)?.is_none() {
             self.is_step(commit, signed)?;
@@ -217,7 +227,7 @@ impl Job<'_> {
             return Ok(());
         };
         let before = self.store(*parent)?;
-        let report = self.verify(&before);
+        let report = self.verify(&before, Mode::Warn);
         let record = report
             .verified()
             .and_then(|verified| LocalRecord::new(&self.trust, verified, 0));
@@ -232,29 +242,63 @@ impl Job<'_> {
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &workers,
-            mode: self.mode,
+            mode: Mode::Warn,
             ahead: false,
         };
         let report = update.run_fast();
         match report.verified() {
             Some(_) => Ok(()),
-            None => Err(self.moved_by_others(commit, &problems(&report))),
+            None => Err(self.moved_by_others(commit, &report)),
         }
     }
 
-    fn moved_by_others(&self, commit: CommitId, why: &str) -> CommandError {
+    fn moved_by_others(&self, commit: CommitId, report: &Report) -> CommandError {
+        if let Some(error) = self.of_another(report) {
+            return error;
+        }
         CommandError::refused(format_args!(
-            "{} is at {commit}, which clients refuse: {why}",
-            self.to
+            "{} is at {commit}, which clients refuse: {}",
+            self.to,
+            problems(report)
         ))
         .hint("somebody else moved it; nothing was moved now")
         .hint(format_args!(
-            "put it back to the last commit of conex advance (git log {}), or check the anchors",
+            "put it back to the last commit of conex advance (git log {}), or to what a client has of it",
             self.to
         ))
     }
 
-    fn verify(&self, store: &GitStore) -> Report {
+    /// Where the anchors do not fit, nothing else can be said.
+    fn of_another(&self, report: &Report) -> Option<CommandError> {
+        let mut problems = report.problems.iter();
+        let problem = problems.find(|it| it.code == Code::AnchorUnsatisfied)?;
+        let error = CommandError::refused(format_args!(
+            "these anchors are of another repository: {problem}"
+        ));
+        Some(error.hint(
+            "compare them with what the janitors published; conex status prints those of this one",
+        ))
+    }
+
+    /// Makes sure that nothing of the branch is unsigned, as it may be where the mode was `warn` until now.
+    fn is_signed(&self, signed: &GitStore) -> Result<()> {
+        let report = self.verify(signed, Mode::Enforce);
+        if report.verified().is_some() {
+            return Ok(());
+        }
+        Err(CommandError::refused(format_args!(
+            "{} has what clients in the mode enforce refuse: {}",
+            self.to,
+            problems(&report)
+        ))
+        .hint(format_args!(
+            "conex verify --revision {} --mode enforce lists it; have it approved on the main line",
+            self.to
+        ))
+        .hint("until then, go on with --mode warn; nothing was moved"))
+    }
+
+    fn verify(&self, store: &GitStore, mode: Mode) -> Report {
         let workers = Watched::new();
         Verification {
             store,
@@ -262,7 +306,7 @@ impl Job<'_> {
             crypto: &StandardCrypto,
             workers: &workers,
             trust: &self.trust,
-            mode: self.mode,
+            mode,
             ahead: false,
         }
         .run()
