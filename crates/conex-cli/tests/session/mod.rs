@@ -40,10 +40,9 @@ impl Session {
         Self::new(&Community::settled_by("plain", rules))
     }
 
-    /// A repository of opam packages with a history of two years, signed by the janitors alice and bob;
-    /// dave and erin are enrolled, and nobody owns anything.
-    pub(crate) fn inherited() -> Self {
-        let mut session = Self::new(&Community::settled("plain"));
+    /// A repository of opam packages with a history of two years, of which nothing is signed.
+    pub(crate) fn unsigned() -> Self {
+        let session = Self::new(&Community::settled("plain"));
         fs::remove_dir_all(session.tree()).unwrap();
         session.write("repo", "opam-version: \"2.0\"\n");
         session.git(&["init", "-q", "-b", "main", "."]);
@@ -64,6 +63,12 @@ impl Session {
         session.opam("pair", "2", &["dave@example.org", "erin@example.org"], "");
         session.commit_as("eve", "2026-01-01", "qux and pair");
         session
+    }
+
+    /// The same, signed by the janitors alice and bob; dave and erin are enrolled, and nobody owns anything.
+    pub(crate) fn inherited() -> Self {
+        let mut session = Self::unsigned();
+        session
             .run("init --origin example --janitor alice --janitor bob --quorum 2 --key alice -y")
             .run("root sign --key bob -y")
             .run("bootstrap --key alice -y")
@@ -78,7 +83,7 @@ impl Session {
     }
 
     /// Writes a release of an opam package, with its sources in an account on a forge.
-    fn opam(&self, package: &str, release: &str, maintainers: &[&str], home: &str) {
+    pub(crate) fn opam(&self, package: &str, release: &str, maintainers: &[&str], home: &str) {
         let home = match home {
             "" => String::new(),
             home => format!("dev-repo: \"git+https://github.com/{home}.git\"\n"),
@@ -130,22 +135,7 @@ impl Session {
     }
 
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        fn below(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
-            for entry in fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                if path.ends_with(".git") {
-                    continue;
-                }
-                if path.is_dir() {
-                    below(&path, files);
-                } else {
-                    files.insert(path.clone(), fs::read(path).unwrap());
-                }
-            }
-        }
-        let mut files = BTreeMap::new();
-        below(&self.tree(), &mut files);
-        files
+        files(&self.tree())
     }
 
     pub(crate) fn pages(&self, who: &str) -> usize {
@@ -226,4 +216,24 @@ impl Session {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "git {arguments:?}: {said}");
     }
+}
+
+/// The files of a work tree.
+pub(crate) fn files(tree: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn below(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.ends_with(".git") {
+                continue;
+            }
+            if path.is_dir() {
+                below(&path, files);
+            } else {
+                files.insert(path.clone(), fs::read(path).unwrap());
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    below(tree, &mut files);
+    files
 }

@@ -133,7 +133,7 @@ impl Job<'_> {
         let store = self.store(self.main)?;
         let report = self.verify(&store, self.mode);
         let Some(verified) = report.verified() else {
-            if let Some(error) = self.of_another(&report) {
+            if let Some(error) = of_another(&report) {
                 return Err(error);
             }
             let error = CommandError::refused(format_args!(
@@ -253,7 +253,7 @@ impl Job<'_> {
     }
 
     fn moved_by_others(&self, commit: CommitId, report: &Report) -> CommandError {
-        if let Some(error) = self.of_another(report) {
+        if let Some(error) = of_another(report) {
             return error;
         }
         CommandError::refused(format_args!(
@@ -265,18 +265,6 @@ impl Job<'_> {
         .hint(format_args!(
             "put it back to the last commit of conex advance (git log {}), or to what a client has of it",
             self.to
-        ))
-    }
-
-    /// Where the anchors do not fit, nothing else can be said.
-    fn of_another(&self, report: &Report) -> Option<CommandError> {
-        let mut problems = report.problems.iter();
-        let problem = problems.find(|it| it.code == Code::AnchorUnsatisfied)?;
-        let error = CommandError::refused(format_args!(
-            "these anchors are of another repository: {problem}"
-        ));
-        Some(error.hint(
-            "compare them with what the janitors published; conex status prints those of this one",
         ))
     }
 
@@ -381,6 +369,18 @@ impl Job<'_> {
         let is_id = |name: &&str| name.len() >= 40 && name.bytes().all(|it| it.is_ascii_hexdigit());
         Ok(named.filter(is_id).map(ToOwned::to_owned))
     }
+}
+
+/// Where the anchors do not fit, nothing else can be said.
+fn of_another(report: &Report) -> Option<CommandError> {
+    let mut problems = report.problems.iter();
+    let problem = problems.find(|it| it.code == Code::AnchorUnsatisfied)?;
+    let error = CommandError::refused(format_args!(
+        "these anchors are of another repository: {problem}"
+    ));
+    Some(error.hint(
+        "compare them with what the janitors published; conex status prints those of this one",
+    ))
 }
 
 /// What a refusal comes down to, in a line.
