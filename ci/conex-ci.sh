@@ -59,7 +59,7 @@ advance() {
 case ${1:-} in
 review)
     [ $# -eq 3 ] || usage
-    exec "$conex" review "$2..$3" --format "${CONEX_FORMAT:-text}"
+    exec "$conex" review --format "${CONEX_FORMAT:-text}" -- "$2..$3"
     ;;
 advance)
     [ $# -eq 1 ] || usage

@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use super::view::{ChangeView, ReviewView};
-use crate::output::{line, plain};
+use crate::output::{count, line, plain};
 
 /// Prints everything that somebody has to look at.
 pub(crate) fn print(out: &mut impl Write, review: &ReviewView) {
@@ -50,7 +50,7 @@ fn change(out: &mut impl Write, change: &ChangeView) {
         };
         let rest = match waiting.len() {
             1 => String::new(),
-            many => format!(" and {} more statements", many - 1),
+            many => format!(" and {}", count(many - 1, "more statement")),
         };
         let text = format!("{}{rest}: needs {needs}", first.statement);
         annotation(out, "notice", (&first.place, None), "conex: pending", &text);

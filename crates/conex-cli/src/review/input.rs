@@ -163,12 +163,16 @@ impl Base {
         };
         let merge = match git.merge(onto, commit) {
             Ok(merge) => merge,
+            Err(error @ GitError::Unrelated(..)) if git.is_shallow() => {
+                return Err(CommandError::io(format_args!(
+                    "{error}, as far as the history was fetched"
+                ))
+                .hint("fetch the rest of it: git fetch --unshallow"));
+            }
             Err(error @ GitError::Unrelated(..)) => {
                 change.outcome = Outcome::Conflicts(vec![ConflictView {
                     place: ".".into(),
-                    why: format!(
-                        "{error}, as far as the history was fetched (git fetch --unshallow)"
-                    ),
+                    why: error.to_string(),
                 }]);
                 return Ok(change);
             }

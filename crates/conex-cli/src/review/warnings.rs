@@ -33,6 +33,7 @@ use super::view::WarningView;
 use super::{Reviewer, Told};
 use crate::error::Result;
 use crate::names;
+use crate::output::count;
 
 /// Everything but who made the change.
 pub(super) fn find(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
@@ -216,21 +217,22 @@ fn releases(
 
 /// Pages and batches that were there and are not any more.
 fn pages_of_others(edits: &Edits) -> Vec<WarningView> {
-    let mut of: BTreeMap<String, Vec<&TreePath>> = BTreeMap::new();
+    let mut of: BTreeMap<Option<&str>, Vec<&TreePath>> = BTreeMap::new();
     for path in &edits.pages_lost {
         let components: Vec<&str> = path.components().collect();
         let whose = match components.as_slice() {
-            [_, "index", id, _] => format!("of {id}"),
-            _ => "or batches".to_owned(),
+            [_, "index", id, _] => Some(*id),
+            _ => None,
         };
         of.entry(whose).or_default().push(path);
     }
     of.into_iter()
         .filter_map(|(whose, paths)| {
-            let text = format!(
-                "{} pages {whose} that were there are changed or gone",
-                paths.len()
-            );
+            let what = match whose {
+                Some(id) => format!("{} of {id}", count(paths.len(), "page")),
+                None => count(paths.len(), "stored file"),
+            };
+            let text = format!("changed or gone: {what}");
             Some(warning("pages-changed", paths.first()?, text))
         })
         .collect()

@@ -72,8 +72,7 @@ impl GitRepository {
                 return Ok(Some(true));
             }
         }
-        let is_shallow = self.shared.handle().is_shallow().unwrap_or(true);
-        Ok((!is_shallow).then_some(false))
+        Ok((!self.is_shallow()).then_some(false))
     }
 
     fn log(

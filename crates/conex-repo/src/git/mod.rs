@@ -154,6 +154,12 @@ impl GitRepository {
         self.shared.handle().is_bare()
     }
 
+    /// Whether only part of the history was fetched, so that what is missing may just not be here.
+    pub fn is_shallow(&self) -> bool {
+        // What cannot be told may be so.
+        self.shared.handle().is_shallow().unwrap_or(true)
+    }
+
     /// The directory that git keeps everything in, of all work trees.
     pub fn directory(&self) -> PathBuf {
         self.shared.handle().common_dir().to_owned()
