@@ -49,6 +49,27 @@ fn a_page_says_how_things_stand() {
 }
 
 #[test]
+fn growth_ends_with_what_is_there_now() {
+    let mut session = Session::inherited();
+    let committed = page(&mut session, "");
+    assert!(committed.contains("5 states of the main line: 2024-01-01 to 2026-01-02"));
+    assert!(committed.contains("5 packages, 5 signed, 0 with owners"));
+    session.run("claim foo --owner dave --key alice -y");
+    session.run("approve foo --key bob -y");
+    let now = page(&mut session, "");
+    assert!(
+        now.contains(
+            "5 states of the main line, and what is not committed yet: 2024-01-01 to 2026-01-31"
+        ),
+        "{}",
+        content(&now)
+    );
+    assert!(now.contains("5 packages, 5 signed, 1 with owners"));
+    // Of a revision, nothing else is said.
+    assert!(!page(&mut session, "--revision HEAD").contains("not committed"));
+}
+
+#[test]
 fn a_page_needs_nothing_but_itself() {
     let mut session = Session::inherited();
     let page = page(&mut session, "");

@@ -325,6 +325,26 @@ impl Date {
         };
         format!("{:04}-{month:02}-{day:02}", year + era * 400 + later)
     }
+
+    /// The beginning of a day that is written `2026-01-31`, if there is such a day.
+    pub fn of_day(text: &str) -> Option<Self> {
+        if text.len() != "2026-01-31".len() {
+            return None;
+        }
+        let mut numbers = text.split('-').map(|it| it.parse::<i64>().ok());
+        let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        // As above: years begin in March, and the lengths of months follow each other regularly.
+        let (year, month) = match month {
+            1 | 2 => (year - 1, month + 9),
+            3..=12 => (year, month - 3),
+            _ => return None,
+        };
+        let of_year = (153 * month + 2) / 5 + day - 1;
+        let of_era = year.rem_euclid(400);
+        let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+        let date = Self((year.div_euclid(400) * 146_097 + of_era - 719_468) * 86_400);
+        (date.day() == text).then_some(date)
+    }
 }
 
 #[cfg(test)]
@@ -451,7 +471,24 @@ mod tests {
             (1_767_225_599, "2025-12-31"),
             (4_107_542_400, "2100-03-01"),
         ] {
-            assert_eq!(Date(seconds).day(), day);
+            let date = Date(seconds);
+            assert_eq!(date.day(), day);
+            let begins = Date(seconds.div_euclid(86_400) * 86_400);
+            assert_eq!(Date::of_day(day), Some(begins));
+        }
+        for odd in [
+            "",
+            "yesterday",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-1-31",
+            "2026-01-31-1",
+            "2026-01",
+            "9223372036854775807-01-01",
+            "-1-01-01",
+        ] {
+            assert_eq!(Date::of_day(odd), None, "{odd}");
         }
     }
 

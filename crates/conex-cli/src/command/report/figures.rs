@@ -212,8 +212,8 @@ impl Figures {
                 continue;
             }
             match owners.people.len() {
-                1 => self.single.push(package.clone()),
                 few if few < threshold.people() => self.out_of_reach.push(package.clone()),
+                1 => self.single.push(package.clone()),
                 _ => {}
             }
         }

@@ -4,7 +4,7 @@ use conex_core::chain::Trust;
 use conex_core::layout::Layout;
 use conex_core::path::Path;
 use conex_core::store::{EntryKind, Store};
-use conex_core::verify::{Mode, Verification};
+use conex_core::verify::{Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::git::history::{Commit, Date};
 use conex_repo::{GitRepository, GitStore, KnownSchemes};
@@ -47,6 +47,30 @@ pub(super) fn states(
         .collect()
 }
 
+/// Goes on to what stands in the working copy, where that is not what was committed last.
+pub(super) fn go_on(states: &mut Vec<State>, date: Date, report: &Report) {
+    let Some(last) = states.last() else { return };
+    let now = reported(date.max(last.date), report);
+    let same = State {
+        date: now.date,
+        ..last.clone()
+    };
+    if now != same {
+        states.push(now);
+    }
+}
+
+fn reported(date: Date, report: &Report) -> State {
+    let counts = &report.counts;
+    State {
+        date,
+        packages: counts.packages,
+        releases: counts.releases,
+        signed: counts.packages.saturating_sub(counts.unsigned),
+        claimed: report.owners.len(),
+    }
+}
+
 fn state(store: &GitStore, date: Date, layout: &dyn Layout) -> State {
     let report = Verification {
         store,
@@ -59,14 +83,7 @@ fn state(store: &GitStore, date: Date, layout: &dyn Layout) -> State {
     }
     .run();
     if report.head.is_some() {
-        let counts = &report.counts;
-        return State {
-            date,
-            packages: counts.packages,
-            releases: counts.releases,
-            signed: counts.packages.saturating_sub(counts.unsigned),
-            claimed: report.owners.len(),
-        };
+        return reported(date, &report);
     }
     let (packages, releases) = unsigned(store, layout);
     State {

@@ -36,19 +36,11 @@ pub(crate) struct Arguments {
 
     /// The day to write on the page, as 2026-01-31 [default: today]
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
-    date: Option<String>,
+    date: Option<Date>,
 }
 
-fn parse_day(text: &str) -> core::result::Result<String, &'static str> {
-    let shape = "dddd-dd-dd";
-    let fits = |(found, wanted): (char, char)| match wanted {
-        'd' => found.is_ascii_digit(),
-        other => found == other,
-    };
-    if text.len() == shape.len() && text.chars().zip(shape.chars()).all(fits) {
-        return Ok(text.to_owned());
-    }
-    Err("days are written 2026-01-31")
+fn parse_day(text: &str) -> core::result::Result<Date, &'static str> {
+    Date::of_day(text).ok_or("days are written 2026-01-31")
 }
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
@@ -72,7 +64,8 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         Some(repository) => main_line(repository, revision)?,
         None => Vec::new(),
     };
-    let (figures, states) = tree.with_layout(&work.head, |layout, units| {
+    let date = arguments.date.unwrap_or_else(today);
+    let (figures, mut states) = tree.with_layout(&work.head, |layout, units| {
         let packages = infer::packages(tree.store(), layout, units, &Landings::new());
         let states = match &repository {
             Some(repository) if arguments.history > 0 && !main_line.is_empty() => {
@@ -82,9 +75,14 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         };
         Ok::<_, CommandError>((Figures::of(work, &packages), states))
     })??;
+    let committed = states.len();
+    if revision.is_none() {
+        growth::go_on(&mut states, date, &work.report);
+    }
     let source = Source {
-        date: arguments.date.clone().unwrap_or_else(today),
+        date: date.day(),
         revision: revision.and(main_line.last()).map(|it| it.id.to_string()),
+        committed,
     };
     let page = page::render(work, &figures, &states, source)?;
     write_beside(
@@ -116,8 +114,8 @@ fn main_line(
         .map_err(|error| CommandError::io(error).hint("a fresh clone has the whole history"))
 }
 
-fn today() -> String {
+fn today() -> Date {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let seconds = now.map_or(0, |now| now.as_secs());
-    Date(i64::try_from(seconds).unwrap_or(0)).day()
+    Date(i64::try_from(seconds).unwrap_or(0))
 }

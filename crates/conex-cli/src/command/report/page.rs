@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use conex_core::name::{Id, PackageName};
+use conex_repo::git::history::Date;
 use conex_repo::opam::facts::Strength;
 
 use super::figures::{Basis, Figures, PersonFigures, Waiting, WeakArchive};
 use super::growth::State;
-use super::plot::{self, Series, number};
+use super::plot::{self, Plot, Series, number};
 use crate::error::{CommandError, Result};
 use crate::tree::Work;
 
@@ -86,11 +87,14 @@ struct PersonRow {
 }
 
 struct Growth {
-    packages: String,
-    releases: String,
+    packages: Plot,
+    releases: Plot,
     from: String,
     to: String,
-    states: usize,
+    /// How many states of the main line there are.
+    committed: usize,
+    /// Whether the last one is the working copy.
+    goes_on: bool,
 }
 
 /// What the page says of where it comes from.
@@ -99,6 +103,8 @@ pub(super) struct Source {
     pub(super) date: String,
     /// The commit, where it was one.
     pub(super) revision: Option<String>,
+    /// How many of the states were committed.
+    pub(super) committed: usize,
 }
 
 /// Writes the page.
@@ -151,7 +157,7 @@ pub(super) fn render(
         weak,
         more_weak,
         unreadable: figures.unreadable,
-        growth: growth(states),
+        growth: growth(states, source.committed),
     }
     .render()
     .map_err(CommandError::io)
@@ -297,12 +303,9 @@ fn people(figures: &Figures) -> (Vec<PersonRow>, usize) {
     cut(people.into_iter().map(row).collect(), ROWS)
 }
 
-fn growth(states: &[State]) -> Option<Growth> {
+fn growth(states: &[State], committed: usize) -> Option<Growth> {
     let (first, last) = (states.first()?, states.last()?);
-    let days: Vec<(f64, String)> = states
-        .iter()
-        .map(|state| (float(state.date.0) / 86_400.0, state.date.day()))
-        .collect();
+    let days: Vec<Date> = states.iter().map(|state| state.date).collect();
     let values = |of: fn(&State) -> usize| states.iter().map(|it| count(of(it))).collect();
     let packages = [
         Series {
@@ -327,11 +330,12 @@ fn growth(states: &[State]) -> Option<Growth> {
         values: values(|it| it.releases),
     }];
     Some(Growth {
-        packages: plot::lines("packages over time", &days, &packages),
-        releases: plot::lines("releases over time", &days, &releases),
+        packages: plot::lines("packages over time", &days, &packages)?,
+        releases: plot::lines("releases over time", &days, &releases)?,
         from: first.date.day(),
         to: last.date.day(),
-        states: states.len(),
+        committed,
+        goes_on: committed < states.len(),
     })
 }
 
@@ -348,11 +352,6 @@ fn cut<T>(mut all: Vec<T>, most: usize) -> (Vec<T>, usize) {
 
 #[expect(clippy::cast_precision_loss, reason = "a picture needs no more")]
 fn count(value: usize) -> f64 {
-    value as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a picture needs no more")]
-fn float(value: i64) -> f64 {
     value as f64
 }
 

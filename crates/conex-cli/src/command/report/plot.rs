@@ -1,6 +1,10 @@
-//! Pictures, as SVG with nothing but lines, areas and text. Colours are classes of the page's style.
+//! Pictures: lines and areas as SVG that is stretched to the width there is, and their labels as text beside
+//! it, which stays as large as all text. Colours are classes of the page's style.
 
 use core::fmt::Write as _;
+
+use askama::Template;
+use conex_repo::git::history::Date;
 
 /// A line of a plot.
 pub(super) struct Series {
@@ -10,91 +14,92 @@ pub(super) struct Series {
     pub(super) values: Vec<f64>,
 }
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 260.0;
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 16.0;
-const TOP: f64 = 14.0;
-const BOTTOM: f64 = 30.0;
-
-/// A plot of several lines over time; each position is days, each with its label.
-pub(super) fn lines(title: &str, days: &[(f64, String)], series: &[Series]) -> String {
-    let (Some(first), Some(last)) = (days.first(), days.last()) else {
-        return String::new();
-    };
-    let span = (last.0 - first.0).max(1.0);
-    let most = series.iter().flat_map(|it| &it.values);
-    let top = ceiling(most.fold(1.0_f64, |top, value| top.max(*value)));
-    let across = |day: f64| LEFT + (day - first.0) / span * (WIDTH - LEFT - RIGHT);
-    let up = |value: f64| HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM);
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\" class=\"plot\">"
-    );
-    for step in 0..=4_u8 {
-        let value = top * f64::from(step) / 4.0;
-        let at = up(value);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            WIDTH - RIGHT,
-            LEFT - 8.0,
-            at + 4.0,
-            number(value)
-        );
-    }
-    for (at, (anchor, day)) in ticks(days) {
-        let _ = write!(
-            svg,
-            "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{day}</text>",
-            across(at),
-            HEIGHT - 8.0
-        );
-    }
-    for one in series {
-        let mut path = String::new();
-        let mut end = (LEFT, up(0.0));
-        for ((day, _), value) in days.iter().zip(&one.values) {
-            end = (across(*day), up(*value));
-            let step = if path.is_empty() { 'M' } else { 'L' };
-            let _ = write!(path, "{step}{:.1} {:.1}", end.0, end.1);
-        }
-        let (from, to, base) = (across(first.0), across(last.0), up(0.0));
-        let class = one.class;
-        let _ = write!(
-            svg,
-            "<path class=\"area {class}\" d=\"{path}L{to:.1} {base:.1}L{from:.1} {base:.1}Z\"/>\
-             <path class=\"line {class}\" d=\"{path}\"><title>{}</title></path>\
-             <circle class=\"dot {class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.5\"/>",
-            one.label, end.0, end.1
-        );
-    }
-    svg.push_str("</svg>");
-    svg
+/// A plot of several lines over time, in a square of a hundred.
+#[derive(Template)]
+#[template(path = "plot.html")]
+pub(super) struct Plot {
+    title: &'static str,
+    /// What it ends with, for those who do not see it.
+    said: String,
+    /// The values at the left, from above.
+    scale: Vec<String>,
+    grid: String,
+    lines: Vec<Line>,
+    /// The days below, evenly spread.
+    days: Vec<String>,
 }
 
-/// The first, the middle and the last day.
-fn ticks(days: &[(f64, String)]) -> Vec<(f64, (&'static str, &str))> {
-    let pick = |at: usize, anchor| {
-        days.get(at)
-            .map(|(day, label)| (*day, (anchor, label.as_str())))
+struct Line {
+    class: &'static str,
+    line: String,
+    /// What closes the area below the line.
+    close: String,
+    end: String,
+}
+
+/// Steps of the scale.
+const STEPS: u8 = 4;
+
+/// Plots lines over days, of which there is one at least.
+pub(super) fn lines(title: &'static str, dates: &[Date], series: &[Series]) -> Option<Plot> {
+    let (first, last) = (dates.first()?, dates.last()?);
+    let most = series.iter().flat_map(|it| &it.values);
+    let top = ceiling(most.fold(1.0_f64, |top, value| top.max(*value)));
+    let across = |date: Date| {
+        let whole = last.0.saturating_sub(first.0).max(1);
+        float(date.0.saturating_sub(first.0)) * 100.0 / float(whole)
     };
-    match days.len() {
-        0 => Vec::new(),
-        1 => pick(0, "start").into_iter().collect(),
-        2 => [pick(0, "start"), pick(1, "end")]
-            .into_iter()
-            .flatten()
-            .collect(),
-        many => [
-            pick(0, "start"),
-            pick(many / 2, "middle"),
-            pick(many - 1, "end"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+    let up = |value: f64| 100.0 - value * 100.0 / top;
+    let (mut scale, mut grid) = (Vec::new(), String::new());
+    for step in (0..=STEPS).rev() {
+        let value = top * f64::from(step) / f64::from(STEPS);
+        scale.push(number(value));
+        let _ = write!(grid, "M0 {:.2}H100", up(value));
     }
+    let line = |one: &Series| {
+        let mut line = String::new();
+        let mut end = String::new();
+        for (date, value) in dates.iter().zip(&one.values) {
+            end = format!("{:.2} {:.2}", across(*date), up(*value));
+            let step = if line.is_empty() { 'M' } else { 'L' };
+            let _ = write!(line, "{step}{end}");
+        }
+        Line {
+            class: one.class,
+            line,
+            close: format!("{:.2} 100L0 100Z", across(*last)),
+            end,
+        }
+    };
+    let said = series.iter().filter_map(|one| {
+        let value = one.values.last()?;
+        Some(format!("{} {}", number(*value), one.label))
+    });
+    Some(Plot {
+        title,
+        said: said.collect::<Vec<_>>().join(", "),
+        scale,
+        grid,
+        lines: series.iter().map(line).collect(),
+        days: days(*first, *last),
+    })
+}
+
+/// The first day, the one in the middle and the last, as far as they are not the same.
+fn days(first: Date, last: Date) -> Vec<String> {
+    let middle = Date(first.0.midpoint(last.0));
+    let mut days: Vec<String> = [first, middle, last].map(Date::day).into();
+    days.dedup();
+    if let [_, _] = days.as_slice() {
+        // What is in the middle of two is neither.
+        days = vec![first.day(), last.day()];
+    }
+    days
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a picture needs no more")]
+fn float(value: i64) -> f64 {
+    value as f64
 }
 
 /// The next number above that is read easily.
@@ -155,14 +160,28 @@ mod tests {
 
     #[test]
     fn one_state_is_a_plot_too() {
-        let series = Series {
+        let series = || Series {
             label: "packages",
             class: "c1",
             values: vec![3.0],
         };
-        let svg = lines("growth", &[(0.0, "2026-01-01".into())], &[series]);
-        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>"));
-        assert!(!svg.contains("NaN"), "{svg}");
-        assert_eq!(lines("growth", &[], &[]), "");
+        let plot = lines("growth", &[Date(0)], &[series()]).expect("there is a day");
+        let text = plot.render().expect("a template of texts");
+        assert!(text.contains("growth: 3 packages"), "{text}");
+        assert!(!text.contains("NaN"), "{text}");
+        assert_eq!(plot.days, ["1970-01-01"]);
+        assert!(lines("growth", &[], &[series()]).is_none());
+    }
+
+    #[test]
+    fn days_below_are_evenly_spread_and_differ() {
+        let day = 86_400;
+        for (last, below) in [
+            (day - 1, &["1970-01-01"][..]),
+            (day, &["1970-01-01", "1970-01-02"]),
+            (2 * day, &["1970-01-01", "1970-01-02", "1970-01-03"]),
+        ] {
+            assert_eq!(days(Date(0), Date(last)), below);
+        }
     }
 }
