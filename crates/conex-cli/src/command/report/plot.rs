@@ -31,7 +31,7 @@ pub(super) struct Plot {
 
 struct Line {
     class: &'static str,
-    line: String,
+    path: String,
     /// What closes the area below the line.
     close: String,
     end: String,
@@ -57,16 +57,16 @@ pub(super) fn lines(title: &'static str, dates: &[Date], series: &[Series]) -> O
         let _ = write!(grid, "M0 {:.2}H100", up(value));
     }
     let line = |one: &Series| {
-        let mut line = String::new();
+        let mut path = String::new();
         let mut end = String::new();
         for (date, value) in dates.iter().zip(&one.values) {
             end = format!("{:.2} {:.2}", across(*date), up(*value));
-            let step = if line.is_empty() { 'M' } else { 'L' };
-            let _ = write!(line, "{step}{end}");
+            let step = if path.is_empty() { 'M' } else { 'L' };
+            let _ = write!(path, "{step}{end}");
         }
         Line {
             class: one.class,
-            line,
+            path,
             close: format!("{:.2} 100L0 100Z", across(*last)),
             end,
         }
