@@ -179,7 +179,9 @@ impl Tree {
         Err(
             CommandError::refused(format_args!("there is no valid root here: {first}")).hint(
                 match code {
-                    Some(Code::RootMissing) => "start with conex init",
+                    Some(Code::RootMissing) => {
+                        "start with conex init, or say with -C where there is a directory conex"
+                    }
                     Some(code) => code.advice(),
                     None => "conex verify says more",
                 },

@@ -126,6 +126,11 @@ fn a_branch_begins_only_with_what_clients_accept() {
             "{said}"
         );
     }
+    // What was signed and not committed is nothing to begin with.
+    line.git(&["rm", "-q", "-r", "--cached", "conex"]);
+    line.git(&["commit", "-q", "-m", "not committed yet"]);
+    let said = line.refuses("-C tree advance --to another", 1);
+    assert!(said.contains("commit what conex wrote"), "{said}");
 }
 
 #[test]

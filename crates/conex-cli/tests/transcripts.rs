@@ -337,6 +337,7 @@ fn mistakes() {
         .run(&["root", "set", "quorum=9", "--key", "alice", "-y"])
         .run(&["root", "leave", "nobody", "--key", "alice", "-y"])
         .run(&["show", "nothing-of-that-name"])
+        .run(&["show", "alice"])
         .run(&["verify", "--trust-anchors", "sha256=abc"])
         .run(&[
             "verify",

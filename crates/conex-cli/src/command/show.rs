@@ -149,7 +149,12 @@ fn subjects(work: &Work, arguments: &Arguments) -> Result<Vec<Subject>> {
             "nothing here is called {}",
             output::plain(&arguments.name)
         ))
-        .hint("conex status NAME also knows what is approved but absent")
+        .hint(match Id::parse(&arguments.name) {
+            Ok(id) if work.head.root().janitor(&id).is_some() => {
+                "janitors are in the root: conex root show"
+            }
+            _ => "conex status NAME also knows what is approved but absent",
+        })
     };
     let (name, release) = match arguments.name.split_once('/') {
         Some((name, release)) => (name, Some(release)),

@@ -141,6 +141,15 @@ impl Job<'_> {
                 self.to,
                 problems(&report)
             ));
+            if report
+                .problems
+                .iter()
+                .any(|it| it.code == Code::RootMissing)
+            {
+                return Err(error.hint(
+                    "commit what conex wrote: commits are looked at, and not the work tree",
+                ));
+            }
             return Err(error
                 .hint("everything has to be approved when it begins; conex verify --revision says what is not")
                 .hint("or begin with an older commit: --from REV"));

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::infer::packages;
 use crate::error::{CommandError, Result};
-use crate::output::{BOLD, DIM, RESET, line, plain};
+use crate::output::{BOLD, DIM, RESET, count, line, plain};
 
 /// What was looked at.
 pub(super) struct Survey {
@@ -59,11 +59,11 @@ pub(super) fn print(out: &mut impl Write, survey: &Survey, proposals: &[Proposal
         Some(history) => line(
             out,
             format_args!(
-                "history of {} to {}, {} commits: it says of {} releases who added them",
+                "history of {} to {}, {}: it says of {} who added them",
                 history.from.day(),
                 history.to.day(),
-                history.commits,
-                history.known
+                count(history.commits, "commit"),
+                count(history.known, "release")
             ),
         ),
     }

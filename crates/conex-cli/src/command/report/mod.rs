@@ -21,7 +21,7 @@ use page::Source;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the page goes: one HTML file that needs nothing else
+    /// Where the page goes, beside the repository: one HTML file that needs nothing else
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 
