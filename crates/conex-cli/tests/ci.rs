@@ -136,6 +136,25 @@ fn a_branch_that_somebody_else_moved_is_not_pushed_over() {
 }
 
 #[test]
+fn a_branch_that_may_not_be_pushed_is_said_and_begun_anew() {
+    let (line, _) = served();
+    let hook = line.client.at("other/hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, "#!/bin/sh\nexit 1\n").unwrap();
+    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&hook, rights).unwrap();
+    let before = line.git_in("other", &["for-each-ref"]);
+    let (told, code) = job(&line, &["advance"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("attempt 3 to push signed failed"), "{told}");
+    assert_eq!(line.git_in("other", &["for-each-ref"]), before);
+    // What was made here and did not arrive is not gone on with.
+    std::fs::remove_file(hook).unwrap();
+    let told = advances(&line);
+    assert!(told.contains("signed begins"), "{told}");
+}
+
+#[test]
 fn a_review_says_what_a_change_asks_for_and_fails_where_it_can_never_be_right() {
     let (line, community) = served();
     let base = line.at("main").unwrap();
