@@ -22,6 +22,11 @@ use crate::vouch::{Subject, Vouch};
 /// next approver names by digest instead of repeating them.
 pub const INLINE: usize = 256;
 
+/// How many vouches go into a batch, where there are more: an update reads whole batches to learn of a
+/// few names, and every page that names batches grows with their number. A batch may hold more
+/// ([`limits::VOUCHES`]) where one name has more.
+pub const BATCH: usize = 512;
+
 /// Whether a finding waits for somebody's vouch: nothing, or something else, is approved in its
 /// place. What is behind is no approver's business: it wants an update, or a retraction.
 pub fn is_pending(finding: &Finding) -> bool {
@@ -195,7 +200,7 @@ fn by_name(vouches: &[Vouch]) -> Vec<Vec<Vouch>> {
     for group in vouches.chunk_by(|a, b| a.subject.name() == b.subject.name()) {
         match chunks
             .last_mut()
-            .filter(|chunk| chunk.len() + group.len() <= limits::VOUCHES)
+            .filter(|chunk| chunk.len() + group.len() <= BATCH)
         {
             Some(chunk) => chunk.extend_from_slice(group),
             None => chunks.extend(group.chunks(limits::VOUCHES).map(<[Vouch]>::to_vec)),
