@@ -117,6 +117,24 @@ fn rollback_leaves_no_trace_but_its_report() {
 }
 
 #[test]
+fn a_directory_without_files_is_seen_wherever_it_is() {
+    let (old, new) = states();
+    for place in [
+        "conex/empty",
+        "conex/index/empty",
+        "packages/foo/empty",
+        "empty",
+        "packages/empty",
+    ] {
+        let client = offered(&old, &new);
+        std::fs::create_dir(client.at("new").join(place)).unwrap();
+        let verdict = client.run("verify --dir new --mode enforce").1;
+        assert_eq!(client.run(DIR).1, verdict, "{place}");
+        assert_eq!(client.run(&format!("{DIR} --fast")).1, verdict, "{place}");
+    }
+}
+
+#[test]
 fn observe_then_enforce() {
     let (old, mut new) = states();
     let foo = new.release_file("foo", "1.0");

@@ -35,8 +35,8 @@ impl ChangesError {
 /// Finds what differs between two trees by reading both whole, in parallel.
 ///
 /// The set has the path of every file, or special file, that stands in one tree only, or in both with
-/// different bytes or kinds. A file that cannot be read differs. A directory has no content of
-/// its own, so an empty one is nothing. Something whose name is no component of a path stands for
+/// different bytes or kinds, and that of every directory that is empty in one tree only. A file that cannot
+/// be read differs. Something whose name is no component of a path stands for
 /// nothing that could be in the set; where such a thing may differ, the set has the directory that it
 /// stands in.
 ///
@@ -169,6 +169,12 @@ impl<A: Store + ?Sized, B: Store + ?Sized> Comparison<'_, A, B> {
         };
         let old = list(&|path| self.old.list(path), pair.old)?;
         let new = list(&|path| self.new.list(path), pair.new)?;
+        let is_empty = |kind, entries: &[Entry]| {
+            kind == Some(EntryKind::Directory) && entries.is_empty() && *directory != Path::top()
+        };
+        if is_empty(pair.old, &old) != is_empty(pair.new, &new) {
+            looked.differs.push(directory.clone());
+        }
         let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
         loop {
             let order = match (old.peek(), new.peek()) {
@@ -249,6 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_directory_differs_from_none_and_from_one_with_files() {
+        let [with, without, filled] = core::array::from_fn(|_| tempfile::tempdir().unwrap());
+        for tree in [&with, &without, &filled] {
+            std::fs::write(tree.path().join("file"), "text").unwrap();
+        }
+        std::fs::create_dir_all(with.path().join("a/empty")).unwrap();
+        std::fs::create_dir_all(filled.path().join("a/empty")).unwrap();
+        std::fs::write(filled.path().join("a/empty/file"), "text").unwrap();
+        let [with, without, filled] =
+            [&with, &without, &filled].map(|tree| DirectoryStore::open(tree.path()).unwrap());
+        assert_eq!(paths(&without, &with), ["a/empty"]);
+        assert_eq!(paths(&with, &without), ["a/empty"]);
+        assert_eq!(paths(&with, &filled), ["a/empty", "a/empty/file"]);
+        assert!(paths(&with, &with).is_empty());
+    }
+
+    #[test]
     fn special_files() {
         use std::os::unix::fs::symlink;
         let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -266,7 +289,7 @@ mod tests {
             DirectoryStore::open(new.path()).unwrap(),
         );
         // Links are not looked into, so they always differ.
-        assert_eq!(paths(&old, &new), ["a", "link", "way-out"]);
+        assert_eq!(paths(&old, &new), ["a", "emptier", "link", "way-out"]);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use rayon::prelude::*;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Parallel;
 
+/// So few items are done before other threads would be awake.
+const FEW: usize = 8;
+
 impl Workers for Parallel {
     fn map<T, R, F>(&self, items: Vec<T>, job: F) -> Vec<R>
     where
@@ -15,6 +18,9 @@ impl Workers for Parallel {
         R: Send,
         F: Fn(T) -> R + Sync,
     {
+        if items.len() <= FEW {
+            return items.into_iter().map(job).collect();
+        }
         items.into_par_iter().map(&job).collect()
     }
 

@@ -109,6 +109,7 @@ struct Shared {
     path: PathBuf,
     repository: gix::ThreadSafeRepository,
     handles: ThreadLocal<gix::Repository>,
+    trees: store::Trees,
 }
 
 impl GitRepository {
@@ -140,6 +141,7 @@ impl GitRepository {
                 path,
                 repository,
                 handles: ThreadLocal::new(),
+                trees: store::Trees::default(),
             }),
         })
     }

@@ -2,18 +2,20 @@
 
 use core::cmp::Ordering;
 use core::fmt;
+use core::ops::Range;
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use conex_core::limits;
 use conex_core::path::Path;
-use conex_core::store::{Entry, EntryKind, Store, StoreError};
-use gix::ObjectId;
+use conex_core::store::{Entry, EntryKind, Store, StoreError, Workers as _};
 use gix::objs::tree::EntryMode;
 use gix::objs::{Kind, TreeRefIter};
+use gix::{ObjectId, oid};
 
 use super::{Objects, Shared};
+use crate::Parallel;
 use crate::changes::{ChangesError, Steps};
 
 /// The tree of one revision. Symbolic links and submodules are special entries, and never followed.
@@ -24,18 +26,44 @@ pub struct GitStore {
     top: ObjectId,
     /// Of a tree that was merged, what the repository does not have.
     memory: Objects,
-    trees: RwLock<HashMap<Path, Tree>>,
+    trees: RwLock<HashMap<Path, Arc<Tree>>>,
 }
 
-/// The entries of a tree in the order of git, which sorts a directory as if its name ended in a
-/// slash; each name once.
-type Tree = Arc<[Node]>;
+/// A tree as git has it, checked: its entries in the order of git, which sorts a directory as if its
+/// name ended in a slash, each name once.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    bytes: Vec<u8>,
+    entries: Vec<Position>,
+    id_length: usize,
+}
 
+/// A place where two revisions have directories, or one of them has.
+struct Pair {
+    place: Path,
+    trees: [Option<ObjectId>; 2],
+}
+
+/// What comparing a pair gave.
+#[derive(Default)]
+struct Looked {
+    differs: Vec<Path>,
+    below: Vec<Pair>,
+}
+
+/// Where in the bytes of a tree an entry is.
 #[derive(Debug)]
-struct Node {
-    name: Box<[u8]>,
+struct Position {
+    name: Range<u32>,
+    mode: EntryMode,
+}
+
+/// An entry of a tree.
+#[derive(Debug, Clone, Copy)]
+struct Node<'t> {
+    name: &'t [u8],
     kind: EntryKind,
-    id: ObjectId,
+    id: &'t oid,
 }
 
 impl GitStore {
@@ -86,43 +114,51 @@ impl GitStore {
     /// [`ChangesError`] when a tree is missing or broken, or too much differs.
     #[tracing::instrument(level = "debug", skip_all, err)]
     pub fn changed(&self, newer: &Self) -> Result<BTreeSet<Path>, ChangesError> {
-        let (mut found, steps) = (BTreeSet::new(), Steps::default());
-        self.compare(
-            newer,
-            &Path::top(),
-            Some(&self.top),
-            Some(&newer.top),
-            &steps,
-            &mut found,
-        )?;
-        Ok(found)
+        let (mut changed, steps) = (BTreeSet::new(), Steps::default());
+        let mut next = vec![Pair {
+            place: Path::top(),
+            trees: [Some(self.top), Some(newer.top)],
+        }];
+        // Level by level, so that no depth of a tree is a depth of the stack.
+        while !next.is_empty() {
+            let level = core::mem::take(&mut next);
+            for looked in Parallel.map(level, |pair| self.compare(newer, &pair, &steps)) {
+                let Looked { differs, below } = looked?;
+                changed.extend(differs);
+                next.extend(below);
+            }
+        }
+        Ok(changed)
     }
 
-    fn compare(
-        &self,
-        newer: &Self,
-        directory: &Path,
-        old: Option<&ObjectId>,
-        new: Option<&ObjectId>,
-        steps: &Steps,
-        found: &mut BTreeSet<Path>,
-    ) -> Result<(), ChangesError> {
-        if old == new {
-            return Ok(());
+    /// Compares the trees at one place.
+    fn compare(&self, newer: &Self, pair: &Pair, steps: &Steps) -> Result<Looked, ChangesError> {
+        let Pair { place, trees } = pair;
+        let mut looked = Looked::default();
+        if let [Some(old), Some(new)] = trees
+            && old == new
+        {
+            return Ok(looked);
         }
-        let load = |store: &Self, id: Option<&ObjectId>| match id {
+        let load = |store: &Self, id: Option<ObjectId>| match id {
             Some(_) => store
-                .tree(directory)
-                .map_err(|error| ChangesError::new(directory, error)),
-            None => Ok(Tree::default()),
+                .tree(place)
+                .map_err(|error| ChangesError::new(place, error)),
+            None => Ok(Arc::default()),
         };
-        // Large trees are packed: taking them out is most of the work.
-        let (before, after) = rayon::join(|| load(self, old), || load(newer, new));
-        let (before, after) = (before?, after?);
-        let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+        let [old, new] = *trees;
+        let (before, after) = (load(self, old)?, load(newer, new)?);
+        // Git writes none, and reads them.
+        let is_empty = |id: Option<ObjectId>, tree: &Tree| {
+            id.is_some() && tree.entries.is_empty() && *place != Path::top()
+        };
+        if is_empty(old, &before) != is_empty(new, &after) {
+            looked.differs.push(place.clone());
+        }
+        let (mut before, mut after) = (before.nodes().peekable(), after.nodes().peekable());
         loop {
             let order = match (before.peek(), after.peek()) {
-                (None, None) => return Ok(()),
+                (None, None) => return Ok(looked),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (Some(a), Some(b)) => order(a.key(), b.key()),
@@ -131,36 +167,37 @@ impl GitStore {
                 .then(|| before.next())
                 .flatten();
             let b = (order != Ordering::Less).then(|| after.next()).flatten();
-            let Some(either) = a.or(b) else { return Ok(()) };
-            if a.map(Node::content) == b.map(Node::content) {
+            let Some(either) = a.or(b) else {
+                return Ok(looked);
+            };
+            if a.map(|node| node.content()) == b.map(|node| node.content()) {
                 continue;
             }
-            steps.take(directory)?;
-            let Ok(place) = directory.join(&either.text()) else {
-                found.insert(directory.clone());
+            steps.take(place)?;
+            let Ok(inside) = place.join(&either.text()) else {
+                looked.differs.push(place.clone());
                 continue;
-            };
-            let tree = |node: Option<&Node>| {
-                node.filter(|node| node.kind == EntryKind::Directory)
-                    .map(|node| node.id)
             };
             let is_file =
-                |node: Option<&Node>| node.is_some_and(|node| node.kind != EntryKind::Directory);
+                |node: Option<Node<'_>>| node.is_some_and(|it| it.kind != EntryKind::Directory);
             if is_file(a) || is_file(b) {
-                found.insert(place.clone());
+                looked.differs.push(inside.clone());
             }
-            self.compare(
-                newer,
-                &place,
-                tree(a).as_ref(),
-                tree(b).as_ref(),
-                steps,
-                found,
-            )?;
+            let tree = |node: Option<Node<'_>>| {
+                let directory = node.filter(|it| it.kind == EntryKind::Directory)?;
+                Some(directory.id.to_owned())
+            };
+            let trees = [tree(a), tree(b)];
+            if trees != [None, None] {
+                looked.below.push(Pair {
+                    place: inside,
+                    trees,
+                });
+            }
         }
     }
 
-    fn tree(&self, directory: &Path) -> Result<Tree, StoreError> {
+    fn tree(&self, directory: &Path) -> Result<Arc<Tree>, StoreError> {
         let known = self.trees.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(tree) = known.get(directory) {
             return Ok(Arc::clone(tree));
@@ -184,10 +221,15 @@ impl GitStore {
         Ok(tree)
     }
 
-    fn load(&self, id: &ObjectId) -> Result<Tree, StoreError> {
-        let mut buffer = Vec::new();
-        self.expect(id, Kind::Tree, &mut buffer)?;
-        parse(&buffer, id)
+    fn load(&self, id: &ObjectId) -> Result<Arc<Tree>, StoreError> {
+        if let Some(tree) = self.shared.trees.get(id) {
+            return Ok(tree);
+        }
+        let mut bytes = Vec::new();
+        self.expect(id, Kind::Tree, &mut bytes)?;
+        let tree = Arc::new(Tree::parse(bytes, id)?);
+        self.shared.trees.keep(*id, &tree);
+        Ok(tree)
     }
 
     fn expect(&self, id: &ObjectId, kind: Kind, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
@@ -204,21 +246,20 @@ impl GitStore {
     fn node(&self, parent: &Path, name: &str) -> Result<(EntryKind, ObjectId), StoreError> {
         let tree = self.tree(parent)?;
         // A directory does not stand where a file of the same name would.
-        let found = find(&tree, (name.as_bytes(), false));
-        found
-            .or_else(|| find(&tree, (name.as_bytes(), true)))
-            .map(|node| (node.kind, node.id))
+        tree.find((name.as_bytes(), false))
+            .or_else(|| tree.find((name.as_bytes(), true)))
+            .map(|node| (node.kind, node.id.to_owned()))
             .ok_or(StoreError::Missing)
     }
 }
 
 impl Store for GitStore {
     fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
-        let entry = |node: &Node| Entry {
+        let entry = |node: Node<'_>| Entry {
             name: node.text().into_owned(),
             kind: node.kind,
         };
-        let mut entries: Vec<Entry> = self.tree(directory)?.iter().map(entry).collect();
+        let mut entries: Vec<Entry> = self.tree(directory)?.nodes().map(entry).collect();
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
@@ -264,54 +305,110 @@ impl fmt::Debug for GitStore {
     }
 }
 
-impl Node {
+impl<'t> Node<'t> {
     /// The name as text. As in a directory: what is none gets a backslash, which no valid name has.
-    fn text(&self) -> Cow<'_, str> {
-        match core::str::from_utf8(&self.name) {
+    fn text(&self) -> Cow<'t, str> {
+        match core::str::from_utf8(self.name) {
             Ok(text) => text.into(),
             Err(_) => self.name.escape_ascii().to_string().into(),
         }
     }
 
     /// What it is sorted by.
-    fn key(&self) -> (&[u8], bool) {
-        (&self.name, self.kind == EntryKind::Directory)
+    fn key(&self) -> (&'t [u8], bool) {
+        (self.name, self.kind == EntryKind::Directory)
     }
 
     /// What makes a difference, beside the name.
-    fn content(&self) -> (EntryKind, ObjectId) {
+    fn content(&self) -> (EntryKind, &'t oid) {
         (self.kind, self.id)
     }
 }
 
-/// The entries of a tree; refused where git itself would not have written it.
-fn parse(bytes: &[u8], id: &ObjectId) -> Result<Tree, StoreError> {
-    let malformed = || StoreError::Io(format!("git tree {id} is malformed"));
-    let mut nodes = Vec::new();
-    for entry in TreeRefIter::from_bytes(bytes, id.kind()) {
-        let entry = entry.map_err(|_| malformed())?;
-        if nodes.len() >= limits::ENTRIES {
-            return Err(StoreError::TooMany);
+impl Tree {
+    /// Finds the entries; refused where git itself would not have written it.
+    fn parse(bytes: Vec<u8>, id: &ObjectId) -> Result<Self, StoreError> {
+        let malformed = || StoreError::Io(format!("git tree {id} is malformed"));
+        let mut entries = Vec::new();
+        for entry in TreeRefIter::from_bytes(&bytes, id.kind()) {
+            let entry = entry.map_err(|_| malformed())?;
+            if entries.len() >= limits::ENTRIES {
+                return Err(StoreError::TooMany);
+            }
+            let name: &[u8] = entry.filename.as_ref();
+            if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
+                return Err(malformed());
+            }
+            let start = name.as_ptr().addr() - bytes.as_ptr().addr();
+            let place = |at: usize| u32::try_from(at).map_err(|_| malformed());
+            entries.push(Position {
+                name: place(start)?..place(start + name.len())?,
+                mode: entry.mode,
+            });
         }
-        let name: &[u8] = entry.filename.as_ref();
-        if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
+        let tree = Self {
+            bytes,
+            entries,
+            id_length: id.kind().len_in_bytes(),
+        };
+        // Which of two entries of one name is meant, programs would not agree on.
+        let is_sorted = tree
+            .nodes()
+            .is_sorted_by(|a, b| order(a.key(), b.key()) == Ordering::Less);
+        let is_twice = tree.nodes().any(|node| {
+            node.kind != EntryKind::Directory && tree.find((node.name, true)).is_some()
+        });
+        if !is_sorted || is_twice {
             return Err(malformed());
         }
-        nodes.push(Node {
-            name: name.into(),
-            kind: kind(entry.mode),
-            id: entry.oid.to_owned(),
-        });
+        Ok(tree)
     }
-    // Which of two entries of one name is meant, programs would not agree on.
-    let is_sorted = nodes.is_sorted_by(|a, b| order(a.key(), b.key()) == Ordering::Less);
-    let mut files = nodes
-        .iter()
-        .filter(|node| node.kind != EntryKind::Directory);
-    if !is_sorted || files.any(|file| find(&nodes, (&file.name, true)).is_some()) {
-        return Err(malformed());
+
+    fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        self.entries.iter().filter_map(|at| self.node(at))
     }
-    Ok(nodes.into())
+
+    /// The entry at a position, of those that were found when the tree was parsed.
+    fn node(&self, at: &Position) -> Option<Node<'_>> {
+        let (start, end) = (at.name.start as usize, at.name.end as usize);
+        let id = self.bytes.get(end + 1..)?.get(..self.id_length)?;
+        Some(Node {
+            name: self.bytes.get(start..end)?,
+            kind: kind(at.mode),
+            id: oid::try_from_bytes(id).ok()?,
+        })
+    }
+
+    fn find(&self, name: (&[u8], bool)) -> Option<Node<'_>> {
+        let compare = |at: &Position| match self.node(at) {
+            Some(node) => order(node.key(), name),
+            None => Ordering::Less,
+        };
+        let at = self.entries.binary_search_by(compare).ok()?;
+        self.node(self.entries.get(at)?)
+    }
+}
+
+/// Trees that were read, for all revisions of a repository: most of them are in many.
+#[derive(Debug, Default)]
+pub(super) struct Trees(RwLock<HashMap<ObjectId, Arc<Tree>>>);
+
+/// Most trees that are kept for other revisions; those of one revision of a large repository.
+const KEPT: usize = 1 << 15;
+
+impl Trees {
+    fn get(&self, id: &ObjectId) -> Option<Arc<Tree>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(id).map(Arc::clone)
+    }
+
+    fn keep(&self, id: ObjectId, tree: &Arc<Tree>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KEPT {
+            known.clear();
+        }
+        known.insert(id, Arc::clone(tree));
+    }
 }
 
 /// How git compares names, of which it knows whether they are directories'.
@@ -323,11 +420,6 @@ fn order(a: (&[u8], bool), b: (&[u8], bool)) -> Ordering {
     };
     let (begins, other) = (a.0.get(..common), b.0.get(..common));
     begins.cmp(&other).then_with(|| end(a).cmp(&end(b)))
-}
-
-fn find<'t>(tree: &'t [Node], name: (&[u8], bool)) -> Option<&'t Node> {
-    let at = tree.binary_search_by(|node| order(node.key(), name)).ok()?;
-    tree.get(at)
 }
 
 fn kind(mode: EntryMode) -> EntryKind {

@@ -423,7 +423,9 @@ proptest! {
         }
         let work_tree = DirectoryStore::open(scratch.0.path()).unwrap();
         let (_, head) = revisions.last().unwrap();
-        prop_assert!(changes::changed(&work_tree, head).unwrap().is_empty());
+        // Apart from directories that have become empty, of which git knows nothing.
+        let differs = changes::changed(&work_tree, head).unwrap();
+        prop_assert!(differs.iter().all(|path| scratch.0.path().join(path.as_str()).is_dir()));
     }
 }
 
@@ -527,4 +529,21 @@ fn who_made_the_commits_of_a_branch() {
     assert_eq!(knows("erin", 10), Some(true));
     assert_eq!(knows("erin", 1), Some(false));
     assert_eq!(knows("dave", 10), Some(false));
+}
+
+#[test]
+fn an_empty_tree_differs_from_none() {
+    let scratch = Scratch::new();
+    scratch.write("file", "text");
+    let old = scratch.commit();
+    let empty = scratch.git_with(&["mktree"], b"");
+    let blob = scratch.git(&["rev-parse", "HEAD:file"]);
+    let listing = format!("040000 tree {empty}\tempty\n100644 blob {blob}\tfile\n");
+    let tree = scratch.git_with(&["mktree"], listing.as_bytes());
+    let new = scratch.git(&["commit-tree", &tree, "-p", &old, "-m", "an empty directory"]);
+    let repository = scratch.open();
+    let [old, new] = [&old, &new].map(|id| repository.revision(id).unwrap());
+    assert_eq!(old.changed(&new).unwrap(), [path("empty")].into());
+    assert_eq!(new.changed(&old).unwrap(), [path("empty")].into());
+    assert!(new.changed(&new).unwrap().is_empty());
 }
