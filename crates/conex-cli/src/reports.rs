@@ -31,8 +31,7 @@ pub(crate) fn save(repository: &Path, view: &View) -> Result<()> {
     let store = || -> std::io::Result<()> {
         fs::create_dir_all(directory)?;
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        serde_json::to_writer(&mut file, view)?;
-        file.flush()?;
+        file.write_all(&serde_json::to_vec(view)?)?;
         file.persist(&place).map_err(|error| error.error)?;
         Ok(())
     };

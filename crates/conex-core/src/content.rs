@@ -68,6 +68,13 @@ pub struct Releases {
     pub releases: Vec<(ReleaseName, Digest)>,
 }
 
+impl Releases {
+    /// Its digest in the repository of that name.
+    pub fn digest(&self, origin: &Origin, digests: &(impl Digests + ?Sized)) -> Digest {
+        encoding::digest(digests, Context::Releases, origin, self)
+    }
+}
+
 /// The files outside packages that clients read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepositoryFiles {
@@ -147,7 +154,7 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         match self.layout.releases(&self.store, unit) {
             Ok(found) => {
                 for release in &found {
-                    match self.release(&unit.name, release, &mut buffers) {
+                    match self.read(&unit.name, release, &mut buffers) {
                         Ok(release) => releases.push(release),
                         Err(found) => problems.extend(found),
                     }
@@ -233,11 +240,23 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         releases: &[Release],
         projection: usize,
     ) -> Digest {
-        let statement = self.releases_statement(name, releases, projection);
-        encoding::digest(self.digests, Context::Releases, self.origin, &statement)
+        self.releases_statement(name, releases, projection)
+            .digest(self.origin, self.digests)
     }
 
-    fn release(
+    /// Reads one release of a package and computes its statement.
+    ///
+    /// # Errors
+    /// All problems found.
+    pub fn release(
+        &self,
+        package: &PackageName,
+        unit: &ReleaseUnit,
+    ) -> Result<Release, Vec<Problem>> {
+        self.read(package, unit, &mut Buffers::new())
+    }
+
+    fn read(
         &self,
         package: &PackageName,
         unit: &ReleaseUnit,

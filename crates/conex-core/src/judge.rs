@@ -389,12 +389,15 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         findings.extend(package.releases.iter().map(|release| {
             let subject = checksums_of(package, release);
             let assessment = checksums_rule.assess(&said.of(&subject), &[release.digest]);
-            Finding::new(
-                subject,
-                release.place.clone(),
-                (release.digest, None),
-                assessment,
-            )
+            Finding {
+                sources: release.sources.clone(),
+                ..Finding::new(
+                    subject,
+                    release.place.clone(),
+                    (release.digest, None),
+                    assessment,
+                )
+            }
         }));
         let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
         if !ownership.is_claimed(&package.name)

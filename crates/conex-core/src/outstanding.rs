@@ -56,7 +56,7 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
     for subject in known.filter(|subject| !is_unreadable(subject)) {
         let votes = settled.index.named(subject.name()).of(subject);
         let rule = judge.rule(subject, &settled.ownership);
-        let finding = finding(report, subject);
+        let finding = report.finding(subject);
         let approved = rule.approved(&votes);
         let newest = approved.first().map(|it| it.version);
         // Where nothing is found of an absent package, its absence is what was approved last.
@@ -95,7 +95,7 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
         }
     }
     let lone = |it: &Outstanding| {
-        matches!(it.subject, Subject::Checksums(..)) && finding(report, &it.subject).is_none()
+        matches!(it.subject, Subject::Checksums(..)) && report.finding(&it.subject).is_none()
     };
     let packages: Vec<_> = found
         .iter()
@@ -152,14 +152,6 @@ pub fn retraction<'o>(
         version: greatest.next()?,
         digest: present,
     })
-}
-
-fn finding<'r>(report: &'r Report, subject: &Subject) -> Option<&'r Finding> {
-    let at = report
-        .findings
-        .binary_search_by(|finding| finding.subject.cmp(subject))
-        .ok()?;
-    report.findings.get(at)
 }
 
 /// The version that the present content has, or where it has none, that of what it would replace.

@@ -76,6 +76,9 @@ pub struct Finding {
     pub digest: Digest,
     /// Its digest under the older projection, where the root lists two.
     pub older: Option<Digest>,
+    /// Of the checksums of a release that was read: the digest of its source under each projection of
+    /// the root, in their order, or one without any. Otherwise none.
+    pub sources: Vec<Digest>,
     /// Whether there is any; an absent package has the content of having no releases.
     pub present: bool,
     /// What the votes say.
@@ -95,6 +98,7 @@ impl Finding {
             place,
             digest: digests.0,
             older: digests.1,
+            sources: Vec::new(),
             present: true,
             assessment,
         }
@@ -182,6 +186,14 @@ impl Report {
     /// [`Mode::Observe`].
     pub fn verified(&self) -> Option<&Verified> {
         self.verified.as_ref()
+    }
+
+    /// What was found of a statement.
+    pub fn finding(&self, subject: &Subject) -> Option<&Finding> {
+        let at = self
+            .findings
+            .binary_search_by(|finding| finding.subject.cmp(subject));
+        self.findings.get(at.ok()?)
     }
 
     /// The problems with a code.
@@ -326,7 +338,6 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
         };
         problems.extend(reader.problems);
-        // Who is who and what is there do not depend on each other.
         let state = State {
             root,
             metadata: &metadata,
@@ -337,10 +348,14 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             part,
             verified: false,
         };
-        let (settled, tree) = self.workers.join(
-            || state.settle(),
-            || surveyed.unwrap_or_else(|| survey(self.store, known.layout(), root)),
-        );
+        let (settled, tree) = match surveyed {
+            Some(tree) => (state.settle(), tree),
+            // Who is who and what is there do not depend on each other.
+            None => self.workers.join(
+                || state.settle(),
+                || survey(self.store, known.layout(), root),
+            ),
+        };
         let standing = Standing {
             root,
             metadata: &metadata,
