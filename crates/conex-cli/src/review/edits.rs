@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::layout::{Layout, PackageUnit, Place};
+use conex_core::layout::{Layout, PackageUnit, Place, ReleaseUnit};
 use conex_core::limits;
 use conex_core::metadata::DIRECTORY;
 use conex_core::name::{Id, PackageName, ReleaseName};
 use conex_core::path::Path as TreePath;
 use conex_core::problem::Code;
-use conex_core::store::{EntryKind, Store};
+use conex_core::store::{EntryKind, Store, Workers as _};
 use conex_core::survey::survey;
 use conex_core::verify::Report;
 use conex_core::vouch::Subject;
-use conex_repo::opam::edit::{self, Forced, Kind, Kinds};
+use conex_repo::Parallel;
+use conex_repo::opam::edit::{self, Edit, Forced, Kind, Kinds};
 use conex_repo::opam::facts::{Archive, Facts, Strength};
 
 use super::Reviewer;
@@ -32,6 +33,8 @@ pub(super) struct Edits {
     pub(super) pages_lost: Vec<TreePath>,
     /// Everything else.
     pub(super) others: Vec<TreePath>,
+    /// The packages before, with all of their releases.
+    pub(super) before: Side,
 }
 
 /// What becomes of a package.
@@ -62,11 +65,21 @@ impl ReleaseEdit {
     }
 }
 
-/// The releases of one side, by where they stand.
-#[derive(Default)]
-struct Side {
+/// What a change does to one file of a release.
+#[derive(Debug, Default)]
+struct FileEdit {
+    kinds: Kinds,
+    forced: Vec<Forced>,
+    weak: Vec<(String, Strength)>,
+}
+
+/// The packages of one side that a change touches.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    /// Each with its releases.
+    pub(super) packages: BTreeMap<PackageName, Vec<ReleaseUnit>>,
+    /// Which release stands where.
     homes: BTreeMap<TreePath, (PackageName, ReleaseName)>,
-    packages: BTreeSet<PackageName>,
 }
 
 impl Side {
@@ -102,45 +115,46 @@ impl Edits {
                 _ => data.push(path),
             }
         }
-        let [before, after] = &[base, result].map(|store| {
+        let side = |store| {
             let tree = Tree {
                 reviewer,
                 store,
                 layout,
             };
             tree.releases(&data)
-        });
-        let is_opam = layout.name() == "opam" && !reviewer.known.projections().is_empty();
+        };
+        let (before, after) = Parallel.join(|| side(base), || side(result));
+        let mut owned: Vec<(&TreePath, &TreePath, &(PackageName, ReleaseName))> = Vec::new();
         for path in data {
-            let owner = after.owner(path).or_else(|| before.owner(path));
-            let Some((place, (package, release))) = owner else {
-                edits.others.push(path.clone());
-                continue;
-            };
-            let is_there = |side: &Side| side.homes.contains_key(place);
-            let edit = edits.packages.entry(package.clone()).or_default();
-            edit.existed = before.packages.contains(package);
-            edit.exists = after.packages.contains(package);
-            let edit = edit.releases.entry(release.clone()).or_default();
-            edit.place = place.clone();
-            let relative = path.below(place).unwrap_or_default();
-            match (is_there(before), is_there(after)) {
-                (false, true) => edit.kinds.insert(Kind::NewRelease),
-                (true, false) => edit.kinds.insert(Kind::Removal),
-                _ if is_opam && layout.is_projected(&relative) => {
-                    let [old, new] = [base, result].map(|store| read(store, path));
-                    edit.kinds
-                        .extend(edit::kinds(old.as_deref(), new.as_deref()).iter());
-                    if let (Some(old), Some(new)) = (&old, &new) {
-                        edit.forced = edit::forces_old(release.as_str(), old, new);
-                    }
-                }
-                _ => edit.kinds.insert(Kind::Source),
-            }
-            if is_opam && edit.is_source() {
-                edit.weak.extend(weak(result, path, &relative));
+            match after.owner(path).or_else(|| before.owner(path)) {
+                Some((place, release)) => owned.push((path, place, release)),
+                None => edits.others.push(path.clone()),
             }
         }
+        let comparison = Comparison {
+            stores: [base, result],
+            homes: [&before.homes, &after.homes],
+            layout,
+            is_opam: layout.name() == "opam" && !reviewer.known.projections().is_empty(),
+        };
+        let found = Parallel.map(owned, |(path, place, release)| {
+            (place, release, comparison.file(path, place, release))
+        });
+        for (place, (package, release), file) in found {
+            let edit = edits.packages.entry(package.clone()).or_default();
+            let has_releases = |side: &Side| {
+                let releases = side.packages.get(package);
+                releases.is_some_and(|releases| !releases.is_empty())
+            };
+            edit.existed = has_releases(&before);
+            edit.exists = has_releases(&after);
+            let edit = edit.releases.entry(release.clone()).or_default();
+            edit.place = place.clone();
+            edit.kinds.extend(file.kinds.iter());
+            edit.forced.extend(file.forced);
+            edit.weak.extend(file.weak);
+        }
+        edits.before = before;
         edits
     }
 
@@ -183,12 +197,7 @@ impl Edits {
                 releases.map(|release| Subject::Checksums(package.clone(), release.clone())),
             );
         }
-        asked.retain(|subject| {
-            report
-                .findings
-                .binary_search_by(|finding| finding.subject.cmp(subject))
-                .is_ok()
-        });
+        asked.retain(|subject| report.finding(subject).is_some());
         asked
     }
 
@@ -243,6 +252,52 @@ impl Edits {
     }
 }
 
+/// Both states, with where their releases stand.
+struct Comparison<'r> {
+    stores: [&'r dyn Store; 2],
+    homes: [&'r BTreeMap<TreePath, (PackageName, ReleaseName)>; 2],
+    layout: &'r dyn Layout,
+    is_opam: bool,
+}
+
+impl Comparison<'_> {
+    /// What becomes of a file of a release.
+    fn file(
+        &self,
+        path: &TreePath,
+        place: &TreePath,
+        (_, release): &(PackageName, ReleaseName),
+    ) -> FileEdit {
+        let mut edit = FileEdit::default();
+        let relative = path.below(place).unwrap_or_default();
+        let is_projected = self.is_opam && self.layout.is_projected(&relative);
+        let is_read = is_projected || self.is_opam && relative.as_str() == URL;
+        let [old, new] = self
+            .stores
+            .map(|store| is_read.then(|| read(store, path)).flatten());
+        match self.homes.map(|homes| homes.contains_key(place)) {
+            [false, true] => edit.kinds.insert(Kind::NewRelease),
+            [true, false] => edit.kinds.insert(Kind::Removal),
+            _ if is_projected => {
+                let both = old.as_deref().zip(new.as_deref());
+                let both = both.filter(|(old, new)| old != new);
+                match both.and_then(|(old, new)| Edit::read(old, new)) {
+                    Some(both) => {
+                        edit.kinds = both.kinds();
+                        edit.forced = both.forces_old(release.as_str());
+                    }
+                    None => edit.kinds = edit::kinds(old.as_deref(), new.as_deref()),
+                }
+            }
+            _ => edit.kinds.insert(Kind::Source),
+        }
+        if let (Some(new), false) = (&new, edit.kinds.is_upkeep()) {
+            edit.weak = weak(new, &relative);
+        }
+        edit
+    }
+}
+
 /// One of the two states.
 struct Tree<'r> {
     reviewer: &'r Reviewer<'r>,
@@ -254,16 +309,18 @@ impl Tree<'_> {
     /// The releases of the packages that paths lie in. Of what cannot be told, the report says what is
     /// wrong with it.
     fn releases(&self, paths: &[&TreePath]) -> Side {
+        let units = self.units(paths);
+        let found = Parallel.map(units, |unit| {
+            let releases = self.layout.releases(&self.store, &unit).unwrap_or_default();
+            (unit.name, releases)
+        });
         let mut side = Side::default();
-        for unit in self.units(paths) {
-            let found = self.layout.releases(&self.store, &unit).unwrap_or_default();
-            if !found.is_empty() {
-                side.packages.insert(unit.name.clone());
-            }
-            let homes = found
-                .into_iter()
-                .map(|it| (it.directory, (unit.name.clone(), it.name)));
+        for (package, releases) in found {
+            let homes = releases
+                .iter()
+                .map(|it| (it.directory.clone(), (package.clone(), it.name.clone())));
             side.homes.extend(homes);
+            side.packages.insert(package, releases);
         }
         side
     }
@@ -308,14 +365,14 @@ fn read(store: &dyn Store, path: &TreePath) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The file in which old releases say what they fetch.
+const URL: &str = "url";
+
 /// What an opam file fetches with weak checksums or none.
-fn weak(result: &dyn Store, path: &TreePath, relative: &TreePath) -> Vec<(String, Strength)> {
-    let Some(bytes) = read(result, path) else {
-        return Vec::new();
-    };
+fn weak(bytes: &[u8], relative: &TreePath) -> Vec<(String, Strength)> {
     let archives = match relative.as_str() {
-        "opam" => Facts::read(&bytes).map(|facts| facts.archives),
-        "url" => Archive::read(&bytes).map(|archive| vec![archive]),
+        "opam" => Facts::read(bytes).map(|facts| facts.archives),
+        URL => Archive::read(bytes).map(|archive| vec![archive]),
         _ => return Vec::new(),
     };
     archives

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conex_core::approval::Standing;
-use conex_core::content::Reader;
+use conex_core::content::{Reader, Releases};
+use conex_core::crypto::Digests;
 use conex_core::digest::Digest;
+use conex_core::layout::ReleaseUnit;
 use conex_core::limits;
 use conex_core::metadata::place;
-
 use conex_core::name::{Id, PackageName, ReleaseName};
 use conex_core::outstanding::outstanding;
 use conex_core::page::Batch;
@@ -326,7 +327,7 @@ fn standing(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
 /// The digests of what the main line has of statements of which something else is approved now: where one
 /// of them is what was approved last, the change is one of that.
 fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
-    let (base, known) = (&*reviewer.base.store, &reviewer.known);
+    let (known, root) = (&reviewer.known, reviewer.head.root());
     let mut found = BTreeSet::new();
     let mut packages: BTreeSet<&PackageName> = BTreeSet::new();
     for finding in &told.report.findings {
@@ -342,28 +343,69 @@ fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
             }
         }
     }
-    if packages.is_empty() {
-        return found;
-    }
-    let root = reviewer.head.root();
-    let mut units = survey(base, known.layout(), root).packages;
-    units.retain(|unit| packages.contains(&unit.name));
+    let (edits, report) = (told.edits, told.report);
     let projections = known.projections();
     let reader = Reader {
-        store: base,
+        store: &*reviewer.base.store,
         digests: &StandardCrypto,
         origin: &root.origin,
         layout: known.layout(),
         projections: &projections,
     };
-    for package in Parallel
-        .map(units, |unit| reader.package(&unit))
-        .into_iter()
-        .flatten()
-    {
-        found.extend(package.digests);
-        found.extend(package.releases.iter().map(|release| release.digest));
+    // What the change does not touch is what it was, and stands otherwise than approved as before.
+    let mut before: Vec<_> = edits.before.packages.iter().collect();
+    before.retain(|(package, _)| packages.contains(package));
+    let read = Parallel.map(before, |(package, releases)| {
+        digests_before((edits, report), &reader, package, releases)
+    });
+    found.extend(read.into_iter().flatten());
+    found
+}
+
+/// The digests of the statements of a package on the main line. Only releases that the change touches
+/// are read, where it is known what the others are.
+fn digests_before<D: Digests>(
+    (edits, report): (&Edits, &Report),
+    reader: &Reader<'_, dyn Store, D>,
+    package: &PackageName,
+    units: &[ReleaseUnit],
+) -> Vec<Digest> {
+    let is_touched = |release| {
+        let edit = edits.packages.get(package);
+        edit.is_some_and(|edit| edit.releases.contains_key(release))
+    };
+    let mut found = Vec::new();
+    let mut releases: Vec<(ReleaseName, Vec<Digest>)> = Vec::with_capacity(units.len());
+    for unit in units {
+        let subject = Subject::Checksums(package.clone(), unit.name.clone());
+        let known = report
+            .finding(&subject)
+            .filter(|finding| !finding.sources.is_empty() && !is_touched(&unit.name));
+        let sources = match known {
+            Some(finding) => {
+                found.push(finding.digest);
+                finding.sources.clone()
+            }
+            None => match reader.release(package, unit) {
+                Ok(release) => {
+                    found.push(release.digest);
+                    release.sources
+                }
+                Err(_) => return found,
+            },
+        };
+        releases.push((unit.name.clone(), sources));
     }
+    releases.sort();
+    let under = |at: usize| Releases {
+        package: package.clone(),
+        releases: releases
+            .iter()
+            .filter_map(|(name, sources)| Some((name.clone(), *sources.get(at)?)))
+            .collect(),
+    };
+    let projections = 0..reader.projections.len().max(1);
+    found.extend(projections.map(|at| under(at).digest(reader.origin, reader.digests)));
     found
 }
 

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 use core::fmt;
 
-use super::{Dependency, File, Value, dependencies, is_comparison};
+use super::{Dependency, Edit, Value, dependencies, is_comparison};
 use crate::opam::version;
 
 /// The greatest version that a constraint lets in.
@@ -60,52 +60,51 @@ impl Forced {
     }
 }
 
-/// The dependencies of which an edit of an opam file lets only older releases in than before, sorted:
-/// an upper bound was added or lowered in `depends`, or a conflict with what is newer was added.
-///
-/// `release` is the version of the release itself, which the file may name. A dependency that was not there
-/// before is not told of: it is none of upkeep. Conditions other than versions are taken for true.
-pub fn forces_old(release: &str, old: &[u8], new: &[u8]) -> Vec<Forced> {
-    let (Some(old), Some(new)) = (File::read(old), File::read(new)) else {
-        return Vec::new();
-    };
-    let mut all = Vec::new();
-    for (field, negated) in [("depends", false), ("conflicts", true)] {
-        let (old, new) = (old.value(field), new.value(field));
-        let (old, new) = (dependencies(old.as_ref()), dependencies(new.as_ref()));
-        let mut seen: Vec<&str> = Vec::new();
-        for dependency in &new {
-            let name = dependency.name;
-            // The same name may stand in a formula several times.
-            let at = seen.iter().filter(|known| **known == name).count();
-            seen.push(name);
-            let mut known = old.iter().filter(|known| known.name == name).peekable();
-            if !negated && known.peek().is_none() {
-                continue;
-            }
-            let limit = |of: &Dependency<'_>| match upper(of.constraint?, negated, release) {
-                Upper::At(limit) => Some(limit),
-                Upper::Open | Upper::Unsaid => None,
-            };
-            let before = known.nth(at).and_then(limit);
-            let Some(limit) = limit(dependency) else {
-                continue;
-            };
-            if before
-                .as_ref()
-                .is_none_or(|before| limit.compare(before).is_lt())
-            {
-                all.push(Forced {
-                    package: name.to_owned(),
-                    before,
-                    limit,
-                });
+impl Edit<'_> {
+    /// The dependencies of which an edit of an opam file lets only older releases in than before, sorted:
+    /// an upper bound was added or lowered in `depends`, or a conflict with what is newer was added.
+    ///
+    /// `release` is the version of the release itself, which the file may name. A dependency that was not there
+    /// before is not told of: it is none of upkeep. Conditions other than versions are taken for true.
+    pub fn forces_old(&self, release: &str) -> Vec<Forced> {
+        let mut all = Vec::new();
+        for (field, negated) in [("depends", false), ("conflicts", true)] {
+            let (old, new) = (self.old.value(field), self.new.value(field));
+            let (old, new) = (dependencies(old.as_ref()), dependencies(new.as_ref()));
+            let mut seen: Vec<&str> = Vec::new();
+            for dependency in &new {
+                let name = dependency.name;
+                // The same name may stand in a formula several times.
+                let at = seen.iter().filter(|known| **known == name).count();
+                seen.push(name);
+                let mut known = old.iter().filter(|known| known.name == name).peekable();
+                if !negated && known.peek().is_none() {
+                    continue;
+                }
+                let limit = |of: &Dependency<'_>| match upper(of.constraint?, negated, release) {
+                    Upper::At(limit) => Some(limit),
+                    Upper::Open | Upper::Unsaid => None,
+                };
+                let before = known.nth(at).and_then(limit);
+                let Some(limit) = limit(dependency) else {
+                    continue;
+                };
+                if before
+                    .as_ref()
+                    .is_none_or(|before| limit.compare(before).is_lt())
+                {
+                    all.push(Forced {
+                        package: name.to_owned(),
+                        before,
+                        limit,
+                    });
+                }
             }
         }
+        all.sort_by(|a, b| (a.package.cmp(&b.package)).then_with(|| a.limit.compare(&b.limit)));
+        all.dedup_by(|a, b| a.package == b.package);
+        all
     }
-    all.sort_by(|a, b| (a.package.cmp(&b.package)).then_with(|| a.limit.compare(&b.limit)));
-    all.dedup_by(|a, b| a.package == b.package);
-    all
 }
 
 /// What a formula says about the upper end.

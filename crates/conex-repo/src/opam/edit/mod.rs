@@ -1,7 +1,7 @@
 //! What an edit of an opam release does, told to the people who approve it.
 //!
 //! [`kinds`] says what an edit touches: it is an upkeep edit exactly where the release's source stays as it
-//! was (spec section 7). [`forces_old`] names the dependencies of which it lets only older releases in.
+//! was (spec section 7). [`Edit::forces_old`] names the dependencies of which it lets only older releases in.
 //! Both read with the projection's own strict reader; no verdict depends on either.
 
 use core::fmt;
@@ -16,7 +16,7 @@ mod forced;
 #[cfg(test)]
 mod tests;
 
-pub use forced::{Forced, Limit, forces_old};
+pub use forced::{Forced, Limit};
 
 /// A kind of edit; an edit may be of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -170,10 +170,36 @@ pub fn kinds(old: Option<&[u8]>, new: Option<&[u8]>) -> Kinds {
         (None, Some(_)) => Kind::NewRelease.into(),
         (Some(_), None) => Kind::Removal.into(),
         (Some(old), Some(new)) if old == new => Kinds::default(),
-        (Some(old), Some(new)) => match (File::read(old), File::read(new)) {
-            (Some(old), Some(new)) => edited(&old, &new),
-            _ => Kind::Source.into(),
-        },
+        (Some(old), Some(new)) => {
+            Edit::read(old, new).map_or_else(|| Kind::Source.into(), |edit| edit.kinds())
+        }
+    }
+}
+
+/// An opam file as it was, and as it is.
+pub struct Edit<'f> {
+    old: File<'f>,
+    new: File<'f>,
+}
+
+impl<'f> Edit<'f> {
+    /// Reads both; `None` where one of them is not read as it stands.
+    pub fn read(old: &'f [u8], new: &'f [u8]) -> Option<Self> {
+        Some(Self {
+            old: File::read(old)?,
+            new: File::read(new)?,
+        })
+    }
+
+    /// What the edit is, as [`kinds`] has it.
+    pub fn kinds(&self) -> Kinds {
+        edited(&self.old, &self.new)
+    }
+}
+
+impl fmt::Debug for Edit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Edit").field(&self.kinds()).finish()
     }
 }
 

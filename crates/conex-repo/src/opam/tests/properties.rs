@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
-use crate::opam::edit::{Kind as Edit, forces_old, kinds};
+use crate::opam::edit::{self, Edit, kinds};
 use crate::opam::lexer::{Kind, Lexer};
 
 /// Files as people write them.
@@ -446,9 +446,12 @@ proptest! {
                 _ => false,
             };
             prop_assert_eq!(kinds.is_empty(), old == new);
-            prop_assert_eq!(kinds.contains(Edit::Source), !same, "{} {}", old, new);
+            prop_assert_eq!(kinds.contains(edit::Kind::Source), !same, "{} {}", old, new);
             prop_assert_eq!(kinds.is_upkeep(), same && old != new, "{:?}", kinds);
-            forces_old("1", old.as_bytes(), new.as_bytes());
+            if let Some(edit) = Edit::read(old.as_bytes(), new.as_bytes()) {
+                prop_assert!(old == new || edit.kinds() == kinds);
+                edit.forces_old("1");
+            }
         }
     }
 
