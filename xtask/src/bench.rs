@@ -146,7 +146,7 @@ fn starts(scene: &Scene, runs: usize) -> anyhow::Result<(f64, f64)> {
 /// Changes a file of each of 300 packages, and measures a janitor's approval of all of it against a
 /// full verification of the result.
 fn change_of_many(scene: &Scene, anchor: &str) -> anyhow::Result<f64> {
-    let edited = edit(scene, 300)?;
+    let edited = edit(scene.tree(), 300)?;
     let pages = scene.tree().join("conex/index/bob");
     let before: std::collections::BTreeSet<_> = std::fs::read_dir(&pages)?
         .map(|entry| Ok(entry?.path()))
@@ -171,9 +171,8 @@ fn change_of_many(scene: &Scene, anchor: &str) -> anyhow::Result<f64> {
 }
 
 /// Changes what is built in a file of each of some packages; gives the files as they were.
-fn edit(scene: &Scene, packages: usize) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
-    let mut names: Vec<_> =
-        std::fs::read_dir(scene.tree().join("packages"))?.collect::<Result<_, _>>()?;
+fn edit(tree: &Path, packages: usize) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut names: Vec<_> = std::fs::read_dir(tree.join("packages"))?.collect::<Result<_, _>>()?;
     names.sort_by_key(std::fs::DirEntry::file_name);
     let mut edited = Vec::new();
     for package in names.iter().step_by(names.len() / packages).take(packages) {

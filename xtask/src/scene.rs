@@ -98,6 +98,14 @@ impl Scene {
         Ok(format!("root:{}", anchor.trim()))
     }
 
+    /// Removes what was kept of verifications.
+    pub(crate) fn forget_records(&self) -> anyhow::Result<()> {
+        match fs::remove_dir_all(self.home.join("records")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes everything but the root, to bootstrap again.
     pub(crate) fn forget_pages(&self) -> anyhow::Result<()> {
         for directory in ["conex/batches", "conex/index"] {

@@ -1,10 +1,8 @@
 //! What it costs to look at a large change before it is merged.
 
-use std::process::Command;
-
 use anyhow::{Context as _, Result};
 
-use super::updates::commit;
+use super::updates::{commit, git};
 use super::{Pair, Table, edit};
 use crate::measure::{Usage, measure};
 use crate::scene::Scene;
@@ -12,19 +10,33 @@ use crate::scene::Scene;
 /// Packages that the change touches.
 const PACKAGES: usize = 300;
 
-/// A branch that changes 300 packages of a real repository, reviewed beside a full verification of the
-/// repository that it would be merged into.
+/// A pull request that changes 300 packages of a real repository, fetched from where its author pushed
+/// it and reviewed beside a full verification of the repository that it would be merged into.
 pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) -> Result<()> {
     let before = commit(scene)?;
-    edit(scene, PACKAGES)?;
-    let after = commit(scene)?;
-    let back = Command::new("git")
-        .arg("-C")
-        .arg(scene.tree())
-        .args(["checkout", "--quiet", "--detach", &before])
-        .status()?;
-    anyhow::ensure!(back.success(), "git checkout {before}");
-    let range = format!("{before}..{after}");
+    let fork = scene.tree().with_file_name("fork");
+    let there = fork.display().to_string();
+    let here = scene.tree().display().to_string();
+    git(&["clone", "--quiet", "--no-local", &here, &there])?;
+    edit(&fork, PACKAGES)?;
+    git(&[
+        "-C",
+        &there,
+        "commit",
+        "--quiet",
+        "--all",
+        "--message",
+        "a change",
+    ])?;
+    // Of so many objects git keeps the pack in which they came.
+    git(&[
+        "-C",
+        &here,
+        "fetch",
+        "--quiet",
+        &there,
+        "HEAD:refs/pull/1/head",
+    ])?;
     let once = |arguments: &[&str]| -> Result<Usage> {
         let line = scene.line(arguments);
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -33,7 +45,7 @@ pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) 
     let pairs: Vec<Pair> = (0..runs)
         .map(|_| {
             Ok(Pair {
-                command: once(&["review", &range])?,
+                command: once(&["review", "--pr", "1", "--base", &before])?,
                 floor: once(&["verify", "--mode", "enforce", "--trust-anchors", anchor])?,
             })
         })
