@@ -30,6 +30,7 @@ mod restate;
 mod review;
 mod signing;
 mod tree;
+mod verification;
 mod view;
 
 /// Many small values on many threads: verification is a tenth faster than with the usual allocator.

@@ -16,14 +16,15 @@ use conex_core::problem::Code;
 use conex_core::statement::Root;
 use conex_core::store::{Entry, EntryKind, Overlay, Store, StoreError};
 use conex_core::survey::{Survey, survey};
-use conex_core::verify::{Known, Mode, Report, Verification};
+use conex_core::verify::{Known, Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
 use conex_repo::{DirectoryStore, KnownSchemes};
 
 use crate::error::{CommandError, Result};
 use crate::git;
-use crate::output::{Watched, plain};
+use crate::output::plain;
+use crate::verification::verify;
 
 /// A working copy: what stands in it, and where what is signed goes.
 pub(crate) struct Tree {
@@ -145,17 +146,7 @@ impl Tree {
 
     /// Verifies everything.
     pub(crate) fn verify(&self, trust: &Trust, mode: Mode, ahead: bool) -> Report {
-        let workers = Watched::new();
-        Verification {
-            store: &*self.store,
-            schemes: &KnownSchemes,
-            crypto: &StandardCrypto,
-            workers: &workers,
-            trust,
-            mode,
-            ahead,
-        }
-        .run()
+        verify(self.store(), trust, mode, ahead)
     }
 
     /// How things stand in a working copy, for the people who work on it: the tree's own first

@@ -215,6 +215,77 @@ fn a_branch_that_somebody_else_moved_is_left_alone() {
     line.follows(&community);
 }
 
+/// Whoever can push to the branch and signs nothing puts it back to what was approved once, in the words of
+/// conex advance: in one commit, in two, and behind one that nobody can verify.
+#[test]
+fn a_commit_is_not_believed_to_be_of_conex_advance() {
+    let (line, mut community) = begun();
+    let older = community.clone();
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    let newest = line.at("signed").unwrap();
+    let words = line.git(&["log", "-1", "--format=%B", "signed"]);
+    assert!(words.contains("\nMain: "), "{words}");
+    let mut forged = community.clone();
+    forged.release("bar", "0.2", &opam_file("5.0", "evil"));
+    let put_back = |states: &[&Community]| {
+        let mut at = newest.clone();
+        for state in states {
+            line.force_saying("signed", &at, state, &words);
+            at = line.at("signed").unwrap();
+        }
+    };
+    for states in [&[&older][..], &[&older, &older], &[&forged, &older]] {
+        put_back(states);
+        let said = line.refuses("-C tree advance", 1);
+        assert!(
+            said.contains("rollback") && said.contains("somebody else"),
+            "{said}"
+        );
+    }
+    // Who kept nothing sees one commit back only. What is on the main line comes back all the same, and
+    // clients go on.
+    let lose_records = || drop(std::fs::remove_dir_all(line.client.at("state/records")));
+    put_back(&[&older]);
+    lose_records();
+    line.refuses("-C tree advance", 1);
+    put_back(&[&older, &older]);
+    lose_records();
+    line.accepts("-C tree advance");
+    line.follows(&community);
+    line.accepts(&format!("-C tree verify --range {newest}..signed"));
+}
+
+#[test]
+fn what_others_advanced_is_gone_on_with() {
+    let (line, mut community) = begun();
+    let directory = line.client.at("state/records");
+    let kept: Vec<_> = std::fs::read_dir(&directory)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
+    for release in ["0.2", "0.3", "0.4"] {
+        community.release("bar", release, &opam_file("5.0", "dune"));
+        community.approve("alice", "bar");
+        line.commit(&community);
+        line.accepts("-C tree advance");
+    }
+    // Of all this, only the beginning was done here.
+    for record in std::fs::read_dir(&directory).unwrap() {
+        let path = record.unwrap().path();
+        if !kept.contains(&path) {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    community.release("bar", "0.5", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    line.follows(&community);
+}
+
 #[test]
 fn a_main_line_that_was_rewritten_takes_nothing_back() {
     let (line, mut community) = begun();

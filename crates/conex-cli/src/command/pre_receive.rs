@@ -12,18 +12,17 @@ use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::record::LocalRecord;
 use conex_core::store::{MemoryStore, Store};
-use conex_core::update::{Changes, Update};
-use conex_core::verify::{Mode, Report, Verification};
-use conex_crypto::StandardCrypto;
+use conex_core::verify::Mode;
 use conex_repo::git::{CommitId, Incoming};
 use conex_repo::write::Change;
-use conex_repo::{GitRepository, GitStore, KnownSchemes};
+use conex_repo::{GitRepository, GitStore};
 
 use super::advance::Strictness;
 use crate::anchors;
 use crate::error::{CommandError, Result, at};
-use crate::output::{self, Watched, plain};
+use crate::output::{self, plain};
 use crate::records::{Kept, Over};
+use crate::verification::{recorded, step, verify};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -154,16 +153,16 @@ impl Hook<'_> {
         };
         let (new, after) = self.store(new)?;
         let report = match old {
-            None => self.verify(&after, self.mode, false),
+            None => verify(&after, &self.trust, self.mode, false),
             Some(old) => {
                 let (old, before) = self.store(old)?;
                 if !self.git.is_ancestor(old, new)? {
                     return Err(refused("this is no fast-forward"));
                 }
-                match self.record(old, &before)? {
-                    Some(record) => self.update(&before, &after, &record),
+                match recorded(self.repo, (old, &before), &self.trust, self.mode)? {
+                    Ok(record) => step(&before, &record, &after, self.mode),
                     // What is there is nothing to hold on to.
-                    None => self.verify(&after, self.mode, false),
+                    Err(_) => verify(&after, &self.trust, self.mode, false),
                 }
             }
         };
@@ -200,7 +199,7 @@ impl Hook<'_> {
 
     /// What can never be honest of a main line.
     fn problems(&self, store: &dyn Store) -> BTreeSet<Problem> {
-        let report = self.verify(store, Mode::Observe, true);
+        let report = verify(store, &self.trust, Mode::Observe, true);
         let has_root = report.head.is_some();
         report
             .problems
@@ -212,47 +211,6 @@ impl Hook<'_> {
                         || (problem.code == Code::Unaccounted && is_metadata))
             })
             .collect()
-    }
-
-    fn record(&self, commit: CommitId, store: &GitStore) -> Result<Option<LocalRecord>> {
-        let kept = Kept::look(self.repo, Some(&commit.to_string()))?;
-        if let Some(record) = kept.record(&self.trust) {
-            return Ok(Some(record));
-        }
-        let report = self.verify(store, self.mode, false);
-        let verified = report.verified();
-        Ok(verified.and_then(|verified| LocalRecord::new(&self.trust, verified, 0)))
-    }
-
-    fn update(&self, before: &GitStore, after: &GitStore, record: &LocalRecord) -> Report {
-        let changes = before.changed(after).map(Changes::from);
-        let workers = Watched::new();
-        Update {
-            before,
-            after,
-            changes: &changes.unwrap_or_else(|_| Changes::everywhere()),
-            record,
-            schemes: &KnownSchemes,
-            crypto: &StandardCrypto,
-            workers: &workers,
-            mode: self.mode,
-            ahead: false,
-        }
-        .run_fast()
-    }
-
-    fn verify(&self, store: &dyn Store, mode: Mode, ahead: bool) -> Report {
-        let workers = Watched::new();
-        Verification {
-            store,
-            schemes: &KnownSchemes,
-            crypto: &StandardCrypto,
-            workers: &workers,
-            trust: &self.trust,
-            mode,
-            ahead,
-        }
-        .run()
     }
 
     fn store(&self, id: &str) -> Result<(CommitId, GitStore)> {

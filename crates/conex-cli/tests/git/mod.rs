@@ -81,8 +81,21 @@ impl Line {
     /// Makes a community's state a commit on another one, and a branch point to it.
     #[track_caller]
     pub(crate) fn force(&self, branch: &str, parent: &str, community: &Community) {
+        self.force_saying(branch, parent, community, "a step");
+    }
+
+    /// The same, with a message.
+    #[track_caller]
+    pub(crate) fn force_saying(
+        &self,
+        branch: &str,
+        parent: &str,
+        community: &Community,
+        message: &str,
+    ) {
         self.git(&["checkout", "-q", "--detach", parent]);
         self.commit(community);
+        self.git(&["commit", "-q", "--allow-empty", "--amend", "-m", message]);
         self.git(&["branch", "-q", "-f", branch, "HEAD"]);
         self.git(&["checkout", "-q", "main"]);
     }

@@ -9,8 +9,7 @@ use conex_core::advance::{Advance, Advanced};
 use conex_core::chain::Trust;
 use conex_core::problem::Code;
 use conex_core::record::LocalRecord;
-use conex_core::update::{Changes, Update};
-use conex_core::verify::{Mode, Report, Verification};
+use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::git::{CommitId, CommitInfo, Committer, Files, GitError};
 use conex_repo::{GitRepository, GitStore, KnownSchemes};
@@ -19,6 +18,7 @@ use crate::anchors;
 use crate::error::{CommandError, Result};
 use crate::output::{self, Watched};
 use crate::records::{Kept, Over};
+use crate::verification::{recorded, step, verify};
 use told::Told;
 
 #[derive(Debug, clap::Args)]
@@ -129,7 +129,7 @@ impl Job<'_> {
     /// Makes the branch: the main line, if all of it is as clients want it.
     fn begin(&self) -> Result<Told> {
         let store = self.store(self.main)?;
-        let report = self.verify(&store, self.mode);
+        let report = verify(&store, &self.trust, self.mode, false);
         let Some(verified) = report.verified() else {
             if let Some(error) = of_another(&report) {
                 return Err(error);
@@ -205,58 +205,61 @@ impl Job<'_> {
     }
 
     /// What is known of the branch: what this program kept when it accepted this very commit, else what
-    /// verification says of it now. How strict clients are is a matter of what it becomes.
+    /// verification says of it now.
     fn record(&self, commit: CommitId, signed: &GitStore) -> Result<LocalRecord> {
         let kept = Kept::look(&self.repo, Some(&commit.to_string()))?;
         if let Some(record) = kept.record(&self.trust) {
             return Ok(record);
         }
-        let mut report = self.verify(signed, self.mode);
-        if report.verified().is_none() && self.mode == Mode::Enforce {
-            report = self.verify(signed, Mode::Warn);
-        }
-        let record = report
-            .verified()
-            .and_then(|verified| LocalRecord::new(&self.trust, verified, 0));
-        let record = record.ok_or_else(|| self.moved_by_others(commit, &report))?;
-        // Whatever conex advance did not make has to be a step that clients accept.
-        if self.named_main(commit)?.is_none() {
-            self.is_step(commit, signed)?;
-        }
+        let record = recorded(&self.repo, (commit, signed), &self.trust, self.mode)?
+            .map_err(|report| self.moved_by_others(commit, &report))?;
+        self.is_step(commit, signed)?;
         self.keep(commit, Some(&record))?;
         Ok(record)
     }
 
-    /// Makes sure that a commit leads on from the one before, as far as that is verified.
+    /// Makes sure that a commit that this program did not accept before is an update of what it did
+    /// accept, as clients see it.
+    ///
+    /// What the commit says of itself counts for nothing: whoever can push writes what they like, and as
+    /// many commits as they like. So it is held to the newest one before it that has a record. Where
+    /// none has, nothing is known of what clients have, and no history would tell: the commit before
+    /// is asked if it verifies, which finds mistakes and keeps nobody out.
     fn is_step(&self, commit: CommitId, signed: &GitStore) -> Result<()> {
-        let info = self.git.info(commit)?;
-        let Some(parent) = info.parents.first() else {
+        let Some((before, record)) = self.accepted_before(commit)? else {
             return Ok(());
         };
-        let before = self.store(*parent)?;
-        let report = self.verify(&before, Mode::Warn);
-        let record = report
-            .verified()
-            .and_then(|verified| LocalRecord::new(&self.trust, verified, 0));
-        let Some(record) = record else { return Ok(()) };
-        let changes = before.changed(signed).map(Changes::from);
-        let workers = Watched::new();
-        let update = Update {
-            before: &before,
-            after: signed,
-            changes: &changes.unwrap_or_else(|_| Changes::everywhere()),
-            record: &record,
-            schemes: &KnownSchemes,
-            crypto: &StandardCrypto,
-            workers: &workers,
-            mode: Mode::Warn,
-            ahead: false,
-        };
-        let report = update.run_fast();
+        let report = step(&before, &record, signed, Mode::Warn);
         match report.verified() {
             Some(_) => Ok(()),
             None => Err(self.moved_by_others(commit, &report)),
         }
+    }
+
+    /// The newest commit before one of the branch that has a record; if none has, the one before, if that
+    /// verifies.
+    fn accepted_before(&self, commit: CommitId) -> Result<Option<(GitStore, LocalRecord)>> {
+        let Some(parent) = self.parent(commit)? else {
+            return Ok(None);
+        };
+        let mut before = Some(parent);
+        while let Some(commit) = before {
+            let kept = Kept::look(&self.repo, Some(&commit.to_string()))?;
+            let record = kept.record(&self.trust);
+            if let Some(record) = record.filter(|record| !record.is_ahead()) {
+                return Ok(Some((self.store(commit)?, record)));
+            }
+            before = self.parent(commit)?;
+        }
+        let store = self.store(parent)?;
+        let record = recorded(&self.repo, (parent, &store), &self.trust, Mode::Warn)?;
+        Ok(record.ok().map(|record| (store, record)))
+    }
+
+    /// The commit before one of the branch, as far as the history was fetched.
+    fn parent(&self, commit: CommitId) -> Result<Option<CommitId>> {
+        let parent = self.git.info(commit)?.parents.first().copied();
+        Ok(parent.filter(|parent| self.git.info(*parent).is_ok()))
     }
 
     fn moved_by_others(&self, commit: CommitId, report: &Report) -> CommandError {
@@ -277,7 +280,7 @@ impl Job<'_> {
 
     /// Makes sure that nothing of the branch is unsigned, as it may be where the mode was `warn` until now.
     fn is_signed(&self, signed: &GitStore) -> Result<()> {
-        let report = self.verify(signed, Mode::Enforce);
+        let report = verify(signed, &self.trust, Mode::Enforce, false);
         if report.verified().is_some() {
             return Ok(());
         }
@@ -291,20 +294,6 @@ impl Job<'_> {
             self.to
         ))
         .hint("until then, go on with --mode warn; nothing was moved"))
-    }
-
-    fn verify(&self, store: &GitStore, mode: Mode) -> Report {
-        let workers = Watched::new();
-        Verification {
-            store,
-            schemes: &KnownSchemes,
-            crypto: &StandardCrypto,
-            workers: &workers,
-            trust: &self.trust,
-            mode,
-            ahead: false,
-        }
-        .run()
     }
 
     fn store(&self, commit: CommitId) -> Result<GitStore> {

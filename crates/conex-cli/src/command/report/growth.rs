@@ -4,13 +4,12 @@ use conex_core::chain::Trust;
 use conex_core::layout::Layout;
 use conex_core::path::Path;
 use conex_core::store::{EntryKind, Store};
-use conex_core::verify::{Mode, Report, Verification};
-use conex_crypto::StandardCrypto;
+use conex_core::verify::{Mode, Report};
 use conex_repo::git::history::{Commit, Date};
-use conex_repo::{GitRepository, GitStore, KnownSchemes};
+use conex_repo::{GitRepository, GitStore};
 
 use crate::error::{CommandError, Result};
-use crate::output::Watched;
+use crate::verification::verify;
 
 /// A state of the past.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,16 +71,7 @@ fn reported(date: Date, report: &Report) -> State {
 }
 
 fn state(store: &GitStore, date: Date, layout: &dyn Layout) -> State {
-    let report = Verification {
-        store,
-        schemes: &KnownSchemes,
-        crypto: &StandardCrypto,
-        workers: &Watched::new(),
-        trust: &Trust::DangerousSelfAsserted,
-        mode: Mode::Warn,
-        ahead: true,
-    }
-    .run();
+    let report = verify(store, &Trust::DangerousSelfAsserted, Mode::Warn, true);
     if report.head.is_some() {
         return reported(date, &report);
     }

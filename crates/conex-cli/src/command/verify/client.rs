@@ -8,7 +8,7 @@ use conex_core::problem::{Code, Problem};
 use conex_core::record::LocalRecord;
 use conex_core::store::{Store, StoreError};
 use conex_core::update::{Changes, Update};
-use conex_core::verify::{Mode, Report, Verification};
+use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::changes::{self, ChangesError};
 use conex_repo::patch::{PatchError, Refused};
@@ -19,6 +19,7 @@ use super::input::{Input, is_empty};
 use crate::error::CommandError;
 use crate::output::Watched;
 use crate::records::{Kept, Over};
+use crate::verification::verify;
 
 type Result<T> = core::result::Result<T, Failure>;
 
@@ -90,7 +91,7 @@ impl Client<'_> {
     }
 
     fn state(&self, store: &dyn Store, kept: Kept) -> Judged {
-        let report = self.verify(store, self.mode);
+        let report = verify(store, self.trust, self.mode, self.ahead);
         let record = report
             .verified()
             .and_then(|verified| LocalRecord::new(self.trust, verified, now()))
@@ -141,22 +142,8 @@ impl Client<'_> {
         if is_empty(before) {
             return None;
         }
-        let report = self.verify(before, Mode::Warn);
+        let report = verify(before, self.trust, Mode::Warn, self.ahead);
         LocalRecord::new(self.trust, report.verified()?, now())
-    }
-
-    fn verify(&self, store: &dyn Store, mode: Mode) -> Report {
-        let workers = Watched::new();
-        Verification {
-            store,
-            schemes: &KnownSchemes,
-            crypto: &StandardCrypto,
-            workers: &workers,
-            trust: self.trust,
-            mode,
-            ahead: self.ahead,
-        }
-        .run()
     }
 }
 

@@ -1,0 +1,73 @@
+//! Verification as commands do it: by what this program knows, on all cores, with progress.
+
+use std::path::Path;
+
+use conex_core::chain::Trust;
+use conex_core::record::LocalRecord;
+use conex_core::store::Store;
+use conex_core::update::{Changes, Update};
+use conex_core::verify::{Mode, Report, Verification};
+use conex_crypto::StandardCrypto;
+use conex_repo::git::CommitId;
+use conex_repo::{GitStore, KnownSchemes};
+
+use crate::error::Result;
+use crate::output::Watched;
+use crate::records::Kept;
+
+/// Verifies a whole state.
+pub(crate) fn verify(store: &dyn Store, trust: &Trust, mode: Mode, ahead: bool) -> Report {
+    Verification {
+        store,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Watched::new(),
+        trust,
+        mode,
+        ahead,
+    }
+    .run()
+}
+
+/// Verifies one commit as an update of another one, as clients do.
+pub(crate) fn step(
+    before: &GitStore,
+    record: &LocalRecord,
+    after: &GitStore,
+    mode: Mode,
+) -> Report {
+    let changes = before.changed(after).map(Changes::from);
+    Update {
+        before,
+        after,
+        changes: &changes.unwrap_or_else(|_| Changes::everywhere()),
+        record,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Watched::new(),
+        mode,
+        ahead: false,
+    }
+    .run_fast()
+}
+
+/// The record of a commit: what was kept when this program accepted it, else what verification says
+/// of it now; or why it is refused. How strict clients are is a matter of what follows it, so one that is
+/// accepted in the mode `warn` has a record in every mode.
+pub(crate) fn recorded(
+    repo: &Path,
+    (commit, store): (CommitId, &GitStore),
+    trust: &Trust,
+    mode: Mode,
+) -> Result<core::result::Result<LocalRecord, Box<Report>>> {
+    if let Some(record) = Kept::look(repo, Some(&commit.to_string()))?.record(trust) {
+        return Ok(Ok(record));
+    }
+    let mut report = verify(store, trust, mode, false);
+    if report.verified().is_none() && mode == Mode::Enforce {
+        report = verify(store, trust, Mode::Warn, false);
+    }
+    let verified = report.verified();
+    let record = verified.and_then(|verified| LocalRecord::new(trust, verified, 0));
+    Ok(record.ok_or_else(|| Box::new(report)))
+}
