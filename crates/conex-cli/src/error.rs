@@ -3,6 +3,8 @@
 use core::fmt;
 use std::process::ExitCode;
 
+use conex_repo::git::GitError;
+
 /// How a command ended without success; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -69,6 +71,23 @@ impl fmt::Display for CommandError {
             write!(f, "\nhint: {hint}")?;
         }
         Ok(())
+    }
+}
+
+impl From<GitError> for CommandError {
+    fn from(error: GitError) -> Self {
+        match error {
+            GitError::NoRepository(_) => Self::usage(error)
+                .hint("give the git repository with -C: its work tree, or a bare one"),
+            GitError::NoRevision(_) | GitError::NotACommit(..) => Self::usage(error)
+                .hint("revisions are those of the git repository given with -C")
+                .hint("what is not there yet has to be fetched: git fetch origin"),
+            GitError::Ambiguous(..) => Self::usage(error)
+                .hint("say which is meant, for example --pr-refs refs/remotes/origin/pr/N"),
+            GitError::Moved(_) => Self::refused(error).hint("it was not moved now; run it again"),
+            GitError::Write(_) => Self::io(error).hint("make room or rights, and run it again"),
+            _ => Self::io(error).hint("fetch it again: conex uses nothing that is missing"),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use conex_core::verify::{Mode, Report};
 use serde::{Deserialize, Serialize};
 
 use crate::error::CommandError;
-use crate::output::{BOLD, DIM, GREEN, RED, RESET, escaped, line, plain};
+use crate::output::{BOLD, DIM, GREEN, RED, RESET, count, escaped, line, plain};
 
 /// A report, as JSON has it. Fields are only ever added.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -197,16 +197,12 @@ impl View {
         if let Some(error) = &self.error {
             line(out, escaped(error));
         }
-        let problems = match self.problems.len() {
+        let some = |many: usize, what: &str| match many {
             0 => String::new(),
-            1 => ", 1 problem".into(),
-            many => format!(", {many} problems"),
+            _ => format!(", {}", count(many, what)),
         };
-        let notes = match self.notes.len() {
-            0 => String::new(),
-            1 => ", 1 note".into(),
-            many => format!(", {many} notes"),
-        };
+        let problems = some(self.problems.len(), "problem");
+        let notes = some(self.notes.len(), "note");
         line(
             out,
             format_args!("{colour}{}{RESET}{problems}{notes}", self.verdict),
@@ -224,15 +220,16 @@ impl View {
         if self.fast {
             line(out, "of what the update concerns:");
         }
+        let signed = counts.packages - counts.unsigned.min(counts.packages);
+        let packages = count(counts.packages, "package");
+        let releases = count(counts.releases, "release");
+        let approved = count(counts.approved, "statement");
+        let pages = count(counts.pages, "page");
+        let verb = if counts.pages == 1 { "counts" } else { "count" };
         line(
             out,
             format_args!(
-                "{} of {} packages signed, {} releases, {} statements approved, {} pages count",
-                counts.packages - counts.unsigned.min(counts.packages),
-                counts.packages,
-                counts.releases,
-                counts.approved,
-                counts.pages
+                "{signed} of {packages} signed, {releases}, {approved} approved, {pages} {verb}"
             ),
         );
     }

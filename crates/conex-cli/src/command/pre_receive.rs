@@ -19,7 +19,7 @@ use conex_repo::git::{CommitId, Incoming};
 use conex_repo::write::Change;
 use conex_repo::{GitRepository, GitStore, KnownSchemes};
 
-use super::advance::{Strictness, git_error};
+use super::advance::Strictness;
 use crate::anchors;
 use crate::error::{CommandError, Result, at};
 use crate::output::{self, Watched, plain};
@@ -122,7 +122,7 @@ fn commit(id: &str) -> Option<&str> {
 
 /// The objects of the repository with those that are being pushed.
 fn incoming(repo: &Path) -> Result<Incoming> {
-    let git = GitRepository::open(repo).map_err(|error| git_error(&error))?;
+    let git = GitRepository::open(repo)?;
     let mut objects: Vec<PathBuf> = Vec::new();
     for name in ["GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY"] {
         objects.extend(env::var_os(name).map(PathBuf::from));
@@ -132,7 +132,7 @@ fn incoming(repo: &Path) -> Result<Incoming> {
         objects.extend(env::split_paths(&others).filter(|path| !path.as_os_str().is_empty()));
     }
     objects.dedup();
-    Incoming::open(&objects).map_err(|error| git_error(&error))
+    Ok(Incoming::open(&objects)?)
 }
 
 struct Hook<'a> {
@@ -157,8 +157,7 @@ impl Hook<'_> {
             None => self.verify(&after, self.mode, false),
             Some(old) => {
                 let (old, before) = self.store(old)?;
-                let leads_on = self.git.is_ancestor(old, new);
-                if !leads_on.map_err(|error| git_error(&error))? {
+                if !self.git.is_ancestor(old, new)? {
                     return Err(refused("this is no fast-forward"));
                 }
                 match self.record(old, &before)? {
@@ -257,11 +256,8 @@ impl Hook<'_> {
     }
 
     fn store(&self, id: &str) -> Result<(CommitId, GitStore)> {
-        let open = || {
-            let commit = self.git.resolve(id)?;
-            Ok((commit, self.git.store(commit)?))
-        };
-        open().map_err(|error| git_error(&error))
+        let commit = self.git.resolve(id)?;
+        Ok((commit, self.git.store(commit)?))
     }
 }
 
@@ -279,7 +275,7 @@ fn show(problems: &[Problem]) {
 
 /// Writes the hook, unless there is another one.
 fn install(repo: &Path, arguments: &Arguments) -> Result<()> {
-    let git = GitRepository::open(repo).map_err(|error| git_error(&error))?;
+    let git = GitRepository::open(repo)?;
     let line = script(arguments)?;
     if let Some(elsewhere) = git.setting("core.hooksPath") {
         return Err(CommandError::refused(format_args!(

@@ -101,7 +101,7 @@ const USUAL: [&str; 5] = ["main", "master", "origin/main", "origin/master", "HEA
 impl Base {
     /// A revision of the git repository at a path: the one named, or the usual one.
     pub(crate) fn revision(repo: &Path, name: Option<&str>) -> Result<Self> {
-        let git = GitRepository::open(repo).map_err(git_error)?;
+        let git = GitRepository::open(repo)?;
         let name = match name {
             Some(name) => name,
             None => USUAL
@@ -112,8 +112,8 @@ impl Base {
                         .hint("say what changes are merged into: --base REVISION")
                 })?,
         };
-        let commit = git.resolve(name).map_err(git_error)?;
-        let store = git.store(commit).map_err(git_error)?;
+        let commit = git.resolve(name)?;
+        let store = git.store(commit)?;
         Ok(Self {
             name: name.to_owned(),
             commit: Some(commit),
@@ -176,9 +176,9 @@ impl Base {
                 }]);
                 return Ok(change);
             }
-            Err(error) => return Err(git_error(error)),
+            Err(error) => return Err(error.into()),
         };
-        change.by = git.contributors(onto, commit).map_err(git_error)?;
+        change.by = git.contributors(onto, commit)?;
         change.outcome = match merge {
             Merge::Clean(merged) => {
                 let store: Box<dyn Store> = if self.extra.is_empty() {
@@ -211,7 +211,7 @@ impl Base {
             CommandError::usage("this is no git repository")
                 .hint("compare directories with --dir, or give a patch with --patch")
         })?;
-        let commit = git.resolve(name).map_err(git_error)?;
+        let commit = git.resolve(name)?;
         self.merge(name.to_owned(), None, commit)
     }
 
@@ -234,7 +234,7 @@ impl Base {
                 if !seen.insert(number) {
                     continue;
                 }
-                match git.pull_request(number, &templates).map_err(git_error)? {
+                match git.pull_request(number, &templates)? {
                     Some(it) => found.push((number, it)),
                     None if numbers.first == numbers.last => needed.push(number),
                     None => absent.push(number),
@@ -285,7 +285,7 @@ impl Base {
     /// The base a second time, to lay something over it.
     fn again(&self) -> Result<Box<dyn Store>> {
         Ok(match (&self.git, self.commit) {
-            (Some(git), Some(commit)) => Box::new(git.store(commit).map_err(git_error)?),
+            (Some(git), Some(commit)) => Box::new(git.store(commit)?),
             _ => Box::new(open(Path::new(&self.name))?),
         })
     }
@@ -336,18 +336,6 @@ fn not_fetched(numbers: &[u64], templates: &[&str]) -> CommandError {
         "looked for: {}; --pr-refs says where else",
         plain(&templates.join(", "))
     ))
-}
-
-pub(crate) fn git_error(error: GitError) -> CommandError {
-    match error {
-        GitError::NoRepository(_) | GitError::NoRevision(_) | GitError::NotACommit(..) => {
-            CommandError::usage(error)
-                .hint("revisions are those of the git repository given with -C")
-        }
-        GitError::Ambiguous(..) => CommandError::usage(error)
-            .hint("say which is meant, for example --pr-refs refs/remotes/origin/pr/N"),
-        _ => CommandError::io(error).hint("fetch it again: conex looks at nothing that is missing"),
-    }
 }
 
 #[cfg(test)]

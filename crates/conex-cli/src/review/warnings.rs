@@ -29,7 +29,7 @@ use conex_repo::opam::edit::Kind;
 use conex_repo::opam::facts::Strength;
 
 use super::edits::Edits;
-use super::input::{Base, git_error};
+use super::input::Base;
 use super::view::WarningView;
 use super::{Reviewer, Told};
 use crate::error::Result;
@@ -475,7 +475,7 @@ pub(super) fn newcomers(
             Some(address) => git.has_author(onto, address, HISTORY),
             None => Ok::<_, GitError>(Some(false)),
         };
-        if known.map_err(git_error)? == Some(false) {
+        if known? == Some(false) {
             let text = format!("{person}, who brings {release}, has no commit here yet");
             found.push(warning("first-release", place, text));
         }

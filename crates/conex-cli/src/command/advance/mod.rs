@@ -76,16 +76,14 @@ const MAIN: &str = "Main: ";
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let trust = arguments.anchors.trust()?;
-    let git = GitRepository::open(repo).map_err(|error| git_error(&error))?;
+    let git = GitRepository::open(repo)?;
     let main = git.resolve(&arguments.from).map_err(|error| {
-        git_error(&error).hint(format_args!(
+        CommandError::from(error).hint(format_args!(
             "--from names the main line; it is {:?} now",
             arguments.from
         ))
     })?;
-    let before = git
-        .reference(&arguments.to)
-        .map_err(|error| git_error(&error))?;
+    let before = git.reference(&arguments.to)?;
     if git.is_checked_out(&arguments.to) {
         return Err(CommandError::refused(format_args!(
             "{} is checked out here, and would change under the work tree",
@@ -231,7 +229,7 @@ impl Job<'_> {
 
     /// Makes sure that a commit leads on from the one before, as far as that is verified.
     fn is_step(&self, commit: CommitId, signed: &GitStore) -> Result<()> {
-        let info = self.git.info(commit).map_err(|error| git_error(&error))?;
+        let info = self.git.info(commit)?;
         let Some(parent) = info.parents.first() else {
             return Ok(());
         };
@@ -310,16 +308,15 @@ impl Job<'_> {
     }
 
     fn store(&self, commit: CommitId) -> Result<GitStore> {
-        self.git.store(commit).map_err(|error| git_error(&error))
+        Ok(self.git.store(commit)?)
     }
 
     /// Writes the next commit. Everything in it follows from the main line and the commit before, the
     /// time included.
     fn commit(&self, before: Option<CommitId>, files: &Files) -> Result<CommitId> {
-        let info = |commit| self.git.info(commit).map_err(|error| git_error(&error));
-        let mut time = info(self.main)?.time;
+        let mut time = self.git.info(self.main)?.time;
         if let Some(before) = before {
-            time = time.max(info(before)?.time);
+            time = time.max(self.git.info(before)?.time);
         }
         let base = before.unwrap_or(self.main);
         let said = CommitInfo {
@@ -331,9 +328,7 @@ impl Job<'_> {
             ),
             time,
         };
-        self.git
-            .commit(base, files, &said, BY)
-            .map_err(|error| git_error(&error))
+        Ok(self.git.commit(base, files, &said, BY)?)
     }
 
     fn move_to(&self, from: Option<CommitId>, to: CommitId) -> Result<()> {
@@ -343,7 +338,7 @@ impl Job<'_> {
         match moved {
             // Another one did the very same.
             Err(GitError::Moved(_)) if self.git.reference(self.to) == Ok(Some(to)) => Ok(()),
-            moved => moved.map_err(|error| git_error(&error)),
+            moved => Ok(moved?),
         }
     }
 
@@ -369,7 +364,7 @@ impl Job<'_> {
 
     /// The commit of the main line that a commit of the branch names.
     fn named_main(&self, commit: CommitId) -> Result<Option<String>> {
-        let info = self.git.info(commit).map_err(|error| git_error(&error))?;
+        let info = self.git.info(commit)?;
         let named = info
             .message
             .lines()
@@ -398,20 +393,5 @@ fn problems(report: &Report) -> String {
         [] => "nothing was verified".into(),
         [only] => only.to_string(),
         [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
-    }
-}
-
-pub(crate) fn git_error(error: &GitError) -> CommandError {
-    match error {
-        GitError::NoRepository(_) => CommandError::usage(error)
-            .hint("give the git repository with -C: its work tree, or a bare one"),
-        GitError::NoRevision(_) | GitError::NotACommit(..) => {
-            CommandError::usage(error).hint("fetch it first: git fetch origin")
-        }
-        GitError::Moved(_) => {
-            CommandError::refused(error).hint("it was not moved now; run it again")
-        }
-        GitError::Write(_) => CommandError::io(error).hint("make room or rights, and run it again"),
-        _ => CommandError::io(error).hint("fetch it again: conex uses nothing that is missing"),
     }
 }

@@ -21,7 +21,7 @@ use super::{Ahead, Arguments, foretell, is_entitled, lacks, print};
 use crate::error::{CommandError, Result};
 use crate::lock;
 use crate::output::{self, BOLD, RED, RESET, line, plain};
-use crate::review::input::{Base, Change, git_error};
+use crate::review::input::{Base, Change};
 use crate::review::view::Verdict;
 use crate::review::{Reviewed, Reviewer, text};
 use crate::signing::{self, Member, Ready};
@@ -133,7 +133,7 @@ fn on_one_line(base: &Base) -> Result<()> {
         return Ok(());
     };
     let follows = |other: CommitId| -> Result<bool> {
-        let found = git.merge_base(commit, other).map_err(git_error)?;
+        let found = git.merge_base(commit, other)?;
         Ok(found == Some(commit) || found == Some(other))
     };
     let upstream = git.upstream(&base.name);

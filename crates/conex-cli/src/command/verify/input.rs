@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::store::{MemoryStore, Store};
-use conex_repo::git::{CommitId, GitError};
+use conex_repo::git::CommitId;
 use conex_repo::{ArchiveStore, DirectoryStore, GitRepository, GitStore, patch};
 
 use super::{Arguments, Failure};
@@ -210,22 +210,12 @@ fn read_patch(path: &Path) -> Result<PatchFile> {
 }
 
 fn repository(repo: &Path) -> Result<GitRepository> {
-    Ok(GitRepository::open(repo).map_err(git_error)?)
+    Ok(GitRepository::open(repo)?)
 }
 
 fn revision(git: &GitRepository, name: &str) -> Result<(CommitId, GitStore)> {
-    let commit = git.resolve(name).map_err(git_error)?;
-    Ok((commit, git.store(commit).map_err(git_error)?))
-}
-
-fn git_error(error: GitError) -> CommandError {
-    match error {
-        GitError::NoRepository(_) | GitError::NoRevision(_) | GitError::NotACommit(..) => {
-            CommandError::usage(error)
-                .hint("revisions are those of the git repository given with -C")
-        }
-        _ => CommandError::io(error).hint("fetch it again: conex verifies nothing that is missing"),
-    }
+    let commit = git.resolve(name)?;
+    Ok((commit, git.store(commit)?))
 }
 
 /// Whether there is nothing in a tree.

@@ -103,9 +103,9 @@ enum Failure {
     Error(CommandError),
 }
 
-impl From<CommandError> for Failure {
-    fn from(error: CommandError) -> Self {
-        Self::Error(error)
+impl<E: Into<CommandError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
     }
 }
 
