@@ -92,6 +92,30 @@ fn one_page_for_all_or_one_for_each() {
 
 /// An owner approves what is theirs, and nothing else.
 #[test]
+fn branches_are_approved_like_pull_requests() {
+    let mut pulls = three();
+    pulls.git(&["branch", "topic", "refs/pull/1/head"]);
+    pulls.git(&["branch", "other", "refs/pull/2/head"]);
+    for who in ["alice", "bob"] {
+        let before = pulls.session.pages(who);
+        pulls.session.run(&format!(
+            "approve --branch topic,other,topic --pr 3 --key {who} -y"
+        ));
+        assert_eq!(pulls.session.pages(who), before + 3);
+        pulls.commit(who, "approvals");
+    }
+    for number in [2, 3, 1] {
+        pulls.merge(number);
+    }
+    pulls.session.accepted();
+    pulls
+        .session
+        .refused("approve --branch absent --key alice -y")
+        .refused("approve --branch topic foo --key alice -y")
+        .refused("approve --one-page --all --key alice -y");
+}
+
+#[test]
 fn owners_approve_what_is_theirs() {
     let mut pulls = three();
     let (said, code) = pulls.session.output("approve --pr 1,2,3 --key dave -y");

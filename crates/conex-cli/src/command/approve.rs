@@ -34,31 +34,31 @@ use crate::{names, prompt};
 pub(crate) struct Arguments {
     /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters. What
     /// is named is approved even where it is a removal, or brings back older content
-    #[arg(value_name = "PATTERN", conflicts_with = "numbers")]
+    #[arg(value_name = "PATTERN", conflicts_with_all = ["numbers", "branches"])]
     patterns: Vec<String>,
 
     /// Everything that is pending
-    #[arg(long, conflicts_with_all = ["patterns", "numbers"])]
+    #[arg(long, conflicts_with_all = ["patterns", "numbers", "branches"])]
     all: bool,
 
     /// Only statements of this kind
-    #[arg(long, value_name = "KIND", value_parser = parse_kind, conflicts_with = "numbers")]
+    #[arg(long, value_name = "KIND", value_parser = parse_kind, conflicts_with_all = ["numbers", "branches"])]
     kind: Vec<Kind>,
 
     /// What a batch says, as far as it is the present content, approved already or not: a digest,
     /// its first digits, or `all`
-    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind", "numbers"])]
+    #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind", "numbers", "branches"])]
     batch: Option<String>,
 
     /// Only what changed since a git revision (A), or between two (A..B); B need not be checked out
-    #[arg(long, value_name = "RANGE", conflicts_with_all = ["batch", "numbers"])]
+    #[arg(long, value_name = "RANGE", conflicts_with_all = ["batch", "numbers", "branches"])]
     changed: Option<String>,
 
     #[command(flatten)]
     ahead: Ahead,
 
     /// Ask about each statement by itself, and sign once for those you agreed to
-    #[arg(long, conflicts_with_all = ["yes", "numbers"])]
+    #[arg(long, conflicts_with_all = ["yes", "numbers", "branches"])]
     each: bool,
 
     #[command(flatten)]
@@ -78,8 +78,12 @@ struct Ahead {
     #[command(flatten)]
     pulls: PullRequests,
 
-    /// One page for all pull requests, instead of one for each
-    #[arg(long, requires = "numbers")]
+    /// Branches, or other revisions, that are not merged yet; with commas between them
+    #[arg(long = "branch", value_name = "REVISIONS", value_delimiter = ',')]
+    branches: Vec<String>,
+
+    /// One page for all pull requests or branches, instead of one for each
+    #[arg(long)]
     one_page: bool,
 }
 
@@ -94,14 +98,19 @@ fn parse_kind(text: &str) -> core::result::Result<Kind, String> {
 }
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
-    if !arguments.ahead.pulls.numbers.is_empty() {
+    let Ahead {
+        pulls,
+        branches,
+        one_page,
+    } = &arguments.ahead;
+    if !pulls.numbers.is_empty() || !branches.is_empty() {
         return pulls::run(repo, arguments);
     }
-    if arguments.ahead.pulls.base.is_some() || !arguments.ahead.pulls.pr_refs.is_empty() {
-        return Err(
-            CommandError::usage("--base and --pr-refs are for pull requests")
-                .hint("say which: --pr NUMBERS"),
-        );
+    if pulls.base.is_some() || !pulls.pr_refs.is_empty() || *one_page {
+        return Err(CommandError::usage(
+            "--base, --pr-refs and --one-page are for what is not merged yet",
+        )
+        .hint("say what: --pr NUMBERS, or --branch REVISIONS"));
     }
     let working = Tree::open(repo)?;
     let _lock = lock::take(&working)?;

@@ -99,10 +99,10 @@ impl Side {
 impl Edits {
     pub(super) fn find(
         reviewer: &Reviewer<'_>,
-        result: &dyn Store,
+        (base, result): (&dyn Store, &dyn Store),
         changed: &BTreeSet<TreePath>,
     ) -> Self {
-        let (base, layout) = (&*reviewer.base.store, reviewer.known.layout());
+        let layout = reviewer.known.layout();
         let mut edits = Self::default();
         let mut data: Vec<&TreePath> = Vec::new();
         for path in changed {
@@ -275,6 +275,7 @@ impl Comparison<'_> {
         let [old, new] = self
             .stores
             .map(|store| is_read.then(|| read(store, path)).flatten());
+        let mut fetches_otherwise = true;
         match self.homes.map(|homes| homes.contains_key(place)) {
             [false, true] => edit.kinds.insert(Kind::NewRelease),
             [true, false] => edit.kinds.insert(Kind::Removal),
@@ -285,13 +286,14 @@ impl Comparison<'_> {
                     Some(both) => {
                         edit.kinds = both.kinds();
                         edit.forced = both.forces_old(release.as_str());
+                        fetches_otherwise = both.fetches_otherwise();
                     }
                     None => edit.kinds = edit::kinds(old.as_deref(), new.as_deref()),
                 }
             }
             _ => edit.kinds.insert(Kind::Source),
         }
-        if let (Some(new), false) = (&new, edit.kinds.is_upkeep()) {
+        if let (Some(new), true) = (&new, fetches_otherwise && !edit.kinds.is_upkeep()) {
             edit.weak = weak(new, &relative);
         }
         edit

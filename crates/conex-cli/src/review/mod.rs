@@ -8,6 +8,7 @@ pub(crate) mod annotations;
 mod edits;
 pub(crate) mod input;
 pub(crate) mod markdown;
+mod remembered;
 pub(crate) mod text;
 pub(crate) mod view;
 mod warnings;
@@ -22,6 +23,7 @@ use conex_core::page::Batch;
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::proposal::Proposal;
+use conex_core::store::Store;
 use conex_core::update::Changes;
 use conex_core::verify::{Finding, Known, Report};
 use conex_core::vouch::Subject;
@@ -34,6 +36,7 @@ use crate::tree::Work;
 use crate::view::ProblemView;
 use edits::Edits;
 use input::{Base, Change, Outcome};
+use remembered::Remembered;
 use view::{ChangeView, PageView, StatementView, Verdict};
 
 /// A change, and what is to be said of it.
@@ -119,15 +122,19 @@ impl<'b> Reviewer<'b> {
         let paths = Changes::from(changed);
         let changed = paths.paths().cloned().unwrap_or_default();
         let workers = Watched::new();
+        let (base, result) = (
+            Remembered::new(&*self.base.store, &changed),
+            Remembered::new(&*store, &changed),
+        );
         let proposal = Proposal {
-            base: &*self.base.store,
-            result: &*store,
+            base: &base,
+            result: &result,
             changes: &paths,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &workers,
         };
-        let edits = Edits::find(self, &*store, &changed);
+        let edits = Edits::find(self, (&base, &result), &changed);
         let report = if self.thorough && !edits.people.is_empty() {
             proposal.judge_whole(&self.head)
         } else {
@@ -138,6 +145,7 @@ impl<'b> Reviewer<'b> {
         let judge_base = || proposal.judge_base(&self.head);
         let before = LazyCell::new(&judge_base as &dyn Fn() -> Report);
         let told = Told {
+            base: &base,
             edits: &edits,
             report: &report,
             asked: &asked,
@@ -171,6 +179,8 @@ impl<'b> Reviewer<'b> {
 
 /// What is known of a change that can be merged.
 struct Told<'t> {
+    /// The main line.
+    base: &'t dyn Store,
     edits: &'t Edits,
     report: &'t Report,
     asked: &'t BTreeSet<Subject>,

@@ -69,8 +69,9 @@ pub(crate) fn change(out: &mut impl Write, change: &ChangeView) {
         ),
     );
     if let Some(commit) = &change.commit {
-        let reference = change.reference.as_deref().map(plain).unwrap_or_default();
-        line(out, format_args!("  commit    {commit} {reference}"));
+        let reference = change.reference.as_deref().map(plain);
+        let reference = reference.map(|it| format!(" {it}")).unwrap_or_default();
+        line(out, format_args!("  commit    {commit}{reference}"));
     }
     if !change.by.is_empty() {
         let by: Vec<String> = change.by.iter().map(contributor).collect();

@@ -346,7 +346,7 @@ fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
     let (edits, report) = (told.edits, told.report);
     let projections = known.projections();
     let reader = Reader {
-        store: &*reviewer.base.store,
+        store: told.base,
         digests: &StandardCrypto,
         origin: &root.origin,
         layout: known.layout(),
@@ -366,7 +366,7 @@ fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
 /// are read, where it is known what the others are.
 fn digests_before<D: Digests>(
     (edits, report): (&Edits, &Report),
-    reader: &Reader<'_, dyn Store, D>,
+    reader: &Reader<'_, dyn Store + '_, D>,
     package: &PackageName,
     units: &[ReleaseUnit],
 ) -> Vec<Digest> {

@@ -391,6 +391,7 @@ impl<'a> Reader<'a, '_> {
         self.close_nested(close)
     }
 
+    #[inline]
     pub(super) fn atom(&mut self) -> Result<(), Fault> {
         if !self.token.kind.is_atom() {
             return Err(self.fault("a value should stand here"));
@@ -399,6 +400,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Keeps an opening bracket.
+    #[inline]
     pub(super) fn open(&mut self) -> Result<(), Fault> {
         self.depth += 1;
         if self.depth > DEPTH {
@@ -413,6 +415,7 @@ impl<'a> Reader<'a, '_> {
         self.close(close)
     }
 
+    #[inline]
     pub(super) fn close(&mut self, close: Kind) -> Result<(), Fault> {
         if self.token.kind != close {
             return Err(self.fault("a bracket should be closed here"));

@@ -1,10 +1,11 @@
-//! `conex approve --pr`: ahead of the merge, each pull request as it would be once it is merged.
+//! `conex approve --pr` and `--branch`: ahead of the merge, each pull request or branch as it would be once it
+//! is merged.
 //!
 //! Nobody waits for another: each gets a page of its own, unless one page is asked for. What was looked
 //! at is a commit, by its id; a pull request that changes afterwards is another one, and its approval
 //! stays outstanding.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use conex_core::approval::Standing;
@@ -16,7 +17,7 @@ use conex_core::verify::Finding;
 use conex_core::vouch::{Subject, Vouch};
 use conex_repo::git::CommitId;
 
-use super::{Arguments, foretell, is_entitled, lacks, print};
+use super::{Ahead, Arguments, foretell, is_entitled, lacks, print};
 use crate::error::{CommandError, Result};
 use crate::lock;
 use crate::output::{self, BOLD, RED, RESET, line, plain};
@@ -33,6 +34,19 @@ struct Taken<'r> {
     vouches: Vec<Vouch>,
 }
 
+/// What is asked about, and the numbers of ranges that are not there.
+fn changes(base: &Base, ahead: &Ahead) -> Result<(Vec<Change>, Vec<u64>)> {
+    let (mut changes, absent) = match ahead.pulls.numbers.as_slice() {
+        [] => Default::default(),
+        _ => base.pull_requests(&ahead.pulls)?,
+    };
+    let mut seen = BTreeSet::new();
+    for name in ahead.branches.iter().filter(|name| seen.insert(*name)) {
+        changes.push(base.branch(name)?);
+    }
+    Ok((changes, absent))
+}
+
 pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let working = Tree::open(repo)?;
     let _lock = lock::take(&working)?;
@@ -41,7 +55,7 @@ pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     // What is written and not committed yet was said, too: no version is used twice.
     let unsaid = working.pages_beyond(&*base.store)?;
     let base = base.with(unsaid)?;
-    let (changes, absent) = base.pull_requests(&arguments.ahead.pulls)?;
+    let (changes, absent) = changes(&base, &arguments.ahead)?;
     let reviewer = Reviewer::new(&base)?.thorough();
     let looked: Vec<Reviewed> = changes
         .into_iter()

@@ -195,7 +195,21 @@ impl<'f> Edit<'f> {
     pub fn kinds(&self) -> Kinds {
         edited(&self.old, &self.new)
     }
+
+    /// Whether what is fetched may be something else: a section that names an archive is another.
+    pub fn fetches_otherwise(&self) -> bool {
+        fn archives<'i>(file: &'i File<'_>) -> impl Iterator<Item = (Name<'i>, &'i [&'i [u8]])> {
+            let sections = file.items.iter();
+            sections
+                .filter(|((kind, _), _)| ARCHIVES.contains(kind))
+                .map(|(name, item)| (*name, item.tokens.as_slice()))
+        }
+        !archives(&self.old).eq(archives(&self.new))
+    }
 }
+
+/// The sections that name an archive.
+const ARCHIVES: [&[u8]; 2] = [b"url", b"extra-source"];
 
 impl fmt::Debug for Edit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

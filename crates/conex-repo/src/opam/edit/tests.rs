@@ -128,6 +128,31 @@ fn kinds_are_told_in_their_order_once() {
     }
 }
 
+#[test]
+fn what_is_fetched_is_told_from_the_rest() {
+    let file = |fields: &str| format!("opam-version: \"2.0\"\n{fields}\n");
+    let old = file("url { src: \"a\" checksum: \"md5=1\" }\nextra-source \"x\" { src: \"b\" }");
+    for (new, otherwise) in [
+        (
+            "url { src: \"a\"\n checksum: \"md5=1\" }\nextra-source \"x\" { src: \"b\" }\nbuild: \"make\"",
+            false,
+        ),
+        (
+            "url { src: \"a\" checksum: \"md5=2\" }\nextra-source \"x\" { src: \"b\" }",
+            true,
+        ),
+        (
+            "url { src: \"a\" checksum: \"md5=1\" }\nextra-source \"y\" { src: \"b\" }",
+            true,
+        ),
+        ("url { src: \"a\" checksum: \"md5=1\" }", true),
+    ] {
+        let new = file(new);
+        let edit = Edit::read(old.as_bytes(), new.as_bytes()).expect("both are opam files");
+        assert_eq!(edit.fetches_otherwise(), otherwise, "{new}");
+    }
+}
+
 fn forces_old(release: &str, old: &str, new: &str) -> Vec<Forced> {
     let edit = Edit::read(old.as_bytes(), new.as_bytes()).expect("both are opam files");
     edit.forces_old(release)
