@@ -391,23 +391,30 @@ impl Tree {
 
 /// Trees that were read, for all revisions of a repository: most of them are in many.
 #[derive(Debug, Default)]
-pub(super) struct Trees(RwLock<HashMap<ObjectId, Arc<Tree>>>);
+pub(super) struct Trees(RwLock<Kept>);
 
-/// Most trees that are kept for other revisions; those of one revision of a large repository.
-const KEPT: usize = 1 << 15;
+#[derive(Debug, Default)]
+struct Kept {
+    trees: HashMap<ObjectId, Arc<Tree>>,
+    bytes: usize,
+}
+
+/// Most bytes of trees that are kept for other revisions; one of a large repository has a tenth of that.
+const KEPT: usize = 64 << 20;
 
 impl Trees {
     fn get(&self, id: &ObjectId) -> Option<Arc<Tree>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(id).map(Arc::clone)
+        known.trees.get(id).map(Arc::clone)
     }
 
     fn keep(&self, id: ObjectId, tree: &Arc<Tree>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KEPT {
-            known.clear();
+        if known.bytes > KEPT {
+            *known = Kept::default();
         }
-        known.insert(id, Arc::clone(tree));
+        known.bytes += tree.bytes.len();
+        known.trees.insert(id, Arc::clone(tree));
     }
 }
 
