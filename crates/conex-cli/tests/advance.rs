@@ -258,6 +258,38 @@ fn a_commit_is_not_believed_to_be_of_conex_advance() {
     line.accepts(&format!("-C tree verify --range {newest}..signed"));
 }
 
+/// No statement covers executable bits, so none is taken from the main line.
+#[test]
+fn what_is_made_executable_on_the_main_line_is_not_on_the_branch() {
+    let mut community = Community::settled("opam");
+    let line = Line::of(&community);
+    let executable = |file: &str| {
+        line.git(&["update-index", "--chmod=+x", file]);
+        line.git(&["commit", "-q", "--amend", "--no-edit"]);
+    };
+    let mode = |branch: &str, file: &str| line.git(&["ls-tree", branch, file])[..6].to_owned();
+    let (old, new) = ("packages/foo/foo.1.0/opam", "packages/bar/bar.0.2/opam");
+    line.accepts("-C tree advance");
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    for file in [old, new] {
+        executable(file);
+        assert_eq!(mode("main", file), "100755");
+    }
+    line.accepts("-C tree advance");
+    line.follows(&community);
+    for file in [old, new] {
+        assert_eq!(mode("signed", file), "100644", "{file}");
+    }
+    // A bit alone is nothing to advance by. The branch begins with a commit as it is, bits and all.
+    let said = line.accepts("-C tree advance --dry-run --json");
+    let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(told["advances"], false, "{said}");
+    line.accepts("-C tree advance --to another");
+    assert_eq!(mode("another", new), "100755");
+}
+
 #[test]
 fn what_others_advanced_is_gone_on_with() {
     let (line, mut community) = begun();
