@@ -390,7 +390,11 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             let subject = checksums_of(package, release);
             let assessment = checksums_rule.assess(&said.of(&subject), &[release.digest]);
             Finding {
-                sources: release.sources.clone(),
+                sources: if self.ahead {
+                    release.sources.clone()
+                } else {
+                    Vec::new()
+                },
                 ..Finding::new(
                     subject,
                     release.place.clone(),

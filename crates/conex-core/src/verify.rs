@@ -76,8 +76,8 @@ pub struct Finding {
     pub digest: Digest,
     /// Its digest under the older projection, where the root lists two.
     pub older: Option<Digest>,
-    /// Of the checksums of a release that was read: the digest of its source under each projection of
-    /// the root, in their order, or one without any. Otherwise none.
+    /// Of the checksums of a release that was read, where approvals may run ahead: the digest of its source
+    /// under each projection of the root, in their order, or one without any. Otherwise none.
     pub sources: Vec<Digest>,
     /// Whether there is any; an absent package has the content of having no releases.
     pub present: bool,

@@ -23,12 +23,12 @@ use conex_core::page::Batch;
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::proposal::Proposal;
-use conex_core::store::Store;
+use conex_core::store::{Store, Workers as _};
 use conex_core::update::Changes;
 use conex_core::verify::{Finding, Known, Report};
 use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
-use conex_repo::KnownSchemes;
+use conex_repo::{KnownSchemes, Parallel};
 
 use crate::error::{CommandError, Result};
 use crate::output::Watched;
@@ -134,11 +134,17 @@ impl<'b> Reviewer<'b> {
             crypto: &StandardCrypto,
             workers: &workers,
         };
-        let edits = Edits::find(self, (&base, &result), &changed);
-        let report = if self.thorough && !edits.people.is_empty() {
-            proposal.judge_whole(&self.head)
+        let find = || Edits::find(self, (&base, &result), &changed);
+        let (edits, report) = if self.thorough {
+            let edits = find();
+            let report = if edits.people.is_empty() {
+                proposal.judge(&self.head)
+            } else {
+                proposal.judge_whole(&self.head)
+            };
+            (edits, report)
         } else {
-            proposal.judge(&self.head)
+            Parallel.join(find, || proposal.judge(&self.head))
         };
         let asked = edits.asked(&report);
         // Most changes are told without it.
