@@ -52,8 +52,7 @@ pub(crate) fn step(
 }
 
 /// The record of a commit: what was kept when this program accepted it, else what verification says
-/// of it now; or why it is refused. How strict clients are is a matter of what follows it, so one that is
-/// accepted in the mode `warn` has a record in every mode.
+/// of it now; or why it is refused.
 pub(crate) fn recorded(
     repo: &Path,
     (commit, store): (CommitId, &GitStore),
@@ -63,11 +62,21 @@ pub(crate) fn recorded(
     if let Some(record) = Kept::look(repo, Some(&commit.to_string()))?.record(trust) {
         return Ok(Ok(record));
     }
+    Ok(unrecorded(store, trust, mode))
+}
+
+/// The record of a state of which none was kept. How strict clients are is a matter of what follows it,
+/// so one that is accepted in the mode `warn` has a record in every mode.
+pub(crate) fn unrecorded(
+    store: &GitStore,
+    trust: &Trust,
+    mode: Mode,
+) -> core::result::Result<LocalRecord, Box<Report>> {
     let mut report = verify(store, trust, mode, false);
     if report.verified().is_none() && mode == Mode::Enforce {
         report = verify(store, trust, Mode::Warn, false);
     }
     let verified = report.verified();
     let record = verified.and_then(|verified| LocalRecord::new(trust, verified, 0));
-    Ok(record.ok_or_else(|| Box::new(report)))
+    record.ok_or_else(|| Box::new(report))
 }

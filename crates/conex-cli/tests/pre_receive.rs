@@ -160,3 +160,25 @@ fn a_hook_of_somebody_else_stays() {
     let said = line.refuses("-C nowhere pre-receive --install", 2);
     assert!(said.contains("no git repository"), "{said}");
 }
+
+/// What is there is accepted by clients in the mode `warn` only, and no record of it was kept.
+#[test]
+fn a_stricter_hook_holds_a_push_to_what_is_there_all_the_same() {
+    let (line, mut community) = served();
+    let older = community.clone();
+    community.release("stray", "1", &opam_file("5.0", "dune"));
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    pushed(&line, &["main", "signed"]);
+    line.accepts("-C other pre-receive --install --mode enforce");
+    fs::remove_dir_all(line.client.at("state/records")).unwrap();
+    let newest = line.at("signed").unwrap();
+    line.force("signed", &newest, &older);
+    refused(&line, &["signed"], "rollback");
+    // The honest twin goes on from there, with nothing that is unsigned.
+    community.remove("packages/stray");
+    line.force("signed", &newest, &community);
+    pushed(&line, &["signed"]);
+}

@@ -69,6 +69,22 @@ pub struct Releases {
 }
 
 impl Releases {
+    /// The statement of a package whose releases have these sources, sorted by name, each under the
+    /// projections of the root in their order: under one of them.
+    pub fn of<'r>(
+        package: &PackageName,
+        sources: impl IntoIterator<Item = (&'r ReleaseName, &'r [Digest])>,
+        projection: usize,
+    ) -> Self {
+        let sources = sources.into_iter();
+        Self {
+            package: package.clone(),
+            releases: sources
+                .filter_map(|(name, under)| Some((name.clone(), *under.get(projection)?)))
+                .collect(),
+        }
+    }
+
     /// Its digest in the repository of that name.
     pub fn digest(&self, origin: &Origin, digests: &(impl Digests + ?Sized)) -> Digest {
         encoding::digest(digests, Context::Releases, origin, self)
@@ -219,18 +235,10 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         releases: &[Release],
         projection: usize,
     ) -> Releases {
-        Releases {
-            package: name.clone(),
-            releases: releases
-                .iter()
-                .filter_map(|release| {
-                    Some((
-                        release.checksums.release.clone(),
-                        *release.sources.get(projection)?,
-                    ))
-                })
-                .collect(),
-        }
+        let sources = releases
+            .iter()
+            .map(|release| (&release.checksums.release, release.sources.as_slice()));
+        Releases::of(name, sources, projection)
     }
 
     /// The digest of a package's releases under one projection.

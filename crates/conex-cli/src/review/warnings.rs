@@ -397,12 +397,11 @@ fn digests_before<D: Digests>(
         releases.push((unit.name.clone(), sources));
     }
     releases.sort();
-    let under = |at: usize| Releases {
-        package: package.clone(),
-        releases: releases
+    let under = |at: usize| {
+        let sources = releases
             .iter()
-            .filter_map(|(name, sources)| Some((name.clone(), *sources.get(at)?)))
-            .collect(),
+            .map(|(name, sources)| (name, sources.as_slice()));
+        Releases::of(package, sources, at)
     };
     let projections = 0..reader.projections.len().max(1);
     found.extend(projections.map(|at| under(at).digest(reader.origin, reader.digests)));

@@ -18,7 +18,7 @@ use crate::anchors;
 use crate::error::{CommandError, Result};
 use crate::output::{self, Watched};
 use crate::records::{Kept, Over};
-use crate::verification::{recorded, step, verify};
+use crate::verification::{recorded, step, unrecorded, verify};
 use told::Told;
 
 #[derive(Debug, clap::Args)]
@@ -211,7 +211,7 @@ impl Job<'_> {
         if let Some(record) = kept.record(&self.trust) {
             return Ok(record);
         }
-        let record = recorded(&self.repo, (commit, signed), &self.trust, self.mode)?
+        let record = unrecorded(signed, &self.trust, self.mode)
             .map_err(|report| self.moved_by_others(commit, &report))?;
         self.is_step(commit, signed)?;
         self.keep(commit, Some(&record))?;
