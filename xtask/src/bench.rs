@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what signing and verifying cost, as ratios to a floor measured in the same run.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
@@ -123,15 +124,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// How long `--version` and a usage error take above a process that does nothing, in milliseconds.
 fn starts(scene: &Scene, runs: usize) -> anyhow::Result<(f64, f64)> {
     let once = |arguments: &[&str]| -> anyhow::Result<f64> {
-        let line = scene.line(arguments);
-        let (program, rest) = line.split_first().context("a command line")?;
         let start = std::time::Instant::now();
-        std::process::Command::new(program).args(rest).output()?;
+        scene.command(arguments).output()?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
     };
     let empty = || -> anyhow::Result<f64> {
         let start = std::time::Instant::now();
-        std::process::Command::new("env").arg("true").output()?;
+        Command::new("true").output()?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
     };
     let (mut version, mut usage) = (Vec::new(), Vec::new());
@@ -151,12 +150,7 @@ fn change_of_many(scene: &Scene, anchor: &str) -> anyhow::Result<f64> {
     let before: std::collections::BTreeSet<_> = std::fs::read_dir(&pages)?
         .map(|entry| Ok(entry?.path()))
         .collect::<std::io::Result<_>>()?;
-    let wall = |arguments: &[&str]| -> anyhow::Result<f64> {
-        let line = scene.line(arguments);
-        let line: Vec<&str> = line.iter().map(String::as_str).collect();
-        Ok(measure(&line)?.wall)
-    };
-    let approve = wall(&["approve", "--all", "--key", "bob", "--yes"])?;
+    let approve = scene.measure(&["approve", "--all", "--key", "bob", "--yes"])?;
     for (file, before) in edited {
         std::fs::write(file, before)?;
     }
@@ -166,8 +160,8 @@ fn change_of_many(scene: &Scene, anchor: &str) -> anyhow::Result<f64> {
             std::fs::remove_file(page)?;
         }
     }
-    let verify = wall(&["verify", "--mode", "enforce", "--trust-anchors", anchor])?;
-    Ok(approve / verify)
+    let verify = scene.measure(&["verify", "--mode", "enforce", "--trust-anchors", anchor])?;
+    Ok(approve.wall / verify.wall)
 }
 
 /// Changes what is built in a file of each of some packages; gives the files as they were.
@@ -197,17 +191,18 @@ struct Pair {
 
 fn pair(scene: &Scene, arguments: &[&str]) -> anyhow::Result<Pair> {
     let floor = floor_of(scene.tree())?;
-    let line = scene.line(arguments);
-    let line: Vec<&str> = line.iter().map(String::as_str).collect();
     Ok(Pair {
-        command: measure(&line)?,
+        command: scene.measure(arguments)?,
         floor,
     })
 }
 
 fn floor_of(tree: &Path) -> anyhow::Result<Usage> {
-    let own = std::env::current_exe()?.display().to_string();
-    measure(&[&own, "floor", &tree.display().to_string()])
+    measure(
+        Command::new(std::env::current_exe()?)
+            .arg("floor")
+            .arg(tree),
+    )
 }
 
 /// Verification of a generated repository of ten times opam-repository's size, against one of its
@@ -225,9 +220,8 @@ fn large(runs: usize) -> anyhow::Result<f64> {
         let anchor = format!("root:{digest}");
         let walls: Vec<f64> = (0..runs.min(5))
             .map(|_| {
-                let line = scene.line(&["verify", "--mode", "enforce", "--trust-anchors", &anchor]);
-                let line: Vec<&str> = line.iter().map(String::as_str).collect();
-                Ok(measure(&line)?.wall)
+                let verify = ["verify", "--mode", "enforce", "--trust-anchors", &anchor];
+                Ok(scene.measure(&verify)?.wall)
             })
             .collect::<anyhow::Result<_>>()?;
         medians.push(median(walls));

@@ -38,14 +38,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a command and measures it; its output is thrown away, its failure an error.
-pub(crate) fn measure(command: &[&str]) -> anyhow::Result<Usage> {
+/// Runs a command in its environment and measures it; its output is thrown away, its failure an error.
+pub(crate) fn measure(command: &Command) -> anyhow::Result<Usage> {
+    let set = command.get_envs();
     let output = Command::new(std::env::current_exe()?)
         .args(["measure", "--"])
-        .args(command)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .envs(set.filter_map(|(name, value)| Some((name, value?))))
         .stderr(Stdio::inherit())
         .output()?;
-    ensure!(output.status.success(), "{} failed", command.join(" "));
+    ensure!(output.status.success(), "{command:?} failed");
     let text = String::from_utf8(output.stdout)?;
     let (wall, memory) = text.trim().split_once(' ').context("no figures")?;
     Ok(Usage {

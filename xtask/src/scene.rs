@@ -14,6 +14,8 @@ use conex_core::statement::{
 use conex_core::version::Threshold;
 use conex_crypto::SecretKey;
 
+use crate::measure::{Usage, measure};
+
 /// The janitors of every scene; two of them are a quorum.
 pub(crate) const JANITORS: [&str; 3] = ["alice", "bob", "carol"];
 
@@ -39,29 +41,26 @@ impl Scene {
         &self.tree
     }
 
-    /// A command line of the program, to run or to measure.
-    pub(crate) fn line(&self, arguments: &[&str]) -> Vec<String> {
-        let home = self.home.display();
-        let mut line = vec![
-            "env".to_owned(),
-            format!("CONEX_HOME={home}"),
-            format!("CONEX_STATE={home}"),
-            self.conex.display().to_string(),
-            "-C".to_owned(),
-            self.tree.display().to_string(),
-        ];
-        line.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        line
+    /// The program on the working copy, to run or to measure.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.conex);
+        command
+            .env("CONEX_HOME", &self.home)
+            .env("CONEX_STATE", &self.home)
+            .arg("-C")
+            .arg(&self.tree)
+            .args(arguments);
+        command
     }
 
     /// Runs the program.
     pub(crate) fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        let line = self.line(arguments);
-        let (program, rest) = line.split_first().context("a command line")?;
-        Ok(Command::new(program)
-            .args(rest)
-            .stdin(Stdio::null())
-            .output()?)
+        Ok(self.command(arguments).stdin(Stdio::null()).output()?)
+    }
+
+    /// Runs the program and measures it.
+    pub(crate) fn measure(&self, arguments: &[&str]) -> anyhow::Result<Usage> {
+        measure(&self.command(arguments))
     }
 
     /// Runs the program, which has to succeed, and gives what it printed.

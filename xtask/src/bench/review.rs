@@ -4,7 +4,6 @@ use anyhow::{Context as _, Result};
 
 use super::updates::{commit, git};
 use super::{Pair, Table, edit};
-use crate::measure::{Usage, measure};
 use crate::scene::Scene;
 
 /// Packages that the change touches.
@@ -37,16 +36,17 @@ pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) 
         &there,
         "HEAD:refs/pull/1/head",
     ])?;
-    let once = |arguments: &[&str]| -> Result<Usage> {
-        let line = scene.line(arguments);
-        let line: Vec<&str> = line.iter().map(String::as_str).collect();
-        measure(&line)
-    };
     let pairs: Vec<Pair> = (0..runs)
         .map(|_| {
             Ok(Pair {
-                command: once(&["review", "--pr", "1", "--base", &before])?,
-                floor: once(&["verify", "--mode", "enforce", "--trust-anchors", anchor])?,
+                command: scene.measure(&["review", "--pr", "1", "--base", &before])?,
+                floor: scene.measure(&[
+                    "verify",
+                    "--mode",
+                    "enforce",
+                    "--trust-anchors",
+                    anchor,
+                ])?,
             })
         })
         .collect::<Result<_>>()

@@ -58,11 +58,8 @@ impl<'a> Client<'a> {
 
     fn verify(&self, arguments: &[&str]) -> Result<Usage> {
         let enforce = ["verify", "--mode", "enforce", "--trust-anchors"];
-        let line = self
-            .scene
-            .line(&[&enforce, [self.anchor].as_slice(), arguments].concat());
-        let line: Vec<&str> = line.iter().map(String::as_str).collect();
-        measure(&line)
+        self.scene
+            .measure(&[&enforce, [self.anchor].as_slice(), arguments].concat())
     }
 
     fn full(&self) -> Result<Usage> {
@@ -97,7 +94,6 @@ pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) 
     let client = Client::new(scene, anchor, &old)?;
     let (mut default, mut fast, mut fast_in_git) = (Vec::new(), Vec::new(), Vec::new());
     let range = format!("{before}..{after}");
-    let tree = scene.tree().display().to_string();
     for _ in 0..runs {
         default.push(Pair {
             command: client.update(&[])?,
@@ -113,7 +109,12 @@ pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) 
         client.verify(&["--revision", &before])?;
         fast_in_git.push(Pair {
             command: client.verify(&["--range", &range, "--fast"])?,
-            floor: measure(&["git", "-C", &tree, "diff", "--stat", &before, &after])?,
+            floor: measure(
+                Command::new("git")
+                    .arg("-C")
+                    .arg(scene.tree())
+                    .args(["diff", "--stat", &before, &after]),
+            )?,
         });
     }
     table.ratio("patch of 5 packages / floor", &default, 1.6);
