@@ -162,13 +162,24 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
     }
 
-    /// Adds what another judge found.
-    pub(crate) fn merge(&mut self, mut other: Self) {
-        self.problems.append(&mut other.problems);
-        self.findings.append(&mut other.findings);
-        self.unsigned.append(&mut other.unsigned);
-        self.releases += other.releases;
-        self.unreadable.append(&mut other.unreadable);
+    /// Adds what others found, each of a package, and keeps room for `more` findings. First come all
+    /// packages' own statements, then all releases', which is the order of subjects if the packages are
+    /// in order.
+    pub(crate) fn merge(&mut self, others: Vec<Self>, more: usize) {
+        let found: usize = others.iter().map(|other| other.findings.len()).sum();
+        self.findings.reserve(found + more);
+        let mut checksums = Vec::with_capacity(others.len());
+        for mut other in others {
+            self.problems.append(&mut other.problems);
+            self.unsigned.append(&mut other.unsigned);
+            self.releases += other.releases;
+            self.unreadable.append(&mut other.unreadable);
+            let is_own = |finding: &&Finding| !matches!(finding.subject, Subject::Checksums(..));
+            let own = other.findings.iter().take_while(is_own).count();
+            self.findings.extend(other.findings.drain(..own));
+            checksums.push(other.findings);
+        }
+        self.findings.extend(checksums.into_iter().flatten());
     }
 
     /// The approved authors.

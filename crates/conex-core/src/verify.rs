@@ -27,7 +27,7 @@ use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
 use crate::survey::{Survey, survey};
 use crate::version::Threshold;
-use crate::vouch::Subject;
+use crate::vouch::{Kind, Subject};
 
 /// How strict a client is about what nobody approved yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -372,7 +372,11 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             let (findings, reader) = (&report.findings, &reader_of_content);
             problems.extend(before.transitions(&standing, findings, reader, &problems));
         }
-        report.findings.extend(settled.findings);
+        // People come before content, which is not moved for nothing.
+        let at = report
+            .findings
+            .partition_point(|finding| finding.subject.kind() < Kind::Author);
+        report.findings.splice(at..at, settled.findings);
         problems.extend(settled.problems);
         report.counts.pages = settled.pages;
         report.people = Some(settled.people);
@@ -468,12 +472,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
             judge
         });
-        judge.findings.reserve(
-            judged.iter().map(|part| part.findings.len()).sum::<usize>() + settled.findings.len(),
-        );
-        for part in judged {
-            judge.merge(part);
-        }
+        judge.merge(judged, settled.findings.len());
         problems.append(&mut judge.problems);
         report.findings = core::mem::take(&mut judge.findings);
         report.counts.releases = judge.releases;
@@ -509,10 +508,14 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                 }
             }
         }
-        (report.notes, report.problems) = problems
-            .into_iter()
-            .partition(|problem| problem.code.is_note());
-        report.findings.sort_by(|a, b| a.subject.cmp(&b.subject));
+        report.notes = problems
+            .extract_if(.., |problem| problem.code.is_note())
+            .collect();
+        report.problems = problems;
+        // What is there was put together in this order; sorting takes memory before it looks.
+        if !report.findings.is_sorted_by(|a, b| a.subject <= b.subject) {
+            report.findings.sort_by(|a, b| a.subject.cmp(&b.subject));
+        }
         report.counts.approved = report
             .findings
             .iter()

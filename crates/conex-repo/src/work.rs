@@ -11,6 +11,9 @@ pub struct Parallel;
 /// So few items are done before other threads would be awake.
 const FEW: usize = 8;
 
+/// Most items that one thread takes at once, while the others may have nothing left to do.
+const PIECE: usize = 16;
+
 impl Workers for Parallel {
     fn map<T, R, F>(&self, items: Vec<T>, job: F) -> Vec<R>
     where
@@ -21,7 +24,11 @@ impl Workers for Parallel {
         if items.len() <= FEW {
             return items.into_iter().map(job).collect();
         }
-        items.into_par_iter().map(&job).collect()
+        items
+            .into_par_iter()
+            .with_max_len(PIECE)
+            .map(&job)
+            .collect()
     }
 
     fn join<A, B, RA, RB>(&self, a: A, b: B) -> (RA, RB)
