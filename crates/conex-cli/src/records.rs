@@ -80,7 +80,11 @@ impl Kept {
         let name = TreePath::parse(&self.name).map_err(CommandError::io)?;
         let mut change = Change::new();
         change.write(name, text);
-        // Where the machine stops right after this, the record may be the one before, and never half of one.
+        // Should the machine stop right after this, the record may be the one before, and never half of one. Where
+        // there was none, it may be gone again, which costs a full verification, and the disk is not waited for.
+        if now.is_none() {
+            change = change.fleeting();
+        }
         change.commit(directory).map_err(at(directory.display()))
     }
 

@@ -25,7 +25,7 @@ pub const INLINE: usize = 256;
 /// How many vouches go into a batch, where there are more: an update reads whole batches to learn of a
 /// few names, and every page that names batches grows with their number. A batch may hold more
 /// ([`limits::VOUCHES`]) where one name has more.
-pub const BATCH: usize = 512;
+pub const BATCH: usize = 320;
 
 /// Whether a finding waits for somebody's vouch: nothing, or something else, is approved in its
 /// place. What is behind is no approver's business: it wants an update, or a retraction.

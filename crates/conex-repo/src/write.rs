@@ -20,6 +20,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 pub struct Change {
     files: Vec<(Path, Vec<u8>)>,
     deleted: Vec<Path>,
+    fleeting: bool,
 }
 
 impl Change {
@@ -36,6 +37,16 @@ impl Change {
     /// Deletes a file; it has to be there.
     pub fn delete(&mut self, path: Path) {
         self.deleted.push(path);
+    }
+
+    /// Does not wait for the disk. Should the machine stop soon after, a file may be there and empty, or not
+    /// at all: for what is as good as absent then.
+    #[must_use]
+    pub fn fleeting(self) -> Self {
+        Self {
+            fleeting: true,
+            ..self
+        }
     }
 
     /// The files to be written.
@@ -67,7 +78,7 @@ impl Change {
                 let directory = target.parent().unwrap_or(root);
                 refuse_links(root, path)?;
                 fs::create_dir_all(directory)?;
-                Staged::write(directory, bytes)
+                Staged::write(directory, bytes, self.fleeting)
             };
             staged.push((stage().map_err(|error| named(path, &error))?, target, path));
         }
@@ -79,7 +90,10 @@ impl Change {
             let moves_on = staged.peek().map_or(!doomed.is_empty(), |(_, next, _)| {
                 next.parent() != target.parent()
             });
-            if moves_on && let Some(directory) = target.parent() {
+            if moves_on
+                && !self.fleeting
+                && let Some(directory) = target.parent()
+            {
                 fs::File::open(directory)?.sync_all()?;
             }
         }
@@ -100,7 +114,7 @@ fn deletable(root: &SystemPath, path: &Path) -> io::Result<PathBuf> {
     Ok(target)
 }
 
-/// A file that is on disk in full, and not yet in its place.
+/// A file that is written in full, and not yet in its place.
 #[derive(Debug)]
 enum Staged {
     /// Without a name: whoever stops here, however suddenly, leaves nothing behind.
@@ -114,17 +128,19 @@ enum Staged {
 const MODE: u32 = 0o644;
 
 impl Staged {
-    fn write(directory: &SystemPath, bytes: &[u8]) -> io::Result<Self> {
+    fn write(directory: &SystemPath, bytes: &[u8], fleeting: bool) -> io::Result<Self> {
+        let put = |file: &mut fs::File| {
+            file.write_all(bytes)?;
+            if fleeting { Ok(()) } else { file.sync_all() }
+        };
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         if let Ok(opened) = rustix::fs::open(directory, flags, Mode::from_raw_mode(MODE)) {
             let mut file = fs::File::from(opened);
-            file.write_all(bytes)?;
-            file.sync_all()?;
+            put(&mut file)?;
             return Ok(Self::Nameless(file));
         }
         let mut file = temporary().tempfile_in(directory)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
+        put(file.as_file_mut())?;
         Ok(Self::Named(file))
     }
 
@@ -214,7 +230,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         for staged in [
-            |dir: &SystemPath| Staged::write(dir, b"nameless").unwrap(),
+            |dir: &SystemPath| Staged::write(dir, b"nameless", false).unwrap(),
             |dir: &SystemPath| {
                 let mut file = temporary().tempfile_in(dir).unwrap();
                 file.write_all(b"named").unwrap();

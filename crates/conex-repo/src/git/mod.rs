@@ -185,12 +185,14 @@ impl GitRepository {
     /// [`GitError::NoRevision`], [`GitError::NotACommit`], [`GitError::Object`].
     pub fn resolve(&self, name: &str) -> Result<CommitId, GitError> {
         let no_revision = || GitError::NoRevision(name.to_owned());
-        let found = self
-            .shared
-            .handle()
-            .rev_parse_single(name)
-            .map_err(|_| no_revision())?;
-        let mut id = found.detach();
+        // A full id is nothing else to git either, and there are no other objects to look through.
+        let full = ObjectId::from_hex(name.as_bytes()).ok();
+        let mut id = if let Some(id) = full {
+            id
+        } else {
+            let found = self.shared.handle().rev_parse_single(name);
+            found.map_err(|_| no_revision())?.detach()
+        };
         let mut buffer = Vec::new();
         for _ in 0..TAGS {
             match self.shared.object(&id, &mut buffer) {
@@ -202,6 +204,7 @@ impl GitRepository {
                 }
                 Ok(Kind::Tree) => return Err(GitError::NotACommit(name.to_owned(), "tree")),
                 Ok(Kind::Blob) => return Err(GitError::NotACommit(name.to_owned(), "file")),
+                Err(_) if full == Some(id) && !self.shared.handle().has_object(id) => break,
                 Err(error) => return Err(GitError::Object(id.to_string(), error)),
             }
         }

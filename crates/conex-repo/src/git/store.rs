@@ -329,7 +329,9 @@ impl Tree {
     /// Finds the entries; refused where git itself would not have written it.
     fn parse(bytes: Vec<u8>, id: &ObjectId) -> Result<Self, StoreError> {
         let malformed = || StoreError::Io(format!("git tree {id} is malformed"));
-        let mut entries = Vec::new();
+        let mut entries: Vec<Position> = Vec::new();
+        let mut files = Vec::new();
+        let mut last: Option<(&[u8], bool)> = None;
         for entry in TreeRefIter::from_bytes(&bytes, id.kind()) {
             let entry = entry.map_err(|_| malformed())?;
             if entries.len() >= limits::ENTRIES {
@@ -338,6 +340,15 @@ impl Tree {
             let name: &[u8] = entry.filename.as_ref();
             if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') {
                 return Err(malformed());
+            }
+            let is_directory = kind(entry.mode) == EntryKind::Directory;
+            let key = (name, is_directory);
+            if last.is_some_and(|last| order(last, key) != Ordering::Less) {
+                return Err(malformed());
+            }
+            last = Some(key);
+            if !is_directory {
+                files.push(entries.len());
             }
             let start = name.as_ptr().addr() - bytes.as_ptr().addr();
             let place = |at: usize| u32::try_from(at).map_err(|_| malformed());
@@ -352,13 +363,11 @@ impl Tree {
             id_length: id.kind().len_in_bytes(),
         };
         // Which of two entries of one name is meant, programs would not agree on.
-        let is_sorted = tree
-            .nodes()
-            .is_sorted_by(|a, b| order(a.key(), b.key()) == Ordering::Less);
-        let is_twice = tree.nodes().any(|node| {
-            node.kind != EntryKind::Directory && tree.find((node.name, true)).is_some()
-        });
-        if !is_sorted || is_twice {
+        let is_twice = |at: usize| {
+            let file = tree.entries.get(at).and_then(|at| tree.node(at));
+            file.is_some_and(|file| tree.find((file.name, true)).is_some())
+        };
+        if files.into_iter().any(is_twice) {
             return Err(malformed());
         }
         Ok(tree)

@@ -163,7 +163,17 @@ fn what_cannot_be_opened_says_why() {
     scratch.write("a", "text");
     scratch.commit();
     let head = scratch.git(&["rev-parse", "HEAD"]);
-    for name in ["none", "", "main..main", "main~5", "-h", "\0", &head[..3]] {
+    let absent = "1234567890123456789012345678901234567890";
+    for name in [
+        "none",
+        "",
+        "main..main",
+        "main~5",
+        "-h",
+        "\0",
+        &head[..3],
+        absent,
+    ] {
         assert_eq!(refused(name), GitError::NoRevision(name.into()));
     }
     assert!(matches!(refused("HEAD^{tree}"), GitError::NotACommit(..)));
