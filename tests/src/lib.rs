@@ -8,6 +8,7 @@ mod community;
 pub mod generate;
 mod history;
 pub mod oracle;
+pub mod parsers;
 mod pilot;
 mod traffic;
 mod verdict;

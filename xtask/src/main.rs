@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod days;
 mod floor;
+mod fuzz;
 mod infer;
 mod measure;
 mod merges;
@@ -44,6 +45,8 @@ enum Command {
     Infer(infer::Arguments),
     /// Reads and digests every file of a tree, and nothing else: what benches compare with.
     Floor(floor::Arguments),
+    /// Fuzzes the parsers, guided by coverage; takes a nightly toolchain and cargo-fuzz.
+    Fuzz(fuzz::Arguments),
     /// Measures a command as a whole process.
     Measure(measure::Arguments),
     /// Replays the pull requests of a real history with the pages each would bring.
@@ -71,6 +74,7 @@ fn run() -> anyhow::Result<()> {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Infer(arguments) => infer::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),
         Command::Days(arguments) => days::run(&arguments),
