@@ -364,7 +364,7 @@ fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendmen
         judge.package(package, place, ownership, people);
     }
     let names: BTreeSet<&str> = present.keys().map(|name| name.as_str()).collect();
-    for name in judge::absent(&settled.index, ownership, &names) {
+    for name in judge::absent(&settled.index, ownership, |name| names.contains(name)) {
         judge.package(&absent(name, root, crypto), &Path::top(), ownership, people);
     }
     let mut problems = core::mem::take(&mut judge.problems);

@@ -162,24 +162,17 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
     }
 
-    /// Adds what others found, each of a package, and keeps room for `more` findings. First come all
-    /// packages' own statements, then all releases', which is the order of subjects if the packages are
-    /// in order.
+    /// Adds what others found, in their order, and keeps room for `more` findings.
     pub(crate) fn merge(&mut self, others: Vec<Self>, more: usize) {
         let found: usize = others.iter().map(|other| other.findings.len()).sum();
-        self.findings.reserve(found + more);
-        let mut checksums = Vec::with_capacity(others.len());
+        self.findings.reserve_exact(found + more);
         for mut other in others {
             self.problems.append(&mut other.problems);
+            self.findings.append(&mut other.findings);
             self.unsigned.append(&mut other.unsigned);
             self.releases += other.releases;
             self.unreadable.append(&mut other.unreadable);
-            let is_own = |finding: &&Finding| !matches!(finding.subject, Subject::Checksums(..));
-            let own = other.findings.iter().take_while(is_own).count();
-            self.findings.extend(other.findings.drain(..own));
-            checksums.push(other.findings);
         }
-        self.findings.extend(checksums.into_iter().flatten());
     }
 
     /// The approved authors.
@@ -546,16 +539,16 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
 pub(crate) fn absent<'m>(
     index: &Index<'m>,
     ownership: &Ownership<'m>,
-    present: &BTreeSet<&str>,
+    is_present: impl Fn(&str) -> bool,
 ) -> BTreeSet<&'m PackageName> {
     index
         .names()
-        .filter(|name| !present.contains(name))
+        .filter(|name| !is_present(name))
         .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
         .chain(
             ownership
                 .packages()
-                .filter(|name| !present.contains(name.as_str())),
+                .filter(|name| !is_present(name.as_str())),
         )
         .collect()
 }

@@ -27,7 +27,7 @@ use crate::statement::{Root, Scheme};
 use crate::store::{Store, Workers};
 use crate::survey::{Survey, survey};
 use crate::version::Threshold;
-use crate::vouch::{Kind, Subject};
+use crate::vouch::Subject;
 
 /// How strict a client is about what nobody approved yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -372,11 +372,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             let (findings, reader) = (&report.findings, &reader_of_content);
             problems.extend(before.transitions(&standing, findings, reader, &problems));
         }
-        // People come before content, which is not moved for nothing.
-        let at = report
-            .findings
-            .partition_point(|finding| finding.subject.kind() < Kind::Author);
-        report.findings.splice(at..at, settled.findings);
+        report.findings.extend(settled.findings);
         problems.extend(settled.problems);
         report.counts.pages = settled.pages;
         report.people = Some(settled.people);
@@ -446,8 +442,11 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                 Err(found) => problems.extend(found),
             }
         }
-        let present: BTreeSet<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
-        for name in judge::absent(index, ownership, &present) {
+        let is_present = |name: &str| {
+            let found = units.binary_search_by(|unit| unit.name.as_str().cmp(name));
+            found.is_ok()
+        };
+        for name in judge::absent(index, ownership, is_present) {
             judge.package(&reader.absent(name), &Path::top(), ownership, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
@@ -512,7 +511,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             .extract_if(.., |problem| problem.code.is_note())
             .collect();
         report.problems = problems;
-        // What is there was put together in this order; sorting takes memory before it looks.
+        // Packages were judged in this order; sorting takes memory before it looks.
         if !report.findings.is_sorted_by(|a, b| a.subject <= b.subject) {
             report.findings.sort_by(|a, b| a.subject.cmp(&b.subject));
         }
