@@ -259,6 +259,16 @@ fn line(lines: &str) -> Option<(&str, &str)> {
     Some((line.strip_prefix("  \"")?.strip_suffix("\",")?, rest))
 }
 
+/// The lines of an array that begins with `head`, and what follows; no lines where there is no array.
+fn array<'t>(text: &'t str, head: &str) -> Option<(&'t str, &'t str)> {
+    let Some(lines) = text.strip_prefix(head) else {
+        return Some(("", text));
+    };
+    // An empty one is not written.
+    let end = lines.find("\n]\n")? + 1;
+    Some((lines.get(..end)?, lines.get(end + 2..)?))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[doc(hidden)]
@@ -455,6 +465,36 @@ impl Stored for Page {
             other => ParseError::whole(other),
         })?;
         Ok(Self { body, signature })
+    }
+
+    fn from_spelling(text: &str) -> Option<Self> {
+        let (signer, rest) = text.strip_prefix("signer = \"")?.split_once("\"\n")?;
+        let (key, rest) = rest.strip_prefix("key = \"")?.split_once("\"\n")?;
+        let (mut lines, rest) = array(rest, "batches = [\n")?;
+        let (vouches, rest) = array(rest, "vouches = [\n")?;
+        let armour = rest
+            .strip_prefix("signature = \"\"\"\n")?
+            .strip_suffix("\"\"\"\n")?;
+        let signature = Signature::parse(armour).ok()?;
+        let mut batches: Vec<BatchRef> = Vec::with_capacity(lines.len() / 64);
+        while !lines.is_empty() {
+            let (batch, after) = line(lines)?;
+            batches.push(BatchRef::parse(batch)?);
+            lines = after;
+        }
+        if !batches.is_sorted() || signature.armour() != armour {
+            return None;
+        }
+        let body = PageBody::new(
+            Id::parse(signer).ok()?,
+            Fingerprint::parse(key).ok()?,
+            batches,
+            Vouches::from_spelling(vouches)?.0,
+        );
+        Some(Self {
+            body: body.ok()?,
+            signature,
+        })
     }
 
     fn to_text(&self) -> String {
