@@ -116,21 +116,22 @@ impl<'m> Index<'m> {
 
     /// A note for each batch that no counting page names.
     pub(crate) fn unused(metadata: &Metadata, judged: &[Judged]) -> Vec<Problem> {
-        let used: BTreeSet<Digest> = metadata
+        let counting = metadata
             .pages
             .iter()
             .zip(judged)
-            .filter(|(_, judged)| matches!(judged, Judged::Counts(_)))
-            .flat_map(|(stored, _)| stored.page.body().batches().iter().map(BatchRef::digest))
-            .collect();
-        metadata
-            .batches
-            .keys()
-            .filter(|digest| !used.contains(digest))
+            .filter(|(_, judged)| matches!(judged, Judged::Counts(_)));
+        // Of a part, few batches are read whole, and pages name many.
+        let mut unused: BTreeSet<Digest> = metadata.batches.keys().copied().collect();
+        for reference in counting.flat_map(|(stored, _)| stored.page.body().batches()) {
+            unused.remove(&reference.digest());
+        }
+        unused
+            .into_iter()
             .map(|digest| {
                 Problem::new(
                     Code::UnusedBatch,
-                    place::batch(*digest),
+                    place::batch(digest),
                     "no counting page names it",
                 )
             })
