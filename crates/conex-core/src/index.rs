@@ -50,9 +50,11 @@ impl<'m> Index<'m> {
             };
             let body = stored.page.body();
             index.push(body.vouches(), alloc::vec![*voter], &wanted);
-            let read =
-                |reference: &&BatchRef| part.is_none_or(|part| part.reads(stored, reference));
-            for reference in body.batches().iter().filter(read) {
+            let batches: Vec<&BatchRef> = match part {
+                Some(part) => part.batches(stored).collect(),
+                None => body.batches().iter().collect(),
+            };
+            for reference in batches {
                 let Some(vouches) = metadata.batch(reference.digest()) else {
                     let detail =
                         format!("names the batch {}, which is not there", reference.digest());

@@ -101,15 +101,22 @@ impl Part {
         }
     }
 
-    /// Whether a batch is read on behalf of a page.
-    pub(crate) fn reads(&self, page: &StoredPage, reference: &BatchRef) -> bool {
-        let (first, last) = reference.range();
-        self.is_new(page)
-            || self
+    /// The batches that are read on behalf of a page. In a large repository it names hundreds, and every
+    /// update asks for those of all janitors.
+    pub(crate) fn batches<'p>(
+        &self,
+        page: &'p StoredPage,
+    ) -> impl Iterator<Item = &'p BatchRef> + use<'_, 'p> {
+        let all = self.is_new(page);
+        let speaks_of_any = |reference: &BatchRef| {
+            let (first, last) = reference.range();
+            let mut names = self
                 .names
-                .range::<str, _>((Included(first), Included(last)))
-                .next()
-                .is_some()
+                .range::<str, _>((Included(first), Included(last)));
+            names.next().is_some()
+        };
+        let batches = page.page.body().batches().iter();
+        batches.filter(move |reference| all || speaks_of_any(reference))
     }
 
     /// Whether the signature of a page stands as it was verified: the page did not change, nor did
@@ -611,11 +618,8 @@ struct New {
 /// The batches to be read on behalf of the pages that were read.
 fn wanted(part: &Part, metadata: &Metadata) -> BTreeMap<Digest, BatchRef> {
     let pages = metadata.pages.iter();
-    let references = pages.flat_map(|page| {
-        let batches = page.page.body().batches().iter();
-        batches.filter(move |reference| part.reads(page, reference))
-    });
-    references
+    pages
+        .flat_map(|page| part.batches(page))
         .map(|reference| (reference.digest(), reference.clone()))
         .collect()
 }
