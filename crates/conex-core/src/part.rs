@@ -7,7 +7,6 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Bound::Included;
 
 use crate::crypto::{Crypto, Digests};
 use crate::digest::Digest;
@@ -108,15 +107,14 @@ impl Part {
         page: &'p StoredPage,
     ) -> impl Iterator<Item = &'p BatchRef> + use<'_, 'p> {
         let all = self.is_new(page);
-        let speaks_of_any = |reference: &BatchRef| {
-            let (first, last) = reference.range();
-            let mut names = self
-                .names
-                .range::<str, _>((Included(first), Included(last)));
-            names.next().is_some()
-        };
+        // Both are sorted: the first name that is not before a range is in it, or none is.
+        let mut names = self.names.iter().map(|name| &**name).peekable();
         let batches = page.page.body().batches().iter();
-        batches.filter(move |reference| all || speaks_of_any(reference))
+        batches.filter(move |reference| {
+            let (first, last) = reference.range();
+            while names.next_if(|name| *name < first).is_some() {}
+            all || names.peek().is_some_and(|name| *name <= last)
+        })
     }
 
     /// Whether the signature of a page stands as it was verified: the page did not change, nor did
