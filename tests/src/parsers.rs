@@ -256,7 +256,7 @@ fn answer(input: &[u8]) -> bool {
     signed.is_ok() || agent::identities(&Parrot(input)).is_ok()
 }
 
-/// One form for one file; what has none has no facts, and is no edit but that of source.
+/// One form for one file; what has none has no facts. A file that stays is no edit.
 fn opam(input: &[u8]) -> bool {
     let form = |input: &[u8]| {
         let mut form = Vec::new();
@@ -338,7 +338,7 @@ fn read_all(tree: &impl Store, directory: &Path) {
     }
 }
 
-/// The files of an honest community, and of a larger one, below a directory.
+/// The files of an honest community below a directory.
 fn stored_below(directory: &str, wanted: fn(&str) -> bool) -> Vec<Vec<u8>> {
     let community = Community::settled("opam");
     let files = community.tree.files();

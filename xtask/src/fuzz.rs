@@ -22,9 +22,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         arguments.parsers.is_empty() || arguments.parsers.iter().any(|name| name == parser.name)
     };
     let wanted: Vec<&Parser> = PARSERS.iter().filter(is_wanted).collect();
-    if wanted.len() < arguments.parsers.len().max(1) {
-        let names: Vec<&str> = PARSERS.iter().map(|parser| parser.name).collect();
-        bail!("the parsers are: {}", names.join(", "));
+    let names: Vec<&str> = PARSERS.iter().map(|parser| parser.name).collect();
+    if let Some(other) = arguments
+        .parsers
+        .iter()
+        .find(|name| !names.contains(&name.as_str()))
+    {
+        bail!(
+            "there is no parser {other:?}; the parsers are: {}",
+            names.join(", ")
+        );
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     for parser in &wanted {
