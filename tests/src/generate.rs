@@ -72,14 +72,18 @@ fn founded() -> Community {
 /// Changes what is built in a file of each of some packages of a repository that was generated, far
 /// apart, and lets two janitors approve that.
 ///
+/// The packages have as many releases as the average one, so that it is the same change in
+/// repositories of different sizes.
+///
 /// # Errors
 /// The system's.
 pub fn change(directory: &SystemPath, size: &Size, packages: usize) -> io::Result<()> {
-    for at in (0..size.packages)
-        .step_by(size.packages / packages)
-        .take(packages)
-    {
-        let name = name_of(at);
+    let releases = releases_of(size);
+    let apart = size.packages / packages;
+    for from in (0..size.packages).step_by(apart).take(packages) {
+        let mut near = (from..size.packages).take(apart);
+        let average = near.find(|at| releases.get(*at) == Some(&(size.releases / size.packages)));
+        let name = name_of(average.unwrap_or(from));
         let place = directory.join(format!("packages/{name}/{name}.0.0.0/opam"));
         let mut text = fs::read(&place)?;
         text.extend(b"x-changed: \"yes\"\n");

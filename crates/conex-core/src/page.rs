@@ -15,7 +15,7 @@ use crate::key::{Fingerprint, PublicKey, Signature};
 use crate::limits;
 use crate::name::{Id, Origin};
 use crate::spelling::{ParseError, Printer, Stored};
-use crate::vouch::Vouch;
+use crate::vouch::{Vouch, cut_back, cut_digest};
 
 /// Vouches in strict order: by subject, then version, no (subject, version) twice; at most
 /// [`limits::VOUCHES`].
@@ -64,23 +64,18 @@ impl Vouches {
         &self.0
     }
 
-    /// Reads vouches as [`Printer::texts`] prints them, in order.
-    fn from_spelling(lines: &str) -> Option<Self> {
-        let mut vouches: Vec<Vouch> = Vec::with_capacity(lines.len() / 100 + 1);
-        let mut rest = lines;
-        while !rest.is_empty() {
-            let (line, after) = line(rest)?;
-            rest = after;
-            let vouch = Vouch::parse(line).ok()?;
-            let ordered = vouches
-                .last()
-                .is_none_or(|last| (&last.subject, last.version) < (&vouch.subject, vouch.version));
-            if !ordered || vouches.len() == limits::VOUCHES {
-                return None;
-            }
-            vouches.push(vouch);
+    /// Adds a vouch that has to come after all others; `None` if it does not, or is none.
+    fn push(&mut self, line: &str) -> Option<()> {
+        let vouch = Vouch::parse(line).ok()?;
+        let is_next = self
+            .0
+            .last()
+            .is_none_or(|last| (&last.subject, last.version) < (&vouch.subject, vouch.version));
+        if !is_next || self.0.len() == limits::VOUCHES {
+            return None;
         }
-        Some(Self(vouches))
+        self.0.push(vouch);
+        Some(())
     }
 
     fn from_texts(texts: &[String], text: &str) -> Result<Self, ParseError> {
@@ -105,8 +100,8 @@ pub struct BatchRef {
 
 impl BatchRef {
     fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        let (first, last, digest) = (words.next()?, words.next()?, words.next()?);
+        let (range, digest) = cut_digest(text)?;
+        let (first, last) = cut_back(range, b' ')?;
         let name = |word: &str| {
             !word.is_empty()
                 && word.len() <= limits::NAME
@@ -114,13 +109,13 @@ impl BatchRef {
                     .bytes()
                     .all(|byte| matches!(byte, b'!'..=b'~') && byte != b'"' && byte != b'\\')
         };
-        if words.next().is_some() || !name(first) || !name(last) || first > last {
+        if !name(first) || !name(last) || first > last {
             return None;
         }
         Some(Self {
             first: first.into(),
             last: last.into(),
-            digest: Digest::parse(digest).ok()?,
+            digest,
         })
     }
 
@@ -253,20 +248,30 @@ fn first_line(lines: &str, name: &str) -> Option<usize> {
     Some(first)
 }
 
-/// The vouch in the first of some lines, and what follows it.
+/// The text in the first of some lines, and what follows it.
 fn line(lines: &str) -> Option<(&str, &str)> {
     let (line, rest) = lines.split_once('\n')?;
     Some((line.strip_prefix("  \"")?.strip_suffix("\",")?, rest))
 }
 
-/// The lines of an array that begins with `head`, and what follows; no lines where there is no array.
-fn array<'t>(text: &'t str, head: &str) -> Option<(&'t str, &'t str)> {
-    let Some(lines) = text.strip_prefix(head) else {
-        return Some(("", text));
+/// Reads an array that begins with `head`, line by line; gives what follows. What is empty is not
+/// written.
+fn array<'t>(
+    text: &'t str,
+    head: &str,
+    mut read: impl FnMut(&'t str) -> Option<()>,
+) -> Option<&'t str> {
+    let Some(mut lines) = text.strip_prefix(head) else {
+        return Some(text);
     };
-    // An empty one is not written.
-    let end = lines.find("\n]\n")? + 1;
-    Some((lines.get(..end)?, lines.get(end + 2..)?))
+    loop {
+        let (first, rest) = line(lines)?;
+        read(first)?;
+        if let Some(after) = rest.strip_prefix("]\n") {
+            return Some(after);
+        }
+        lines = rest;
+    }
 }
 
 #[derive(Deserialize)]
@@ -292,9 +297,9 @@ impl Stored for Batch {
     }
 
     fn from_spelling(text: &str) -> Option<Self> {
-        let lines = text.strip_prefix("vouches = [\n")?.strip_suffix("]\n")?;
-        let vouches = Vouches::from_spelling(lines)?;
-        (!vouches.as_slice().is_empty()).then_some(Self { vouches })
+        let mut vouches = Vouches(Vec::with_capacity(text.len() / 100 + 1));
+        let rest = array(text, "vouches = [\n", |line| vouches.push(line))?;
+        (rest.is_empty() && !vouches.0.is_empty()).then_some(Self { vouches })
     }
 
     fn to_text(&self) -> String {
@@ -470,18 +475,17 @@ impl Stored for Page {
     fn from_spelling(text: &str) -> Option<Self> {
         let (signer, rest) = text.strip_prefix("signer = \"")?.split_once("\"\n")?;
         let (key, rest) = rest.strip_prefix("key = \"")?.split_once("\"\n")?;
-        let (mut lines, rest) = array(rest, "batches = [\n")?;
-        let (vouches, rest) = array(rest, "vouches = [\n")?;
+        let mut batches: Vec<BatchRef> = Vec::with_capacity(rest.len() / 64);
+        let rest = array(rest, "batches = [\n", |line| {
+            batches.push(BatchRef::parse(line)?);
+            Some(())
+        })?;
+        let mut vouches = Vouches(Vec::new());
+        let rest = array(rest, "vouches = [\n", |line| vouches.push(line))?;
         let armour = rest
             .strip_prefix("signature = \"\"\"\n")?
             .strip_suffix("\"\"\"\n")?;
         let signature = Signature::parse(armour).ok()?;
-        let mut batches: Vec<BatchRef> = Vec::with_capacity(lines.len() / 64);
-        while !lines.is_empty() {
-            let (batch, after) = line(lines)?;
-            batches.push(BatchRef::parse(batch)?);
-            lines = after;
-        }
         if !batches.is_sorted() || signature.armour() != armour {
             return None;
         }
@@ -489,7 +493,7 @@ impl Stored for Page {
             Id::parse(signer).ok()?,
             Fingerprint::parse(key).ok()?,
             batches,
-            Vouches::from_spelling(vouches)?.0,
+            vouches.0,
         );
         Some(Self {
             body: body.ok()?,

@@ -212,7 +212,7 @@ impl Vouch {
         // None of what is parsed has spaces in it, so a fifth word is found by the parser of its
         // neighbour.
         let words = || {
-            let (rest, digest) = cut_back(text, b' ')?;
+            let (rest, digest) = cut_digest(text)?;
             let (rest, version) = cut_back(rest, b' ')?;
             let (name, kind) = cut_back(rest, b' ')?;
             Some((name, kind, version, digest))
@@ -221,7 +221,7 @@ impl Vouch {
         Ok(Self {
             subject: Subject::parse(name, kind).ok_or(VouchError)?,
             version: Version::parse(version).map_err(|_| VouchError)?,
-            digest: Digest::parse(digest).map_err(|_| VouchError)?,
+            digest,
         })
     }
 
@@ -236,9 +236,15 @@ impl Vouch {
 
 /// Cuts a text at the last of an ASCII character. Vouches come by the ten thousand, and words are
 /// short: looking at each byte is quicker than what searches in long texts.
-fn cut_back(text: &str, at: u8) -> Option<(&str, &str)> {
+pub(crate) fn cut_back(text: &str, at: u8) -> Option<(&str, &str)> {
     let place = text.bytes().rposition(|byte| byte == at)?;
     Some((text.get(..place)?, text.get(place + 1..)?))
+}
+
+/// Cuts off the digest that a text ends with, and the space before it.
+pub(crate) fn cut_digest(text: &str) -> Option<(&str, Digest)> {
+    let (rest, digest) = text.split_at_checked(text.len().checked_sub(2 * 32)?)?;
+    Some((rest.strip_suffix(' ')?, Digest::parse(digest).ok()?))
 }
 
 impl fmt::Display for Vouch {

@@ -1,15 +1,16 @@
 //! What updates cost: as patches and as revisions, the default way and the fast way.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use conex_core::chain::Trust;
 use conex_tests::generate::{Size, change, generate};
+use tempfile::TempDir;
 
 use super::{Pair, Table, edit, floor_of};
-use crate::measure::{Usage, measure, median};
+use crate::measure::{Usage, measure};
 use crate::scene::{Scene, copy};
 
 /// Packages that an ordinary update touches, at most.
@@ -157,11 +158,31 @@ pub(super) fn git(arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// How long the fast way takes for an update of five packages, in repositories of some sizes.
-pub(super) fn large(conex: &Path, sizes: [Size; 2], runs: usize) -> Result<Vec<f64>> {
-    let at = |size: Size| -> Result<f64> {
+/// How long the fast way takes for an update of five packages in a repository of one size, beside
+/// the same in one of another.
+pub(super) fn large(conex: &Path, [one, ten]: [Size; 2], runs: usize) -> Result<Vec<Pair>> {
+    let (one, ten) = (Generated::new(conex, one)?, Generated::new(conex, ten)?);
+    let (one, ten) = (one.client()?, ten.client()?);
+    let pair = || {
+        Ok(Pair {
+            command: ten.update(&["--fast"])?,
+            floor: one.update(&["--fast"])?,
+        })
+    };
+    (0..runs).map(|_| pair()).collect()
+}
+
+/// A generated repository, before and after an update of five packages.
+struct Generated {
+    base: TempDir,
+    scene: Scene,
+    anchor: String,
+}
+
+impl Generated {
+    fn new(conex: &Path, size: Size) -> Result<Self> {
         let base = tempfile::tempdir()?;
-        let old: PathBuf = base.path().join("old");
+        let old = base.path().join("old");
         let Trust::Root(digest) = generate(&old, &size)? else {
             anyhow::bail!("generated repositories are anchored in their root");
         };
@@ -169,10 +190,14 @@ pub(super) fn large(conex: &Path, sizes: [Size; 2], runs: usize) -> Result<Vec<f
         copy(&old, &new)?;
         change(&new, &size, PACKAGES)?;
         let scene = Scene::new(conex.to_owned(), base.path().join("home"), new);
-        let anchor = format!("root:{digest}");
-        let client = Client::new(&scene, &anchor, &old)?;
-        let walls = (0..runs).map(|_| Ok(client.update(&["--fast"])?.wall));
-        Ok(median(walls.collect::<Result<Vec<f64>>>()?))
-    };
-    sizes.into_iter().map(at).collect()
+        Ok(Self {
+            base,
+            scene,
+            anchor: format!("root:{digest}"),
+        })
+    }
+
+    fn client(&self) -> Result<Client<'_>> {
+        Client::new(&self.scene, &self.anchor, &self.base.path().join("old"))
+    }
 }
