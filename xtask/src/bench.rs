@@ -5,24 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use conex_core::chain::Trust;
-use conex_tests::generate::{Size, generate};
-
 use crate::measure::{Usage, measure, median};
 use crate::scene::{self, Scene};
 
 mod review;
+mod sizes;
 mod updates;
-
-/// Repositories of opam-repository's size and of ten times that.
-const SIZES: [Size; 2] = [
-    Size {
-        packages: 4_600,
-        releases: 18_800,
-        seed: 1,
-    },
-    Size::TENFOLD,
-];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -100,13 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     updates::real(&scene, &anchor, arguments.runs, &mut table)?;
     review::real(&scene, &anchor, arguments.runs, &mut table)?;
     if !arguments.no_large {
-        table.row(
-            "ten times the repository, times the time",
-            large(arguments.runs)?,
-            11.0,
-        );
-        let fast = updates::large(&scene::build()?, SIZES, arguments.runs)?;
-        table.ratio("fast way at ten times the size, times", &fast, 1.3);
+        sizes::generated(&scene::build()?, arguments.runs, &mut table)?;
     }
     table.print();
     ensure!(table.missed == 0, "{} targets were missed", table.missed);
@@ -195,33 +177,6 @@ fn floor_of(tree: &Path) -> anyhow::Result<Usage> {
             .arg("floor")
             .arg(tree),
     )
-}
-
-/// Verification of a generated repository of ten times opam-repository's size, against one of its
-/// size: the ratio of the medians.
-fn large(runs: usize) -> anyhow::Result<f64> {
-    let conex = scene::build()?;
-    let mut medians = Vec::new();
-    for size in SIZES {
-        let base = tempfile::tempdir()?;
-        let tree = base.path().join("tree");
-        let Trust::Root(digest) = generate(&tree, &size)? else {
-            anyhow::bail!("generated repositories are anchored in their root");
-        };
-        let scene = Scene::new(conex.clone(), base.path().join("home"), tree);
-        let anchor = format!("root:{digest}");
-        let walls: Vec<f64> = (0..runs.min(5))
-            .map(|_| {
-                let verify = ["verify", "--mode", "enforce", "--trust-anchors", &anchor];
-                Ok(scene.measure(&verify)?.wall)
-            })
-            .collect::<anyhow::Result<_>>()?;
-        medians.push(median(walls));
-    }
-    match medians.as_slice() {
-        [one, ten] => Ok(ten / one),
-        _ => anyhow::bail!("two sizes are measured"),
-    }
 }
 
 #[expect(

@@ -5,19 +5,16 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use conex_core::chain::Trust;
-use conex_tests::generate::{Size, change, generate};
-use tempfile::TempDir;
 
 use super::{Pair, Table, edit, floor_of};
 use crate::measure::{Usage, measure};
 use crate::scene::{Scene, copy};
 
 /// Packages that an ordinary update touches, at most.
-const PACKAGES: usize = 5;
+pub(super) const PACKAGES: usize = 5;
 
 /// A client that verified a tree, and an update of it.
-struct Client<'a> {
+pub(super) struct Client<'a> {
     scene: &'a Scene,
     anchor: &'a str,
     old: String,
@@ -26,7 +23,7 @@ struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// Makes the patch that a package manager would make of two trees side by side.
-    fn new(scene: &'a Scene, anchor: &'a str, old: &Path) -> Result<Self> {
+    pub(super) fn new(scene: &'a Scene, anchor: &'a str, old: &Path) -> Result<Self> {
         let base = old.parent().context("a parent")?;
         let file = base.join("patch");
         // A patch names the options that made it, so there is nothing but the tree to be compared.
@@ -63,11 +60,11 @@ impl<'a> Client<'a> {
             .measure(&[&enforce, [self.anchor].as_slice(), arguments].concat())
     }
 
-    fn full(&self) -> Result<Usage> {
+    pub(super) fn full(&self) -> Result<Usage> {
         self.verify(&["--dir", &self.old])
     }
 
-    fn update(&self, fast: &[&str]) -> Result<Usage> {
+    pub(super) fn update(&self, fast: &[&str]) -> Result<Usage> {
         let patch = ["--incremental", "--repository", &self.old, "--patch"];
         self.verify(&[&patch, [self.patch.as_str()].as_slice(), fast].concat())
     }
@@ -156,48 +153,4 @@ pub(super) fn git(arguments: &[&str]) -> Result<String> {
         arguments.join(" ")
     );
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-}
-
-/// How long the fast way takes for an update of five packages in a repository of one size, beside
-/// the same in one of another.
-pub(super) fn large(conex: &Path, [one, ten]: [Size; 2], runs: usize) -> Result<Vec<Pair>> {
-    let (one, ten) = (Generated::new(conex, one)?, Generated::new(conex, ten)?);
-    let (one, ten) = (one.client()?, ten.client()?);
-    let pair = || {
-        Ok(Pair {
-            command: ten.update(&["--fast"])?,
-            floor: one.update(&["--fast"])?,
-        })
-    };
-    (0..runs).map(|_| pair()).collect()
-}
-
-/// A generated repository, before and after an update of five packages.
-struct Generated {
-    base: TempDir,
-    scene: Scene,
-    anchor: String,
-}
-
-impl Generated {
-    fn new(conex: &Path, size: Size) -> Result<Self> {
-        let base = tempfile::tempdir()?;
-        let old = base.path().join("old");
-        let Trust::Root(digest) = generate(&old, &size)? else {
-            anyhow::bail!("generated repositories are anchored in their root");
-        };
-        let new = base.path().join("new");
-        copy(&old, &new)?;
-        change(&new, &size, PACKAGES)?;
-        let scene = Scene::new(conex.to_owned(), base.path().join("home"), new);
-        Ok(Self {
-            base,
-            scene,
-            anchor: format!("root:{digest}"),
-        })
-    }
-
-    fn client(&self) -> Result<Client<'_>> {
-        Client::new(&self.scene, &self.anchor, &self.base.path().join("old"))
-    }
 }
