@@ -490,6 +490,30 @@ impl Community {
             .collect()
     }
 
+    /// One page that says what all pages of a person say.
+    ///
+    /// # Panics
+    /// Where one of them cannot be read.
+    pub fn compact(&mut self, who: &str) {
+        let (mut vouches, mut batches) = (Vec::new(), Vec::new());
+        let pages = self.pages(who);
+        for place in &pages {
+            let page = Page::from_bytes(self.read(place).as_bytes());
+            let page = page.expect("what was published can be read");
+            vouches.extend(page.body().vouches().iter().cloned());
+            batches.extend(page.body().batches().iter().cloned());
+        }
+        vouches.sort();
+        vouches.dedup();
+        let body = PageBody::new(id(who), fingerprint(who), batches, vouches);
+        if let Ok(body) = body {
+            for place in &pages {
+                self.remove(place);
+            }
+            self.publish(who, body);
+        }
+    }
+
     /// The places of all pages of somebody.
     pub fn pages(&self, who: &str) -> Vec<String> {
         let directory = format!("conex/index/{}/", id(who));

@@ -4,8 +4,6 @@
     reason = "steps are made for the packages that there are"
 )]
 
-use conex_core::page::{Page, PageBody};
-use conex_core::spelling::Stored as _;
 use conex_core::verify::Mode;
 
 use crate::community::{Community, fingerprint, former, id, opam_file};
@@ -181,7 +179,7 @@ impl History {
                     self.approve_content(package);
                 }
             }
-            Step::Compact => self.compact("alice"),
+            Step::Compact => self.community.compact("alice"),
             Step::Rules(complete) => {
                 let number = count % 200;
                 self.community.next_root(&["alice", "bob"], |root| {
@@ -221,26 +219,5 @@ impl History {
             }
         });
         self.community.approve_by(&["alice", "carol"], "dave");
-    }
-
-    /// One page that says what all pages of a person say.
-    fn compact(&mut self, who: &str) {
-        let (mut vouches, mut batches) = (Vec::new(), Vec::new());
-        let pages = self.community.pages(who);
-        for place in &pages {
-            let page = Page::from_bytes(self.community.read(place).as_bytes());
-            let page = page.expect("the pages of a history are readable");
-            vouches.extend(page.body().vouches().iter().cloned());
-            batches.extend(page.body().batches().iter().cloned());
-        }
-        vouches.sort();
-        vouches.dedup();
-        let body = PageBody::new(id(who), fingerprint(who), batches, vouches);
-        if let Ok(body) = body {
-            for place in &pages {
-                self.community.remove(place);
-            }
-            self.community.publish(who, body);
-        }
     }
 }

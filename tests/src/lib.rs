@@ -21,3 +21,14 @@ pub use history::{History, PACKAGES, Step};
 pub use pilot::{Pilot, waits};
 pub use traffic::{Happening, NAMES, Traffic};
 pub use verdict::{Verdict, verify};
+
+/// How many cases a property is tested with: as many as CI has time for, or with `CONEX_CASES=20` twenty
+/// times as many.
+///
+/// # Panics
+/// Where `CONEX_CASES` is no number.
+pub fn cases(usual: u32) -> u32 {
+    let times = std::env::var("CONEX_CASES").ok();
+    let times = times.map_or(1, |times| times.parse().expect("CONEX_CASES is a number"));
+    usual * times
+}

@@ -5,8 +5,6 @@
     reason = "steps are made for the packages that there are"
 )]
 
-use conex_core::page::{Page, PageBody};
-use conex_core::spelling::Stored as _;
 use conex_core::vouch::Vouch;
 
 use crate::community::{Community, fingerprint, former, id, opam_file, version};
@@ -225,7 +223,7 @@ impl Traffic {
                 }
             }
             Happening::Root(signatures) => self.root(*signatures),
-            Happening::Compact => self.compact("alice"),
+            Happening::Compact => self.main.compact("alice"),
             Happening::Forge(number) => {
                 let who = format!("author{number}");
                 let gone = self.main.gone("foo", "0.9");
@@ -285,26 +283,6 @@ impl Traffic {
         }
         for who in Community::JANITORS.iter().take(signatures.into()) {
             self.main.sign_root(who);
-        }
-    }
-
-    fn compact(&mut self, who: &str) {
-        let (mut vouches, mut batches) = (Vec::new(), Vec::new());
-        let pages = self.main.pages(who);
-        for place in &pages {
-            let page = Page::from_bytes(self.main.read(place).as_bytes());
-            let page = page.expect("the pages of a main line are readable");
-            vouches.extend(page.body().vouches().iter().cloned());
-            batches.extend(page.body().batches().iter().cloned());
-        }
-        vouches.sort();
-        vouches.dedup();
-        let body = PageBody::new(id(who), fingerprint(who), batches, vouches);
-        if let Ok(body) = body {
-            for place in &pages {
-                self.main.remove(place);
-            }
-            self.main.publish(who, body);
         }
     }
 

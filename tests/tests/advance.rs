@@ -6,7 +6,8 @@ use conex_core::path::Path;
 use conex_core::problem::Code;
 use conex_core::verify::Mode;
 use conex_tests::{
-    Community, Happening, NAMES, Pilot, Traffic, fingerprint, former, id, opam_file, verify, waits,
+    Community, Happening, NAMES, Pilot, Traffic, cases, fingerprint, former, id, opam_file, verify,
+    waits,
 };
 use proptest::prelude::*;
 
@@ -441,7 +442,7 @@ fn package<'t>(tree: &'t conex_core::store::MemoryStore, name: &str) -> Vec<(&'t
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(8))]
+    #![proptest_config(ProptestConfig::with_cases(cases(8)))]
 
     /// Whatever happens: what clients follow verifies in full, each step is one that they accept, in
     /// both ways; no package waits for another; and in the end the branch has all of the main line.

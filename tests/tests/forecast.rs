@@ -24,7 +24,7 @@ use conex_core::verify::Finding;
 use conex_core::version::Threshold;
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
-use conex_tests::{Community, Verdict, fingerprint, former, id, package, path, secret};
+use conex_tests::{Community, Verdict, cases, fingerprint, former, id, package, path, secret};
 use proptest::prelude::*;
 
 fn threshold(people: u16) -> Threshold {
@@ -381,16 +381,10 @@ fn brought(proposal: &Amendment) -> BTreeSet<Subject> {
     authors.chain(teams).chain(claims).collect()
 }
 
-/// As many cases as CI has time for; `CONEX_CASES=20` makes it twenty times as many.
-fn config(cases: u32) -> ProptestConfig {
-    let times = std::env::var("CONEX_CASES")
-        .ok()
-        .and_then(|times| times.parse().ok())
-        .unwrap_or(1);
+fn config(usual: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: cases * times,
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..ProptestConfig::with_cases(cases(usual))
     }
 }
 

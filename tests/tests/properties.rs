@@ -7,7 +7,7 @@ use conex_core::digest::Digest;
 use conex_core::problem::Code;
 use conex_core::verify::Mode;
 use conex_core::vouch::Vouch;
-use conex_tests::{Community, History, PACKAGES, Step, opam_file, subject, version};
+use conex_tests::{Community, History, PACKAGES, Step, cases, opam_file, subject, version};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -128,16 +128,10 @@ fn merged(a: &Community, b: &Community) -> Community {
     merged
 }
 
-/// As many cases as CI has time for; `CONEX_CASES=20` makes it twenty times as many.
-fn config(cases: u32) -> ProptestConfig {
-    let times = std::env::var("CONEX_CASES")
-        .ok()
-        .and_then(|times| times.parse().ok())
-        .unwrap_or(1);
+fn config(usual: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: cases * times,
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..ProptestConfig::with_cases(cases(usual))
     }
 }
 

@@ -12,7 +12,8 @@ use conex_core::verify::Mode;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_tests::{
-    Client, Community, History, PACKAGES, Step, TRANSITIONS, changes, fingerprint, oracle, verify,
+    Client, Community, History, PACKAGES, Step, TRANSITIONS, cases, changes, fingerprint, oracle,
+    verify,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -289,16 +290,10 @@ fn states(steps: &[Step]) -> Vec<Community> {
     states
 }
 
-/// As many cases as CI has time for; `CONEX_CASES=20` makes it twenty times as many.
-fn config(cases: u32) -> ProptestConfig {
-    let times = std::env::var("CONEX_CASES")
-        .ok()
-        .and_then(|times| times.parse().ok())
-        .unwrap_or(1);
+fn config(usual: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: cases * times,
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..ProptestConfig::with_cases(cases(usual))
     }
 }
 
