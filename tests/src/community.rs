@@ -11,6 +11,7 @@ use conex_core::encoding;
 use conex_core::key::Fingerprint;
 use conex_core::metadata::place;
 use conex_core::name::{Id, Origin, PackageName};
+use conex_core::outstanding::outstanding;
 use conex_core::page::{Page, PageBody};
 use conex_core::path::{Path, Pattern};
 use conex_core::spelling::Stored;
@@ -490,24 +491,36 @@ impl Community {
             .collect()
     }
 
-    /// One page that says what all pages of a person say.
+    /// One page that says what all pages of a person say that do not run ahead of the content.
     ///
     /// # Panics
     /// Where one of them cannot be read.
     pub fn compact(&mut self, who: &str) {
+        let ahead = outstanding(&self.as_janitors_see_it(), &StandardCrypto);
+        let is_ahead = |vouch: &Vouch| {
+            ahead.iter().any(|it| {
+                (&it.subject, it.version, it.digest)
+                    == (&vouch.subject, vouch.version, vouch.digest)
+            })
+        };
         let (mut vouches, mut batches) = (Vec::new(), Vec::new());
-        let pages = self.pages(who);
-        for place in &pages {
-            let page = Page::from_bytes(self.read(place).as_bytes());
+        let mut gone = Vec::new();
+        for place in self.pages(who) {
+            let page = Page::from_bytes(self.read(&place).as_bytes());
             let page = page.expect("what was published can be read");
-            vouches.extend(page.body().vouches().iter().cloned());
-            batches.extend(page.body().batches().iter().cloned());
+            if !page.body().vouches().iter().any(is_ahead) {
+                vouches.extend(page.body().vouches().iter().cloned());
+                batches.extend(page.body().batches().iter().cloned());
+                gone.push(place);
+            }
         }
         vouches.sort();
         vouches.dedup();
         let body = PageBody::new(id(who), fingerprint(who), batches, vouches);
-        if let Ok(body) = body {
-            for place in &pages {
+        if let Ok(body) = body
+            && !gone.is_empty()
+        {
+            for place in &gone {
                 self.remove(place);
             }
             self.publish(who, body);

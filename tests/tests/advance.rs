@@ -1,12 +1,11 @@
 //! What the branch that clients follow gets of a main line (spec section 11.1).
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-use conex_core::advance::Unit;
 use conex_core::path::Path;
 use conex_core::problem::Code;
 use conex_core::verify::Mode;
 use conex_tests::{
-    Community, Happening, NAMES, Pilot, Traffic, cases, fingerprint, former, id, opam_file, verify,
+    Client, Community, Happening, NAMES, Pilot, Traffic, cases, fingerprint, former, id, opam_file,
     waits,
 };
 use proptest::prelude::*;
@@ -405,10 +404,10 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// The packages of which a client finds nothing wrong on the main line itself, if its people are in
-/// order. That is the naive way to tell what need not wait.
-fn in_order(main: &Community) -> Vec<&'static str> {
-    let verdict = verify(&main.tree, &main.anchor(), Mode::Warn, false);
+/// The packages of which a client of the branch would find nothing wrong, were it given the main line
+/// itself, if its people are in order. That is the naive way to tell what need not wait.
+fn in_order(signed: &Client, main: &Community) -> Vec<&'static str> {
+    let verdict = signed.offered(main);
     let is_of = |name: &str| {
         verdict.problems.iter().any(|problem| {
             let subject = problem.subject.as_ref().and_then(|it| it.package());
@@ -457,15 +456,10 @@ proptest! {
             for happening in day {
                 traffic.happen(happening);
             }
+            let in_order = in_order(&pilot.signed, &traffic.main);
             let advanced = pilot.advance(&traffic.main);
-            let held: Vec<String> = waits(&advanced);
-            if !held.contains(&"root".to_owned()) {
-                // What was approved by those who own it no more is in order by itself, and an update is not.
-                let falls = |name: &str| advanced.waiting.iter().any(|it| {
-                    matches!(&it.unit, Unit::Package(package) if package.as_str() == name)
-                        && it.problems.iter().any(|problem| problem.code == Code::Rollback)
-                });
-                for name in in_order(&traffic.main).into_iter().filter(|name| !falls(name)) {
+            if !waits(&advanced).contains(&"root".to_owned()) {
+                for name in in_order {
                     prop_assert!(
                         package(&pilot.signed.tree, name) == package(&traffic.main.tree, name),
                         "{} waits: {:#?}", name, advanced.waiting

@@ -271,6 +271,34 @@ fn compaction() {
     insta::assert_snapshot!(session.transcript);
 }
 
+/// In one page with others, what is still to come would make these wait.
+#[test]
+fn compaction_leaves_what_is_to_come() {
+    let mut session = Session::settled();
+    let approve = |session: &mut Session, who: &str| {
+        let (said, code) = session.output(&format!("approve bar --key {who} -y"));
+        assert_eq!(code, 0, "{said}");
+    };
+    session.write("bar/0.1/data", "one");
+    approve(&mut session, "alice");
+    approve(&mut session, "bob");
+    // She approves what somebody proposes, and it is not there yet.
+    session.write("bar/0.1/data", "two");
+    approve(&mut session, "alice");
+    session.write("bar/0.1/data", "one");
+    session
+        .run("compact --key alice -y")
+        .accepted()
+        .refused("compact --key alice -y");
+    assert_eq!(session.pages("alice"), 2);
+    session.write("bar/0.1/data", "two");
+    approve(&mut session, "bob");
+    // It came, and is compacted like anything else.
+    session.run("compact --key alice -y").accepted();
+    assert_eq!(session.pages("alice"), 1);
+    insta::assert_snapshot!(session.transcript);
+}
+
 /// Somebody who publishes without end is void, alone, until they compact; that needs their key only.
 #[test]
 fn limit_denial() {

@@ -11,7 +11,8 @@ use conex_core::forecast::{Amendment, Effect, Outlook};
 use conex_core::key::Fingerprint;
 use conex_core::metadata::{StoredPage, place};
 use conex_core::name::Id;
-use conex_core::page::{BatchRef, PageBody};
+use conex_core::outstanding::outstanding;
+use conex_core::page::{Batch, BatchRef, PageBody};
 use conex_core::path::Path as TreePath;
 use conex_core::problem::Code;
 use conex_core::version::Version;
@@ -96,6 +97,49 @@ impl<'w> Measure<'w> {
     }
 }
 
+/// What anything can rest on of some pages.
+struct Live<'w> {
+    references: BTreeSet<&'w BatchRef>,
+    /// Those of no batch that is named.
+    vouches: BTreeSet<&'w Vouch>,
+    /// Those of the batches.
+    covered: BTreeSet<&'w Vouch>,
+    /// How many others there are, batches aside.
+    dropped: usize,
+}
+
+impl<'w> Live<'w> {
+    fn of(work: &'w Work, pages: &[&'w StoredPage]) -> Self {
+        let measure = Measure::new(work);
+        let mut references: BTreeSet<&BatchRef> = BTreeSet::new();
+        let mut covered: BTreeSet<&Vouch> = BTreeSet::new();
+        let mut said: BTreeSet<&Vouch> = BTreeSet::new();
+        for body in pages.iter().map(|stored| stored.page.body()) {
+            said.extend(body.vouches());
+            for reference in body.batches() {
+                let Some(batch) = work.report.metadata.batches.get(&reference.digest()) else {
+                    continue;
+                };
+                // A batch is kept whole: it is stored once, and others name it, too.
+                if batch.vouches().iter().any(|vouch| measure.is_live(vouch)) {
+                    references.insert(reference);
+                    covered.extend(batch.vouches());
+                }
+            }
+        }
+        let all = said.len();
+        said.retain(|vouch| measure.is_live(vouch));
+        let dropped = all - said.len();
+        said.retain(|vouch| !covered.contains(vouch));
+        Self {
+            references,
+            vouches: said,
+            covered,
+            dropped,
+        }
+    }
+}
+
 /// One page of the signer's in place of all under their key.
 fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     let (locked, id) = keys::signer(&arguments.key, &work.people)?;
@@ -103,41 +147,26 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     let metadata = &work.report.metadata;
     let is_void = is_void(work, &id);
     let counting = foresee::counting(&work.report, &id, key);
-    let pages: Vec<&StoredPage> = metadata
-        .pages
-        .iter()
-        .filter(|stored| {
-            let body = stored.page.body();
-            let own = is_void && *body.signer() == id && body.key() == key;
-            own || counting.contains(&stored.digest)
-        })
-        .collect();
-    let measure = Measure::new(work);
-    let mut references: BTreeSet<&BatchRef> = BTreeSet::new();
-    let mut vouches: BTreeSet<&Vouch> = BTreeSet::new();
-    let mut covered: BTreeSet<&Vouch> = BTreeSet::new();
-    let mut said: BTreeSet<&Vouch> = BTreeSet::new();
-    for body in pages.iter().map(|stored| stored.page.body()) {
-        said.extend(body.vouches());
-        vouches.extend(body.vouches().iter().filter(|vouch| measure.is_live(vouch)));
-        for reference in body.batches() {
-            let Some(batch) = metadata.batches.get(&reference.digest()) else {
-                continue;
-            };
-            // A batch is kept whole: it is stored once, and others name it, too.
-            if batch.vouches().iter().any(|vouch| measure.is_live(vouch)) {
-                references.insert(reference);
-                covered.extend(batch.vouches());
-            }
-        }
-    }
-    vouches.retain(|vouch| !covered.contains(vouch));
-    let dropped = said.len() - said.iter().filter(|vouch| measure.is_live(vouch)).count();
+    let own = metadata.pages.iter().filter(|stored| {
+        let body = stored.page.body();
+        let own = is_void && *body.signer() == id && body.key() == key;
+        own || counting.contains(&stored.digest)
+    });
+    let (ahead, pages) = split_ahead(work, own);
+    let Live {
+        references,
+        vouches,
+        covered,
+        dropped,
+    } = Live::of(work, &pages);
     if pages.len() < 2 && dropped == 0 {
-        return Err(
-            CommandError::refused(format_args!("{id} has nothing to compact"))
-                .hint("conex compact --all deletes superseded pages of everybody"),
-        );
+        let refused = CommandError::refused(format_args!("{id} has nothing to compact"));
+        return Err(match ahead.len() {
+            0 => refused.hint("conex compact --all deletes superseded pages of everybody"),
+            _ => refused.hint(
+                "what is approved ahead stays in pages of its own: merge it, or take it back: conex retract NAME",
+            ),
+        });
     }
     if vouches.is_empty() && references.is_empty() {
         return Err(CommandError::refused(format_args!(
@@ -167,6 +196,15 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
             body.batches().len()
         ),
     );
+    for stored in ahead {
+        line(
+            &mut out,
+            format_args!(
+                "left alone, as its content is still to come: {}",
+                stored.place
+            ),
+        );
+    }
     let gone: Vec<TreePath> = pages.iter().map(|stored| stored.place.clone()).collect();
     let unused = unused(work, arguments, &gone, body.batches());
     tell(&mut out, &unused, "batch");
@@ -200,6 +238,28 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Takes the pages apart that approve what is still to come. In one page with others they would have
+/// these wait for it, wherever the repository is followed by what is approved.
+fn split_ahead<'w>(
+    work: &'w Work,
+    pages: impl Iterator<Item = &'w StoredPage>,
+) -> (Vec<&'w StoredPage>, Vec<&'w StoredPage>) {
+    let ahead = outstanding(&work.report, &StandardCrypto);
+    let ahead: BTreeSet<_> = ahead
+        .iter()
+        .map(|it| (&it.subject, it.version, it.digest))
+        .collect();
+    let is_ahead = |vouch: &Vouch| ahead.contains(&(&vouch.subject, vouch.version, vouch.digest));
+    let batches = &work.report.metadata.batches;
+    pages.partition(|stored| {
+        let body = stored.page.body();
+        let named = body.batches().iter();
+        let covered = named.filter_map(|reference| batches.get(&reference.digest()));
+        let mut said = covered.flat_map(Batch::vouches).chain(body.vouches());
+        said.any(is_ahead)
+    })
+}
+
 const ALONE: &str = "commit this by itself: git add -A conex, git commit";
 
 fn compose(
@@ -208,7 +268,7 @@ fn compose(
     key: Fingerprint,
     references: &BTreeSet<&BatchRef>,
     vouches: &BTreeSet<&Vouch>,
-) -> Result<(PageBody, Vec<conex_core::page::Batch>)> {
+) -> Result<(PageBody, Vec<Batch>)> {
     let mut all: BTreeMap<Digest, BatchRef> = references
         .iter()
         .map(|reference| (reference.digest(), (*reference).clone()))
