@@ -68,9 +68,7 @@ impl Client {
     #[track_caller]
     pub fn judge(&self, tree: &MemoryStore) -> Verdict {
         let whole = self.in_both_ways(tree, self.mode);
-        let changes = changes(&self.tree, tree);
-        let fast = self.update(&self.tree, tree, &changes, self.mode);
-        let fast = Verdict::of(fast.run_fast());
+        let fast = self.fast(tree);
         assert_eq!(
             fast.problems,
             whole.problems,
@@ -107,6 +105,15 @@ impl Client {
             assert!(!part.problems.is_empty(), "passed over:\n{}", whole.told());
         }
         whole
+    }
+
+    /// The verdict of the fast way.
+    pub fn fast(&self, tree: &MemoryStore) -> Verdict {
+        let changes = changes(&self.tree, tree);
+        Verdict::of(
+            self.update(&self.tree, tree, &changes, self.mode)
+                .run_fast(),
+        )
     }
 
     /// What of an update is judged by what changed alone, if that can be.

@@ -129,6 +129,35 @@ fn what_has_no_new_name_lists_nothing_that_grows() {
     }
 }
 
+/// Whoever wonders why an update took long is told; and that is no problem.
+#[test]
+fn the_fast_way_says_why_it_needed_everything() {
+    let settled = Community::settled("opam");
+    let client = Client::of(&settled);
+    let why = |change: &dyn Fn(&mut Community)| {
+        let mut community = settled.clone();
+        change(&mut community);
+        let verdict = client.fast(&community.tree);
+        verdict.accepted();
+        let notes = verdict.with_code(Code::JudgedWhole);
+        let notes: Vec<String> = notes.map(ToString::to_string).collect();
+        (verdict.whole, notes)
+    };
+    let release = why(&|community| {
+        community.release("foo", "3.0", "opam-version: \"2.0\"\n");
+        community.approve("dave", "foo");
+    });
+    assert_eq!(release, (false, Vec::new()));
+    let (whole, notes) = why(&|community| {
+        community.propose_root(|root| root.revoked.push(fingerprint("stolen")));
+        community.sign_root("alice");
+        community.sign_root("bob");
+    });
+    let told = ["conex/root/2.toml: judged-whole: the roots changed"];
+    assert!(whole);
+    assert_eq!(notes, told);
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let package = || 0..PACKAGES.len();
     prop_oneof![

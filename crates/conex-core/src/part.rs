@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::crypto::{Crypto, Digests};
 use crate::digest::Digest;
@@ -17,6 +18,7 @@ use crate::metadata::{Metadata, StoredPage, place};
 use crate::name::{Id, PackageName, ReleaseName};
 use crate::page::{Batch, BatchRef};
 use crate::path::Path;
+use crate::problem::{Code, Problem};
 use crate::standing::Standing;
 use crate::statement::{Author, Root};
 use crate::store::{Entry, EntryKind, Store, StoreError, Workers};
@@ -227,6 +229,8 @@ impl Part {
     }
 }
 
+const RETIRED: &str = "is retired now, and whatever names it has to be found";
+
 /// The keys an author lists, in whatever way.
 fn keys(author: &Author) -> BTreeSet<&PublicKey> {
     let current = author.keys.iter().map(|listed| &listed.key);
@@ -245,8 +249,14 @@ pub(crate) struct PartReader<'a, 'l, S: ?Sized, T: ?Sized, C, W> {
     crypto: &'a C,
 }
 
-/// What is left to do is to look at everything.
-pub(crate) struct Everything;
+/// What is left to do is to look at everything, and why: a note.
+pub(crate) struct Everything(pub(crate) Problem);
+
+impl Everything {
+    pub(crate) fn at(place: impl fmt::Display, because: &'static str) -> Self {
+        Self(Problem::new(Code::JudgedWhole, place, because))
+    }
+}
 
 impl<'a, 'l, S, T, C, W> PartReader<'a, 'l, S, T, C, W>
 where
@@ -273,7 +283,8 @@ where
             layout,
             crypto,
         };
-        let paths = changes.paths().ok_or(Everything)?;
+        let unknown = || Everything::at(".", "what changed is not known");
+        let paths = changes.paths().ok_or_else(unknown)?;
         reader.part.changed.clone_from(paths);
         let (new, data) = reader.classify()?;
         reader.statements(&new)?;
@@ -293,30 +304,33 @@ where
         let mut new = New::default();
         let mut data = Vec::new();
         for path in &self.part.changed {
+            let unknown = || Everything::at(path, "nothing is stored under such a name");
             let components: Vec<&str> = path.components().collect();
             let stem = path.file_name().strip_suffix(".toml");
             match (components.as_slice(), stem) {
                 (["conex", "authors", _], Some(id)) => {
-                    new.authors.insert(Id::parse(id).map_err(|_| Everything)?);
+                    new.authors.insert(Id::parse(id).map_err(|_| unknown())?);
                 }
                 (["conex", "teams", _], Some(id)) => {
-                    new.teams.insert(Id::parse(id).map_err(|_| Everything)?);
+                    new.teams.insert(Id::parse(id).map_err(|_| unknown())?);
                 }
                 (["conex", "packages", _], Some(package)) => {
-                    let package = PackageName::parse(package).map_err(|_| Everything)?;
+                    let package = PackageName::parse(package).map_err(|_| unknown())?;
                     new.claims.insert(package);
                 }
                 (["conex", "batches", _], Some(digest)) => {
                     new.batches
-                        .push(Digest::parse(digest).map_err(|_| Everything)?);
+                        .push(Digest::parse(digest).map_err(|_| unknown())?);
                 }
                 (["conex", "index", id, _], Some(digest)) => {
-                    Digest::parse(digest).map_err(|_| Everything)?;
-                    let id = Id::parse(id).map_err(|_| Everything)?;
+                    Digest::parse(digest).map_err(|_| unknown())?;
+                    let id = Id::parse(id).map_err(|_| unknown())?;
                     new.pages.push((path.clone(), id));
                 }
-                // Roots, and what stands where nothing should.
-                (["conex", ..], _) => return Err(Everything),
+                (["conex", "root", ..], _) => {
+                    return Err(Everything::at(path, "the roots changed"));
+                }
+                (["conex", ..], _) => return Err(unknown()),
                 _ => data.push(path.clone()),
             }
         }
@@ -330,7 +344,10 @@ where
                 .batch(*digest, (&self.root.origin, self.crypto), None);
             // Any page may have named what is gone.
             if !self.after.metadata.batches.contains_key(digest) {
-                return Err(Everything);
+                return Err(Everything::at(
+                    place::batch(*digest),
+                    "is gone, or cannot be read",
+                ));
             }
         }
         for id in new.authors.iter().chain(&new.teams) {
@@ -346,7 +363,7 @@ where
             if let Some(after) = self.after.metadata.authors.get(id) {
                 // Claims that name somebody retired are not to be found by that name.
                 if after.retired && !before.is_some_and(|before| before.retired) {
-                    return Err(Everything);
+                    return Err(Everything::at(place::author(id), RETIRED));
                 }
                 let old = before.map(keys).unwrap_or_default();
                 keys_added.extend(keys(after).difference(&old).map(|key| (*key).clone()));
@@ -361,7 +378,7 @@ where
             let retired = |side: &Metadata| side.teams.get(id).is_some_and(|team| team.retired);
             let (before, after) = (&self.before.metadata, &self.after.metadata);
             if retired(after) && !retired(before) {
-                return Err(Everything);
+                return Err(Everything::at(place::team(id), RETIRED));
             }
             let changed: Vec<Id> = members(before)
                 .symmetric_difference(&members(after))
@@ -381,13 +398,17 @@ where
         if added.is_empty() {
             return Ok(());
         }
-        let directory = Path::parse("conex/authors").map_err(|_| Everything)?;
+        let directory = Path::parse("conex/authors").unwrap_or_default();
+        let shared = || Everything::at(&directory, "two people may list one key");
         let mut others: Side<'_, T, W> =
             Side::new(self.after.reader.store, self.after.reader.workers);
         for entry in self.after.reader.entries(&directory) {
             let id = entry.name.strip_suffix(".toml").map(Id::parse);
             let Some(Ok(id)) = id else {
-                return Err(Everything);
+                return Err(Everything::at(
+                    &directory,
+                    "not every file there is an author's",
+                ));
             };
             if !authors.contains(&id) {
                 others.author(&id, None);
@@ -395,13 +416,13 @@ where
         }
         let mut others = others.metadata.authors.values();
         if others.any(|other| keys(other).iter().any(|key| added.contains(*key))) {
-            return Err(Everything);
+            return Err(shared());
         }
         let among = |id: &Id| self.after.metadata.authors.get(id).map(keys);
         let lists: Vec<BTreeSet<&PublicKey>> = authors.iter().filter_map(among).collect();
         let distinct: BTreeSet<&PublicKey> = lists.iter().flatten().copied().collect();
         if distinct.len() < lists.iter().map(BTreeSet::len).sum() {
-            return Err(Everything);
+            return Err(shared());
         }
         Ok(())
     }
@@ -424,7 +445,7 @@ where
             let directory = place::pages(id);
             let before = self.before.reader.entries(&directory).len();
             if before.max(self.after.reader.entries(&directory).len()) > limits::PAGES {
-                return Err(Everything);
+                return Err(Everything::at(&directory, "has more pages than count"));
             }
             self.author(id);
         }

@@ -129,6 +129,8 @@ codes! {
     Margin "margin" "add janitors, or lower the quorum"
     /// Note: a state before an update that is not the one on record.
     Unrecorded "unrecorded" "nothing has to be done: the new state was verified in full, and is the one on record next"
+    /// Note: an update of which the fast way could not tell what is concerned.
+    JudgedWhole "judged-whole" "nothing has to be done: everything was verified, which takes longer"
 }
 
 impl Code {
@@ -152,6 +154,7 @@ impl Code {
                 | Self::Ahead
                 | Self::Margin
                 | Self::Unrecorded
+                | Self::JudgedWhole
         )
     }
 }

@@ -4,7 +4,7 @@ use crate::chain::{self, Head, Trust};
 use crate::crypto::Crypto;
 use crate::layout::Schemes;
 use crate::metadata::{Metadata, MetadataReader, place};
-use crate::part::{Part, PartReader};
+use crate::part::{Everything, Part, PartReader};
 use crate::past::Past;
 use crate::problem::{Code, Problem};
 use crate::record::LocalRecord;
@@ -53,16 +53,12 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
     /// that is a note of code [`Code::Unrecorded`], and the result is verified in full from the
     /// head on record.
     pub fn run(&self) -> Report {
-        let Some(old) = Old::read(self) else {
-            let number = self.record.head().number;
-            let detail = "the state before does not have this root on record as its newest";
-            return self.verify(Given {
-                problems: alloc::vec![Problem::new(Code::Unrecorded, place::root(number), detail)],
-                ..Given::default()
-            });
-        };
+        Old::read(self).map_or_else(|| self.unrecorded(), |old| self.run_whole(&old))
+    }
+
+    fn run_whole(&self, old: &Old) -> Report {
         let judge = |metadata: &Metadata, part: Option<&Part>| {
-            let settled = self.settle(&old, metadata, part);
+            let settled = self.settle(old, metadata, part);
             self.verify(Given {
                 before: Some(old.past(metadata, &settled)),
                 ..Given::default()
@@ -70,21 +66,48 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         };
         // Of the state before, what is concerned is enough, where nothing is wrong.
         let report = self
-            .read_part(&old)
+            .read_part(old)
+            .ok()
             .map(|reader| judge(&reader.before.metadata, Some(&reader.part)))
             .filter(|report| report.problems.is_empty());
         report.unwrap_or_else(|| judge(&old.metadata(self), None))
+    }
+
+    /// Verifies all of the result, and no transition: the state before is not the one on record.
+    fn unrecorded(&self) -> Report {
+        let number = self.record.head().number;
+        let detail = "the state before does not have this root on record as its newest";
+        self.verify(Given {
+            problems: alloc::vec![Problem::new(Code::Unrecorded, place::root(number), detail)],
+            ..Given::default()
+        })
     }
 
     /// Gives the verdict of [`Update::run`] at the cost of the change.
     ///
     /// What did not change and rests on nothing that changed stands as it was verified. Where the
     /// rest is in order, so is everything, and only that was looked at. Where it is not, or where it
-    /// cannot be told from what stands, everything is verified.
+    /// cannot be told from what stands, everything is verified; if that is accepted, a note of code
+    /// [`Code::JudgedWhole`] says why it was needed.
     pub fn run_fast(&self) -> Report {
-        self.run_part()
-            .filter(|report| report.problems.is_empty())
-            .unwrap_or_else(|| self.run())
+        let Some(old) = Old::read(self) else {
+            return self.unrecorded();
+        };
+        let Everything(why) = match self.judge_part(&old) {
+            Ok(report) => match report.problems.first() {
+                None => return report,
+                Some(problem) => {
+                    Everything::at(&problem.place, "cannot be told by what changed alone")
+                }
+            },
+            Err(everything) => everything,
+        };
+        let mut report = self.run_whole(&old);
+        if report.problems.is_empty() && self.mode != Mode::Observe {
+            report.notes.push(why);
+            report.notes.sort();
+        }
+        report
     }
 
     /// Verifies what the update concerns and nothing else; `None` where that is everything.
@@ -102,16 +125,23 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
     /// whatever is no file of a package, takes the listings of the top of the tree, of all packages and
     /// of all claims.
     pub fn run_part(&self) -> Option<Report> {
-        if self.mode == Mode::Observe || (self.record.is_ahead() && !self.ahead) {
-            return None;
+        self.judge_part(&Old::read(self)?).ok()
+    }
+
+    fn judge_part(&self, old: &Old) -> Result<Report, Everything> {
+        let anew = |because| Everything::at(".", because);
+        if self.mode == Mode::Observe {
+            return Err(anew("all of it is to be observed"));
         }
-        let old = Old::read(self)?;
+        if self.record.is_ahead() && !self.ahead {
+            return Err(anew("in the state before, approvals might run ahead"));
+        }
         if self.mode == Mode::Enforce && !self.record.is_enforced() {
-            return None;
+            return Err(anew("in the state before, something might be unsigned"));
         }
-        let reader = self.read_part(&old)?;
+        let reader = self.read_part(old)?;
         let (part, metadata, after) = (reader.part, reader.before.metadata, reader.after);
-        let settled = self.settle(&old, &metadata, Some(&part));
+        let settled = self.settle(old, &metadata, Some(&part));
         let before = old.past(&metadata, &settled);
         let (layout, root) = (old.known.layout(), old.head.root());
         let units = part.units(self.after, layout, &before.standing, self.crypto);
@@ -124,8 +154,11 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             let surveyed = after.survey;
             let survey = surveyed.unwrap_or_else(|| survey(self.after, layout, root));
             let taken = part.is_taken(self.after, &survey.packages);
-            if survey.packages.is_empty() || taken.unwrap_or(true) {
-                return None;
+            if survey.packages.is_empty() {
+                return Err(anew("there is no package"));
+            }
+            if taken.unwrap_or(true) {
+                return Err(anew("two names may be equal without case"));
             }
             survey
         };
@@ -140,7 +173,11 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             ..Given::default()
         });
         let head = report.head.as_ref().map(Head::id);
-        (head == Some(old.head.id())).then_some(report)
+        if head == Some(old.head.id()) {
+            Ok(report)
+        } else {
+            Err(anew("the head is another one"))
+        }
     }
 
     fn verify(&self, given: Given<'_>) -> Report {
@@ -156,16 +193,18 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         verification.run_with(given)
     }
 
-    /// What the update concerns; `None` if that is everything.
-    fn read_part<'l>(&'l self, old: &'l Old) -> Option<PartReader<'l, 'l, S, T, C, W>> {
-        PartReader::read(
+    /// What the update concerns.
+    fn read_part<'l>(&'l self, old: &'l Old) -> Result<PartReader<'l, 'l, S, T, C, W>, Everything> {
+        let reader = PartReader::read(
             (self.before, self.after),
             self.changes,
             (old.head.root(), old.known.layout()),
             (self.crypto, self.workers),
-        )
-        .ok()
-        .filter(|reader| reader.before.reader.problems.is_empty())
+        )?;
+        match reader.before.reader.problems.first() {
+            None => Ok(reader),
+            Some(problem) => Err(Everything::at(&problem.place, "was not in order before")),
+        }
     }
 
     fn settle<'m>(&self, old: &Old, metadata: &'m Metadata, part: Option<&Part>) -> Settled<'m> {
