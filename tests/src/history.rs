@@ -165,10 +165,17 @@ impl History {
             }
             Step::Remove(at) => {
                 let package = PACKAGES[*at];
-                for file in self.releases(package) {
-                    self.community.remove(&file);
+                let others = PACKAGES.iter().filter(|other| **other != package);
+                // A repository without any package is refused.
+                if others
+                    .map(|other| self.releases(other))
+                    .any(|it| !it.is_empty())
+                {
+                    for file in self.releases(package) {
+                        self.community.remove(&file);
+                    }
+                    self.approve_content(package);
                 }
-                self.approve_content(package);
             }
             Step::Raise(at) => {
                 let package = PACKAGES[*at];

@@ -485,3 +485,27 @@ proptest! {
         );
     }
 }
+
+/// Bar is claimed for dave, who approves nothing, and then it goes: whatever root comes with it, its
+/// claim waits, and clients keep what they have.
+#[test]
+fn a_claim_of_what_is_gone_waits_whatever_the_head() {
+    let settled = Community::settled("opam");
+    let mut pilot = Pilot::of(&settled);
+    let mut traffic = Traffic::new(&settled);
+    for happening in [
+        Happening::Claim(2, false),
+        Happening::RemoveAll(2),
+        Happening::Root(2),
+    ] {
+        traffic.happen(&happening);
+    }
+    let advanced = pilot.advance(&traffic.main);
+    assert!(waits(&advanced).contains(&"bar".to_owned()));
+    assert!(pilot.signed.tree.get("conex/root/2.toml").is_some());
+    assert!(pilot.signed.tree.get("conex/packages/bar.toml").is_none());
+    assert_eq!(
+        package(&pilot.signed.tree, "bar"),
+        package(&settled.tree, "bar")
+    );
+}

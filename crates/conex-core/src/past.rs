@@ -126,7 +126,7 @@ impl Past<'_> {
 
     /// All vouches of this state without those under keys that the head now revokes; `None` where
     /// it revokes no other than before.
-    fn floors(&self, now: &Standing<'_, '_>) -> Option<Index<'_>> {
+    pub(crate) fn floors(&self, now: &Standing<'_, '_>) -> Option<Index<'_>> {
         let before: BTreeSet<&Fingerprint> = self.standing.root.revoked.iter().collect();
         let revoked: BTreeSet<&Fingerprint> = now.root.revoked.iter().collect();
         let revoked: BTreeSet<&Fingerprint> = revoked.difference(&before).copied().collect();

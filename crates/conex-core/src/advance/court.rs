@@ -350,24 +350,24 @@ where
             metadata: self.metadata,
             settled: self.settled,
         };
-        let before = self.before().standing;
-        let newest = |standing: &Standing<'_, '_>, subject: &Subject| {
-            standing.newest(&standing.settled.index, subject, crypto)
-        };
+        let before = self.before();
+        // What only keys that are revoked now had brought sets no floor.
+        let floors = before.floors(&now);
+        let floors = floors.as_ref().unwrap_or(&before.standing.settled.index);
         let projections = self.known.projections();
         let absence = self.reader(&projections).absent(name).digests;
         let is_absent = package.releases.is_empty();
         let falls = |subject: &Subject| {
-            let Some(floor) = newest(&before, subject) else {
+            let Some(floor) = before.standing.newest(floors, subject, crypto) else {
                 return false;
             };
-            // What is gone cannot be old, if it was gone before, or if only stolen keys had brought it.
-            if is_absent && (!same_head || absence.contains(&floor.digest)) {
+            // What is gone cannot be old, if it was gone before.
+            if is_absent && absence.contains(&floor.digest) {
                 return false;
             }
             let is_void = ownership.epoch(name) > floor.version.epoch();
-            let now = newest(&now, subject).map(|now| now.version);
-            !is_void && now < Some(floor.version)
+            let newest = now.newest(&now.settled.index, subject, crypto);
+            !is_void && newest.map(|newest| newest.version) < Some(floor.version)
         };
         let releases = package.releases.iter();
         let checksums =
