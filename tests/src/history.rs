@@ -163,20 +163,7 @@ impl History {
                 }
                 self.approve_content("lib");
             }
-            Step::Remove(at) => {
-                let package = PACKAGES[*at];
-                let others = PACKAGES.iter().filter(|other| **other != package);
-                // A repository without any package is refused.
-                if others
-                    .map(|other| self.releases(other))
-                    .any(|it| !it.is_empty())
-                {
-                    for file in self.releases(package) {
-                        self.community.remove(&file);
-                    }
-                    self.approve_content(package);
-                }
-            }
+            Step::Remove(at) => self.remove(PACKAGES[*at]),
             Step::Raise(at) => {
                 let package = PACKAGES[*at];
                 if self.is_claimed(package) {
@@ -196,6 +183,17 @@ impl History {
                     root.revoked.dedup();
                 });
             }
+        }
+    }
+
+    /// A package goes, unless it is the last: a repository without any is refused.
+    fn remove(&mut self, package: &str) {
+        let mut others = PACKAGES.iter().filter(|other| **other != package);
+        if others.any(|other| !self.releases(other).is_empty()) {
+            for file in self.releases(package) {
+                self.community.remove(&file);
+            }
+            self.approve_content(package);
         }
     }
 
