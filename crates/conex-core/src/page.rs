@@ -475,7 +475,8 @@ impl Stored for Page {
     fn from_spelling(text: &str) -> Option<Self> {
         let (signer, rest) = text.strip_prefix("signer = \"")?.split_once("\"\n")?;
         let (key, rest) = rest.strip_prefix("key = \"")?.split_once("\"\n")?;
-        let mut batches: Vec<BatchRef> = Vec::with_capacity(rest.len() / 64);
+        // Most pages name no batch.
+        let mut batches: Vec<BatchRef> = Vec::new();
         let rest = array(rest, "batches = [\n", |line| {
             batches.push(BatchRef::parse(line)?);
             Some(())

@@ -30,7 +30,7 @@ use crate::{git, prompt};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Delete superseded pages of this person, without signing anything [default: one page in
-    /// place of all of yours]
+    /// place of all of yours, but for those that approve what is still to come]
     #[arg(value_name = "PERSON")]
     person: Option<Id>,
 
