@@ -9,6 +9,7 @@ pub mod generate;
 mod history;
 pub mod oracle;
 pub mod parsers;
+pub mod patches;
 mod pilot;
 mod traffic;
 mod verdict;

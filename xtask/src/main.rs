@@ -15,6 +15,7 @@ mod infer;
 mod measure;
 mod merges;
 mod opam;
+mod opam_patches;
 mod scene;
 mod updates;
 mod vectors;
@@ -53,6 +54,8 @@ enum Command {
     Merges(merges::Arguments),
     /// Replays the days of a community at the pace of a real history.
     Days(days::Arguments),
+    /// Holds conex's reading of patches against the programs that apply them.
+    OpamPatches(opam_patches::Arguments),
     /// Replays a real history, signed by those entitled, as the updates of a client.
     Updates(updates::Arguments),
 }
@@ -78,6 +81,7 @@ fn run() -> anyhow::Result<()> {
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),
         Command::Days(arguments) => days::run(&arguments),
+        Command::OpamPatches(arguments) => opam_patches::run(&arguments),
         Command::Updates(arguments) => updates::run(&arguments),
     }
 }

@@ -42,7 +42,7 @@ impl fmt::Debug for Oid {
 pub(crate) type Changes = BTreeMap<String, Option<Oid>>;
 
 /// The bare repository in its directory.
-const BARE: &str = "replay.git";
+pub(crate) const BARE: &str = "replay.git";
 
 /// What git made of a merge.
 #[derive(Debug)]

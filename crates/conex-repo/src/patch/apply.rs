@@ -8,11 +8,12 @@ use conex_core::store::{EntryKind, Overlay, OverlayError, Store, StoreError};
 
 use super::error::{PatchError, Refused};
 use super::hunk::Hunk;
-use super::{Claim, FilePatch, OUTPUT, Operation, Patch};
+use super::{Claim, FilePatch, OUTPUT, Operation, Patch, Style};
 
 pub(super) fn apply<S: Store>(patch: &Patch<'_>, base: S) -> Result<Overlay<S>, PatchError> {
     let mut result = Changed {
         base: &base,
+        style: patch.style,
         files: BTreeMap::new(),
         directories: BTreeSet::new(),
         size: 0,
@@ -31,9 +32,56 @@ pub(super) fn apply<S: Store>(patch: &Patch<'_>, base: S) -> Result<Overlay<S>, 
     })
 }
 
+/// Makes sure that beside each removed file there is only what the patch itself makes.
+pub(super) fn check_packed<S: Store>(
+    patch: &Patch<'_>,
+    result: &Overlay<S>,
+) -> Result<(), PatchError> {
+    let created = patch.files.iter().filter_map(|file| match &file.operation {
+        Operation::Create(path) => Some(path),
+        _ => None,
+    });
+    let created: BTreeSet<&Path> = created.collect();
+    // Each directory is looked at once, whatever is removed from it.
+    let mut seen = BTreeSet::new();
+    for file in &patch.files {
+        let Operation::Delete(removed) = &file.operation else {
+            continue;
+        };
+        let at = |reason| PatchError {
+            line: file.line,
+            reason,
+        };
+        let top = removed.parent().filter(|parent| *parent != Path::top());
+        let mut next: Vec<Path> = top.into_iter().collect();
+        while let Some(directory) = next.pop() {
+            if !seen.insert(directory.clone()) {
+                continue;
+            }
+            let entries = match result.list(&directory) {
+                Ok(entries) => entries,
+                Err(StoreError::Missing) => continue,
+                Err(error) => return Err(at(Refused::Store(directory, error))),
+            };
+            for entry in entries {
+                let place = directory
+                    .join(&entry.name)
+                    .map_err(|e| at(Refused::Name(e)))?;
+                if entry.kind == EntryKind::Directory {
+                    next.push(place);
+                } else if !created.contains(&place) {
+                    return Err(at(Refused::Packed(removed.clone(), place)));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The tree as changed so far.
 struct Changed<'a, S> {
     base: &'a S,
+    style: Style,
     files: BTreeMap<Path, Option<Vec<u8>>>,
     /// Directories of the base, or places for new ones.
     directories: BTreeSet<Path>,
@@ -52,15 +100,13 @@ impl<S: Store> Changed<'_, S> {
             Operation::Create(_) => Vec::new(),
             Operation::Delete(path)
             | Operation::Modify(path)
-            | Operation::Rename { from: path, .. }
-            | Operation::Copy { from: path, .. } => self.read(path).map_err(at)?,
+            | Operation::Rename { from: path, .. } => self.read(path).map_err(at)?,
         };
         let (Operation::Create(path)
         | Operation::Delete(path)
         | Operation::Modify(path)
-        | Operation::Rename { to: path, .. }
-        | Operation::Copy { to: path, .. }) = &file.operation;
-        let new = patched(path, &old, &file.hunks)?;
+        | Operation::Rename { to: path, .. }) = &file.operation;
+        let new = patched(path, &old, &file.hunks, self.style)?;
         let is_gone = matches!(file.operation, Operation::Delete(_));
         if let Some((before, after)) = file.claims
             && !(fits(before, is_absent, &old) && fits(after, is_gone, &new))
@@ -69,6 +115,12 @@ impl<S: Store> Changed<'_, S> {
         }
         if (is_absent || is_gone) && (file.hunks.len() > 1 || !is_whole(file, &new)) {
             return Err(at(Refused::NotWhole));
+        }
+        if self.style != Style::Plain
+            && matches!(file.operation, Operation::Modify(_))
+            && file.hunks.last().is_some_and(Hunk::takes_open_end)
+        {
+            return Err(at(Refused::OpenEnd(path.clone())));
         }
         self.size += new.len() as u64;
         if self.size > OUTPUT || new.len() as u64 > limits::DATA_FILE {
@@ -81,7 +133,7 @@ impl<S: Store> Changed<'_, S> {
         match &file.operation {
             Operation::Delete(path) => set(path, None),
             Operation::Modify(path) => set(path, Some(new)),
-            Operation::Create(path) | Operation::Copy { to: path, .. } => {
+            Operation::Create(path) => {
                 set(path, Some(new))?;
                 self.check_new(path).map_err(at)
             }
@@ -151,7 +203,12 @@ fn is_whole(file: &FilePatch<'_>, new: &[u8]) -> bool {
 }
 
 /// A file after all its hunks, each exactly where it says.
-fn patched(path: &Path, old: &[u8], hunks: &[Hunk<'_>]) -> Result<Vec<u8>, PatchError> {
+fn patched(
+    path: &Path,
+    old: &[u8],
+    hunks: &[Hunk<'_>],
+    style: Style,
+) -> Result<Vec<u8>, PatchError> {
     if hunks.is_empty() {
         return Ok(old.to_vec());
     }
@@ -182,7 +239,12 @@ fn patched(path: &Path, old: &[u8], hunks: &[Hunk<'_>]) -> Result<Vec<u8>, Patch
         }
         let is_first = hunk.old_at == 0;
         let is_last = old_done == lines.len();
-        if !has_one_place(hunk, is_first, is_last) {
+        // The library's hunks have no context, and reach to the end of the file.
+        let has_place = match style {
+            Style::Library => is_last,
+            Style::Plain | Style::Git => has_one_place(hunk, is_first, is_last),
+        };
+        if !has_place {
             return Err(at(Refused::Place));
         }
         for line in hunk.new_lines() {

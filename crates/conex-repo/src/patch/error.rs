@@ -57,6 +57,22 @@ pub enum Refused {
     /// The lines of a header name different files, or no prefix.
     #[error("the header does not name one file")]
     NamesDiffer,
+    /// Old names, or new names, under different prefixes.
+    #[error("names in one patch have different prefixes")]
+    Prefixes,
+    /// A file that moves and changes at once, which opam 2.4 and later do not read as git does.
+    #[error("{0} moves and changes at once, which not every opam reads as git means it")]
+    EditedRename(Path),
+    /// A file that is a copy of another one, which opam 2.4 and later pass over.
+    #[error("{0} is a copy of another file, which not every opam makes")]
+    Copy(Path),
+    /// A file without a newline at its end that loses its last lines: opam 2.4 and later make another file of
+    /// it, or stop half-way.
+    #[error("{0} loses a last line that has no end, which opam 2.4 and later do not apply")]
+    OpenEnd(Path),
+    /// A file is removed from a directory of a packed repository in which others stay.
+    #[error("opam 2.6 would lose {1} from its packed copy, as {0} is removed beside it")]
+    Packed(Path, Path),
     /// A mode other than 100644 and 100755: a link, a submodule, or nothing known.
     #[error("only regular files are changed by patches")]
     Mode,

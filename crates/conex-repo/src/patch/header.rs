@@ -5,7 +5,7 @@ use conex_core::path::Path;
 use super::error::{PatchError, Refused};
 use super::hunk::Hunk;
 use super::lines::{Lines, number};
-use super::{Claim, FilePatch, Operation};
+use super::{Claim, FilePatch, Operation, Style};
 
 /// The id of an empty file in git.
 const EMPTY: &[u8] = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
@@ -13,8 +13,75 @@ const EMPTY: &[u8] = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 /// What `diff` and `git diff` name where there is no file.
 const NO_FILE: &[u8] = b"/dev/null";
 
+/// What the first lines say of the program that made a patch. Whatever they say, every file has to be shown in
+/// the style that it is taken for.
+pub(super) fn style(lines: &Lines<'_>) -> Style {
+    let mut next = lines.peek();
+    let first = next.next().unwrap_or_default();
+    if first.starts_with(b"diff --git ") {
+        // Of empty files only, and without their ids.
+        let is_empty = next.next().is_some_and(is_library_mode)
+            && next.next().is_none_or(|line| !line.starts_with(b"index "));
+        return if is_empty { Style::Library } else { Style::Git };
+    }
+    let is_dated = first.contains(&b'\t') || first.starts_with(b"diff ");
+    if first.starts_with(b"--- ") && !is_dated {
+        Style::Library
+    } else {
+        Style::Plain
+    }
+}
+
+/// The first components of old and of new names: each the same in all of a patch.
+#[derive(Debug, Default)]
+pub(super) struct Prefixes<'a> {
+    old: Option<&'a [u8]>,
+    new: Option<&'a [u8]>,
+}
+
+impl<'a> Prefixes<'a> {
+    /// An old name, without its prefix.
+    fn old(&mut self, name: &'a [u8]) -> Result<Path, Refused> {
+        strip(&mut self.old, name)
+    }
+
+    /// A new name, without its prefix.
+    fn new_name(&mut self, name: &'a [u8]) -> Result<Path, Refused> {
+        strip(&mut self.new, name)
+    }
+}
+
+/// A name without its first component, which has to be there, and to be the one known.
+fn strip<'a>(known: &mut Option<&'a [u8]>, name: &'a [u8]) -> Result<Path, Refused> {
+    let slash = memchr::memchr(b'/', name).ok_or(Refused::NamesDiffer)?;
+    let (prefix, rest) = name.split_at(slash);
+    path(prefix)?;
+    let path = path(rest.get(1..).unwrap_or_default())?;
+    if *known.get_or_insert(prefix) == prefix {
+        Ok(path)
+    } else {
+        Err(Refused::Prefixes)
+    }
+}
+
+/// A file, as the program of a style shows it.
+pub(super) fn file<'a>(
+    lines: &mut Lines<'a>,
+    style: Style,
+    prefixes: &mut Prefixes<'a>,
+) -> Result<FilePatch<'a>, PatchError> {
+    match style {
+        Style::Plain => plain_file(lines, prefixes),
+        Style::Git => git_file(lines, prefixes),
+        Style::Library => library_file(lines, prefixes),
+    }
+}
+
 /// A file as `git diff` shows it.
-pub(super) fn git_file<'a>(lines: &mut Lines<'a>) -> Result<FilePatch<'a>, PatchError> {
+fn git_file<'a>(
+    lines: &mut Lines<'a>,
+    prefixes: &mut Prefixes<'a>,
+) -> Result<FilePatch<'a>, PatchError> {
     let line = lines.number();
     let at = |reason| PatchError { line, reason };
     let names = lines.header(b"diff --git ")?;
@@ -31,52 +98,41 @@ pub(super) fn git_file<'a>(lines: &mut Lines<'a>) -> Result<FilePatch<'a>, Patch
         None => None,
     };
     let operation = match (kind, body) {
-        (Kind::Create, Some((NO_FILE, new))) => Operation::Create(git_name(new).map_err(at)?),
-        (Kind::Delete, Some((old, NO_FILE))) => Operation::Delete(git_name(old).map_err(at)?),
+        (Kind::Create, Some((NO_FILE, new))) => {
+            Operation::Create(prefixes.new_name(git_name(new).map_err(at)?).map_err(at)?)
+        }
+        (Kind::Delete, Some((old, NO_FILE))) => {
+            Operation::Delete(prefixes.old(git_name(old).map_err(at)?).map_err(at)?)
+        }
         (Kind::Modify { .. }, Some((old, new))) => {
-            let path = git_name(old).map_err(at)?;
-            if git_name(new).map_err(at)? != path {
+            let path = prefixes.old(git_name(old).map_err(at)?).map_err(at)?;
+            if prefixes.new_name(git_name(new).map_err(at)?).map_err(at)? != path {
                 return Err(at(Refused::NamesDiffer));
             }
             Operation::Modify(path)
         }
-        (Kind::Create, None) => Operation::Create(only_name(names).map_err(at)?),
-        (Kind::Delete, None) => Operation::Delete(only_name(names).map_err(at)?),
+        (Kind::Create, None) => Operation::Create(only_name(names, prefixes).map_err(at)?),
+        (Kind::Delete, None) => Operation::Delete(only_name(names, prefixes).map_err(at)?),
         // Nothing but the mode.
         (Kind::Modify { mode: true }, None) if claims.is_none() => {
-            Operation::Modify(only_name(names).map_err(at)?)
+            Operation::Modify(only_name(names, prefixes).map_err(at)?)
         }
+        (Kind::Moved { to, copy: true, .. }, _) => return Err(at(Refused::Copy(to))),
         (
             Kind::Moved {
-                from,
-                to,
-                copy,
-                whole,
+                from, whole: false, ..
             },
-            body,
-        ) => {
-            match body {
-                Some((old, new)) if !whole => {
-                    if git_name(old).map_err(at)? != from || git_name(new).map_err(at)? != to {
-                        return Err(at(Refused::NamesDiffer));
-                    }
-                }
-                None if whole => {
-                    if memchr::memchr_iter(b' ', names).count() != 1 {
-                        return Err(at(Refused::NameWithSpaces));
-                    }
-                }
-                _ => return Err(lines.refused(Refused::NotUnderstood)),
+            _,
+        ) => return Err(at(Refused::EditedRename(from))),
+        (Kind::Moved { from, to, .. }, None) => {
+            if memchr::memchr_iter(b' ', names).count() != 1 {
+                return Err(at(Refused::NameWithSpaces));
             }
-            if copy {
-                Operation::Copy { from, to }
-            } else {
-                Operation::Rename { from, to }
-            }
+            Operation::Rename { from, to }
         }
         _ => return Err(lines.refused(Refused::NotUnderstood)),
     };
-    check_names(names, &operation).map_err(at)?;
+    check_names(names, &operation, prefixes).map_err(at)?;
     // Only what changes no bytes has no ids.
     let changes_bytes =
         body.is_some() || matches!(operation, Operation::Create(_) | Operation::Delete(_));
@@ -84,7 +140,7 @@ pub(super) fn git_file<'a>(lines: &mut Lines<'a>) -> Result<FilePatch<'a>, Patch
         return Err(at(Refused::Index));
     }
     let hunks = match body {
-        Some(_) => hunks(lines)?,
+        Some(_) => hunks(lines, Style::Git)?,
         None => Vec::new(),
     };
     Ok(FilePatch {
@@ -195,26 +251,25 @@ fn claim(id: &[u8]) -> Option<Claim> {
 }
 
 /// A name after `---` or `+++` in git's style: a tab ends it exactly if it has spaces.
-fn git_name(text: &[u8]) -> Result<Path, Refused> {
+fn git_name(text: &[u8]) -> Result<&[u8], Refused> {
     let (name, has_tab) = match text.strip_suffix(b"\t") {
         Some(name) => (name, true),
         None => (text, false),
     };
-    let path = stripped(name)?;
     if has_tab == name.contains(&b' ') {
-        Ok(path)
+        Ok(name)
     } else {
         Err(Refused::NameWithSpaces)
     }
 }
 
 /// The one file that both names after `diff --git` stand for.
-fn only_name(names: &[u8]) -> Result<Path, Refused> {
+fn only_name<'a>(names: &'a [u8], prefixes: &mut Prefixes<'a>) -> Result<Path, Refused> {
     let mut parts = names.split(|byte| *byte == b' ');
     match (parts.next(), parts.next(), parts.next()) {
         (Some(old), Some(new), None) => {
-            let path = stripped(old)?;
-            if stripped(new)? == path {
+            let path = prefixes.old(old)?;
+            if prefixes.new_name(new)? == path {
                 Ok(path)
             } else {
                 Err(Refused::NamesDiffer)
@@ -225,41 +280,152 @@ fn only_name(names: &[u8]) -> Result<Path, Refused> {
 }
 
 /// What stands after `diff --git` has to be the names that the other lines gave, in one way only.
-fn check_names(names: &[u8], operation: &Operation) -> Result<(), Refused> {
+fn check_names<'a>(
+    names: &'a [u8],
+    operation: &Operation,
+    prefixes: &mut Prefixes<'a>,
+) -> Result<(), Refused> {
     let (old, new) = match operation {
         Operation::Create(path) | Operation::Delete(path) | Operation::Modify(path) => (path, path),
-        Operation::Rename { from, to } | Operation::Copy { from, to } => (from, to),
+        Operation::Rename { from, to } => (from, to),
     };
-    let fits = memchr::memchr_iter(b' ', names)
-        .filter(|at| {
-            let (before, after) = names.split_at(*at);
-            let after = after.get(1..).unwrap_or_default();
-            stripped(before).as_ref() == Ok(old) && stripped(after).as_ref() == Ok(new)
-        })
-        .count();
-    if fits == 1 {
-        Ok(())
-    } else {
-        Err(Refused::NamesDiffer)
+    let mut found = None;
+    for at in memchr::memchr_iter(b' ', names) {
+        let (before, after) = names.split_at(at);
+        let after = after.get(1..).unwrap_or_default();
+        let fits = |name, path| strip(&mut None, name).as_ref() == Ok(path);
+        if fits(before, old) && fits(after, new) && found.replace((before, after)).is_some() {
+            return Err(Refused::NamesDiffer);
+        }
     }
+    let (before, after) = found.ok_or(Refused::NamesDiffer)?;
+    prefixes.old(before)?;
+    prefixes.new_name(after)?;
+    Ok(())
+}
+
+/// A file as the OCaml library `patch` shows it: without dates, counts always written, one hunk.
+fn library_file<'a>(
+    lines: &mut Lines<'a>,
+    prefixes: &mut Prefixes<'a>,
+) -> Result<FilePatch<'a>, PatchError> {
+    let line = lines.number();
+    let at = |reason| PatchError { line, reason };
+    let not_understood = lines.refused(Refused::NotUnderstood);
+    let mut file = FilePatch {
+        line,
+        operation: Operation::Modify(Path::top()),
+        claims: None,
+        hunks: Vec::new(),
+    };
+    if let Some(names) = lines.optional(b"diff --git ")? {
+        let (old, rest) = library_name(names).map_err(at)?;
+        let rest = rest.strip_prefix(b" ").ok_or(not_understood)?;
+        let (new, rest) = library_name(rest).map_err(at)?;
+        if !rest.is_empty() {
+            return Err(at(Refused::NameWithSpaces));
+        }
+        let mode = lines.refused(Refused::NotUnderstood);
+        let mode_line = lines.body()?;
+        let is_created = match mode_line.strip_suffix(b"\n") {
+            Some(CREATED) => true,
+            Some(DELETED) => false,
+            _ => return Err(mode),
+        };
+        // Up to opam 2.5, both names are those of the tree that has the file.
+        let path = match (old == new, is_created) {
+            (true, true) => prefixes.new_name(new).map_err(at)?,
+            (true, false) => prefixes.old(old).map_err(at)?,
+            (false, _) => {
+                let path = prefixes.old(old).map_err(at)?;
+                if prefixes.new_name(new).map_err(at)? != path {
+                    return Err(at(Refused::NamesDiffer));
+                }
+                path
+            }
+        };
+        // An empty file comes or goes; its emptiness is what the id would say.
+        (file.operation, file.claims) = if is_created {
+            (Operation::Create(path), Some((Claim::Absent, Claim::Empty)))
+        } else {
+            (Operation::Delete(path), Some((Claim::Empty, Claim::Absent)))
+        };
+        return Ok(file);
+    }
+    let old = lines.header(b"--- ")?;
+    let new = lines.header(b"+++ ")?;
+    let whole = |text: &'a [u8]| match library_name(text)? {
+        (name, []) => Ok(name),
+        _ => Err(Refused::NameWithSpaces),
+    };
+    file.operation = match (old, new) {
+        (NO_FILE, NO_FILE) => return Err(at(Refused::NamesDiffer)),
+        (NO_FILE, new) => {
+            let new = whole(new).map_err(at)?;
+            Operation::Create(prefixes.new_name(new).map_err(at)?)
+        }
+        (old, NO_FILE) => {
+            let old = whole(old).map_err(at)?;
+            Operation::Delete(prefixes.old(old).map_err(at)?)
+        }
+        (old, new) => {
+            let (old, new) = (whole(old).map_err(at)?, whole(new).map_err(at)?);
+            let path = prefixes.old(old).map_err(at)?;
+            if prefixes.new_name(new).map_err(at)? != path {
+                return Err(at(Refused::NamesDiffer));
+            }
+            Operation::Modify(path)
+        }
+    };
+    file.hunks.push(Hunk::parse(lines, Style::Library)?);
+    Ok(file)
+}
+
+/// How the library says that an empty file comes, and that it goes.
+const CREATED: &[u8] = b"new file mode 100644";
+const DELETED: &[u8] = b"deleted file mode 100644";
+
+fn is_library_mode(line: &[u8]) -> bool {
+    matches!(line, CREATED | DELETED)
+}
+
+/// A name as the library writes it, in quotes exactly if it has spaces, and what follows it.
+fn library_name(text: &[u8]) -> Result<(&[u8], &[u8]), Refused> {
+    if let Some(quoted) = text.strip_prefix(b"\"") {
+        let end = memchr::memchr(b'"', quoted).ok_or(Refused::NotUnderstood)?;
+        let (name, rest) = quoted.split_at(end);
+        if name.contains(&b'\\') {
+            return Err(Refused::NameNotText);
+        }
+        if !name.contains(&b' ') {
+            return Err(Refused::NotUnderstood);
+        }
+        return Ok((name, rest.get(1..).unwrap_or_default()));
+    }
+    let end = memchr::memchr(b' ', text).unwrap_or(text.len());
+    Ok(text.split_at(end))
 }
 
 /// A file as `diff -ruaN` shows it, with or without the line that repeats the command.
-pub(super) fn plain_file<'a>(lines: &mut Lines<'a>) -> Result<FilePatch<'a>, PatchError> {
+fn plain_file<'a>(
+    lines: &mut Lines<'a>,
+    prefixes: &mut Prefixes<'a>,
+) -> Result<FilePatch<'a>, PatchError> {
     let line = lines.number();
     let command = lines.optional(b"diff -ruaN ")?;
-    let mut side = |prefix| {
+    let mut side = |start, known: &mut Option<&'a [u8]>| {
         let at = lines.refused(Refused::NotUnderstood);
-        Dated::parse(lines.header(prefix)?).map_err(|reason| PatchError { reason, ..at })
+        Dated::parse(lines.header(start)?, known).map_err(|reason| PatchError { reason, ..at })
     };
-    let (old, new) = (side(b"--- ")?, side(b"+++ ")?);
+    let old = side(b"--- ", &mut prefixes.old)?;
+    let new = side(b"+++ ", &mut prefixes.new)?;
     let at = |reason| PatchError { line, reason };
     if old.path != new.path
         || command.is_some_and(|command| command != [old.name, new.name].join(&b' '))
     {
         return Err(at(Refused::NamesDiffer));
     }
-    let hunks = hunks(lines)?;
+    let hunks = hunks(lines, Style::Plain)?;
     let operation = match (old.is_absent, new.is_absent) {
         (false, false) => Operation::Modify(new.path),
         (false, true) => Operation::Delete(new.path),
@@ -284,7 +450,7 @@ struct Dated<'a> {
 }
 
 impl<'a> Dated<'a> {
-    fn parse(text: &'a [u8]) -> Result<Self, Refused> {
+    fn parse(text: &'a [u8], known: &mut Option<&'a [u8]>) -> Result<Self, Refused> {
         let tab = memchr::memchr(b'\t', text).ok_or(Refused::NotUnderstood)?;
         let (name, date) = text.split_at(tab);
         let bare = match name.strip_prefix(b"\"") {
@@ -302,7 +468,7 @@ impl<'a> Dated<'a> {
         let seconds = seconds(date).ok_or(Refused::NotUnderstood)?;
         Ok(Self {
             name,
-            path: stripped(bare)?,
+            path: strip(known, bare)?,
             is_absent: match seconds {
                 (0, 0) => true,
                 // `patch` allows for any time zone, `git apply` does not.
@@ -369,14 +535,6 @@ fn seconds(date: &[u8]) -> Option<(i64, i64)> {
     ))
 }
 
-/// A name without its first component, which has to be there.
-fn stripped(name: &[u8]) -> Result<Path, Refused> {
-    let slash = memchr::memchr(b'/', name).ok_or(Refused::NamesDiffer)?;
-    let (prefix, rest) = name.split_at(slash);
-    path(prefix)?;
-    path(rest.get(1..).unwrap_or_default())
-}
-
 fn path(name: &[u8]) -> Result<Path, Refused> {
     if name.contains(&b'"') {
         return Err(Refused::NameNotText);
@@ -397,10 +555,10 @@ fn path(name: &[u8]) -> Result<Path, Refused> {
     Ok(path)
 }
 
-fn hunks<'a>(lines: &mut Lines<'a>) -> Result<Vec<Hunk<'a>>, PatchError> {
-    let mut hunks = vec![Hunk::parse(lines)?];
+fn hunks<'a>(lines: &mut Lines<'a>, style: Style) -> Result<Vec<Hunk<'a>>, PatchError> {
+    let mut hunks = vec![Hunk::parse(lines, style)?];
     while lines.starts_with(b"@@ ") {
-        hunks.push(Hunk::parse(lines)?);
+        hunks.push(Hunk::parse(lines, style)?);
     }
     Ok(hunks)
 }

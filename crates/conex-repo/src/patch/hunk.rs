@@ -1,5 +1,6 @@
 //! One hunk: some lines of a file, and what stands in their place.
 
+use super::Style;
 use super::error::{PatchError, Refused};
 use super::lines::{Lines, number};
 
@@ -33,15 +34,15 @@ pub(super) enum Side {
 }
 
 impl<'a> Hunk<'a> {
-    pub(super) fn parse(lines: &mut Lines<'a>) -> Result<Self, PatchError> {
+    pub(super) fn parse(lines: &mut Lines<'a>, style: Style) -> Result<Self, PatchError> {
         let at = lines.number();
         let refused = |reason| PatchError { line: at, reason };
         let header = lines.header(b"@@ -")?;
-        let (old, new) = ranges(header).ok_or_else(|| refused(Refused::Numbers))?;
+        let (old, new) = ranges(header, style).ok_or_else(|| refused(Refused::Numbers))?;
         let mut hunk = Self {
             line: at,
-            old_at: old.before().ok_or_else(|| refused(Refused::Numbers))?,
-            new_at: new.before().ok_or_else(|| refused(Refused::Numbers))?,
+            old_at: old.before(style).ok_or_else(|| refused(Refused::Numbers))?,
+            new_at: new.before(style).ok_or_else(|| refused(Refused::Numbers))?,
             lines: Vec::new(),
         };
         let (mut old_left, mut new_left) = (old.count, new.count);
@@ -59,8 +60,11 @@ impl<'a> Hunk<'a> {
                 b' ' => (Side::Both, 1, 1),
                 b'-' => (Side::Old, 1, 0),
                 b'+' => (Side::New, 0, 1),
+                // With `diff.suppressBlankEmpty`, git leaves the blank of an empty line out.
+                b'\n' if style == Style::Git && text.is_empty() => (Side::Both, 1, 1),
                 _ => return Err(wrong),
             };
+            let text = if *mark == b'\n' { line } else { text };
             old_left = old_left.checked_sub(old_taken).ok_or(wrong.clone())?;
             new_left = new_left.checked_sub(new_taken).ok_or(wrong)?;
             let mut text = text;
@@ -91,6 +95,12 @@ impl<'a> Hunk<'a> {
         if hunk.lines.iter().all(|line| line.side == Side::Both) {
             return Err(refused(Refused::NoChange));
         }
+        // The library shows what goes, and then what comes.
+        let is_sorted = hunk.lines.is_sorted_by_key(|line| line.side == Side::New);
+        let has_context = hunk.lines.iter().any(|line| line.side == Side::Both);
+        if style == Style::Library && (has_context || !is_sorted) {
+            return Err(refused(Refused::NotUnderstood));
+        }
         Ok(hunk)
     }
 
@@ -114,6 +124,12 @@ impl<'a> Hunk<'a> {
         (leading, trailing)
     }
 
+    /// Whether it only takes lines away, the last of which has no newline.
+    pub(super) fn takes_open_end(&self) -> bool {
+        self.new_lines().next().is_none()
+            && self.old().last().is_some_and(|line| !line.ends_with(b"\n"))
+    }
+
     /// Whether a line of the new file is to have no newline.
     pub(super) fn ends_without_newline(&self) -> bool {
         self.new_lines().any(|line| !line.ends_with(b"\n"))
@@ -128,31 +144,37 @@ struct Range {
 }
 
 impl Range {
-    /// How many lines stand before. A range of no lines is named by the line before it.
-    fn before(self) -> Option<usize> {
-        if self.count == 0 {
-            Some(self.start)
-        } else {
-            self.start.checked_sub(1)
+    /// How many lines stand before. A range of no lines is named by the line before it; by the library, by the
+    /// line that it would begin with, except in an empty file.
+    fn before(self, style: Style) -> Option<usize> {
+        match (self.count, style) {
+            (0, Style::Library) => Some(self.start.saturating_sub(1)),
+            (0, _) => Some(self.start),
+            _ => self.start.checked_sub(1),
         }
     }
 }
 
 /// What stands after `@@ -`: `OLD +NEW @@`, and perhaps the heading of a section.
-fn ranges(header: &[u8]) -> Option<(Range, Range)> {
+fn ranges(header: &[u8], style: Style) -> Option<(Range, Range)> {
     let mut parts = header.splitn(4, |byte| *byte == b' ');
-    let old = range(parts.next()?)?;
-    let new = range(parts.next()?.strip_prefix(b"+")?)?;
-    if parts.next()? != b"@@" {
+    let old = range(parts.next()?, style)?;
+    let new = range(parts.next()?.strip_prefix(b"+")?, style)?;
+    if parts.next()? != b"@@" || (style == Style::Library && parts.next().is_some()) {
         return None;
     }
     Some((old, new))
 }
 
-fn range(text: &[u8]) -> Option<Range> {
+/// The library always writes the count. Where git leaves it out, the library reads it only of line 1, and with
+/// its usual context git never leaves it out elsewhere.
+fn range(text: &[u8], style: Style) -> Option<Range> {
     let mut parts = text.splitn(2, |byte| *byte == b',');
-    Some(Range {
-        start: number(parts.next()?)?,
-        count: parts.next().map_or(Some(1), number)?,
-    })
+    let start = number(parts.next()?)?;
+    let count = match parts.next() {
+        Some(count) => number(count)?,
+        None if style == Style::Plain || (style == Style::Git && start == 1) => 1,
+        None => return None,
+    };
+    Some(Range { start, count })
 }

@@ -41,6 +41,17 @@ impl<'a> Lines<'a> {
         self.rest.starts_with(prefix)
     }
 
+    /// The next lines, without their ends; nothing is taken.
+    pub(super) fn peek(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let mut rest = self.rest;
+        core::iter::from_fn(move || {
+            let end = memchr::memchr(b'\n', rest)?;
+            let (line, after) = (rest.get(..end)?, rest.get(end + 1..)?);
+            rest = after;
+            Some(line)
+        })
+    }
+
     /// A refusal at the next line.
     pub(super) fn refused(&self, reason: Refused) -> PatchError {
         PatchError {

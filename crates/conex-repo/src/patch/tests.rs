@@ -119,7 +119,14 @@ fn patch_tricks() {
             Refused::Numbers,
         ),
         (git("lines", &format!("{FIFTH}{FIFTH}")), Refused::Numbers),
-        (git("lines", &FIFTH.replace(" 2\n", "\n")), Refused::Numbers),
+        (
+            git("lines", &FIFTH.replace(" 2\n", "\n")),
+            Refused::Context(path("lines"), 2),
+        ),
+        (
+            plain("lines", &FIFTH.replace(" 2\n", "\n")),
+            Refused::Numbers,
+        ),
         (
             git("lines", "@@ -4,3 +4,3 @@\n-4\n+four\n 5\n 6\n"),
             Refused::Place,
@@ -128,9 +135,14 @@ fn patch_tricks() {
             git("lines", "@@ -4,3 +4,3 @@\n 4\n 5\n-6\n+six\n"),
             Refused::Place,
         ),
-        (git("lines", "@@ -5 +5 @@\n-5\n+five\n"), Refused::Place),
+        (git("lines", "@@ -5 +5 @@\n-5\n+five\n"), Refused::Numbers),
+        (plain("lines", "@@ -5 +5 @@\n-5\n+five\n"), Refused::Place),
         (git("lines", "@@ -0,0 +1 @@\n+0\n"), Refused::Place),
-        (git("lines", "@@ -9,0 +10 @@\n+10\n"), Refused::Place),
+        (git("lines", "@@ -9,0 +10,1 @@\n+10\n"), Refused::Place),
+        (
+            git("open", "@@ -1 +0,0 @@\n-1\n\\ No newline at end of file\n"),
+            Refused::OpenEnd(path("open")),
+        ),
         (one("@@ -1 +1 @@\n 1\n"), Refused::NoChange),
         (one("@@ -0,0 +0,0 @@\n"), Refused::NoChange),
         // Ends of lines.
@@ -195,6 +207,14 @@ fn patch_tricks() {
         (
             git("lines", FIFTH).replace("--- a/", "--- "),
             Refused::NamesDiffer,
+        ),
+        (
+            git("lines", FIFTH) + &git("one", "@@ -1 +1 @@\n-1\n+2\n").replace("a/", "c/"),
+            Refused::Prefixes,
+        ),
+        (
+            plain("lines", FIFTH) + &plain("one", "@@ -1 +1 @@\n-1\n+2\n").replace("r.new/", "s/"),
+            Refused::Prefixes,
         ),
         (
             git("lines", FIFTH).replace("--- a/", "--- ../"),
@@ -316,11 +336,15 @@ fn files_that_move() {
         )
     };
     assert!(applied(&moved("rename", "one", "x/y")).is_ok());
-    assert!(applied(&moved("copy", "one", "x/y")).is_ok());
-    let twice = moved("copy", "one", "x/y") + &moved("rename", "one", "x/z");
-    assert!(applied(&twice).is_ok());
-    // The copy would be of what only some programs still see.
-    let twice = moved("rename", "one", "x/z") + &moved("copy", "one", "x/y");
+    assert_eq!(
+        applied(&moved("copy", "one", "x/y")),
+        Err(Refused::Copy(path("x/y")))
+    );
+    assert_eq!(
+        applied(&moved("rename", "one", "x").replace("100%", "99%")),
+        Err(Refused::EditedRename(path("one")))
+    );
+    let twice = moved("rename", "one", "x/z") + &moved("rename", "one", "x/y");
     assert_eq!(applied(&twice), Err(Refused::Twice(path("one"))));
     assert_eq!(
         applied(&moved("rename", "one", "empty")),
@@ -364,17 +388,269 @@ fn endless_data() {
     let large = "x".repeat(31 << 20) + "\n";
     let mut base = MemoryStore::new();
     base.insert("large", large.as_bytes());
-    let copies: Vec<String> = (0..20)
-        .map(|copy| {
-            format!(
-                "diff --git a/large b/{copy}\nsimilarity index 100%\ncopy from large\ncopy to {copy}\n"
-            )
-        })
-        .collect();
-    let copies = copies.concat();
-    let patch = Patch::parse(copies.as_bytes()).unwrap();
+    let mut changes = String::new();
+    for copy in 0..20 {
+        let name = format!("large{copy}");
+        base.insert(name.clone(), large.as_bytes());
+        let modes = "old mode 100644\nnew mode 100755\n";
+        changes += &format!("diff --git a/{name} b/{name}\n{modes}");
+    }
+    let patch = Patch::parse(changes.as_bytes()).unwrap();
     assert_eq!(
         patch.apply(base).unwrap_err().reason,
         Refused::OutputTooLarge
+    );
+}
+
+/// A file as the OCaml library shows it.
+fn library(name: &str, body: &str) -> String {
+    format!("--- r/{name}\n+++ r.new/{name}\n{body}")
+}
+
+const FROM_FIFTH: &str = "@@ -5,5 +5,5 @@\n-5\n-6\n-7\n-8\n-9\n+five\n+6\n+7\n+8\n+9\n";
+
+#[test]
+fn honest_patches_of_the_library() {
+    let changed = |patch: &str| applied(patch).unwrap();
+    let one = |name: &str, text: &str| vec![(name.to_owned(), Some(text.to_owned()))];
+    let gone = |name: &str| vec![(name.to_owned(), None)];
+    let table = [
+        (
+            library("lines", FROM_FIFTH),
+            one("lines", &LINES.replace('5', "five")),
+        ),
+        // What is appended stands one line further than other programs say.
+        (
+            library("lines", "@@ -10,0 +10,1 @@\n+10\n"),
+            one("lines", &format!("{LINES}10\n")),
+        ),
+        (
+            library("lines", "@@ -8,2 +8,0 @@\n-8\n-9\n"),
+            one("lines", "1\n2\n3\n4\n5\n6\n7\n"),
+        ),
+        (library("one", "@@ -1,1 +0,0 @@\n-1\n"), one("one", "")),
+        (
+            library("empty", "@@ -0,0 +1,1 @@\n+1\n"),
+            one("empty", "1\n"),
+        ),
+        (
+            library(
+                "open",
+                "@@ -1,1 +1,1 @@\n-1\n\\ No newline at end of file\n+1\n",
+            ),
+            one("open", "1\n"),
+        ),
+        (
+            library("x y", "@@ -0,0 +1,1 @@\n+1\n")
+                .replace("--- r/x y", "--- /dev/null")
+                .replace("r.new/x y", "\"r.new/x y\""),
+            one("x y", "1\n"),
+        ),
+        (
+            library("one", "@@ -1,1 +0,0 @@\n-1\n").replace("r.new/one", "/dev/null"),
+            gone("one"),
+        ),
+        (
+            "diff --git r/x r.new/x\nnew file mode 100644\n".to_owned(),
+            one("x", ""),
+        ),
+        (
+            "diff --git \"r/x y\" \"r.new/x y\"\nnew file mode 100644\n".to_owned(),
+            one("x y", ""),
+        ),
+        (
+            "diff --git r/empty r.new/empty\ndeleted file mode 100644\n".to_owned(),
+            gone("empty"),
+        ),
+        // As opam up to 2.5 names them.
+        (
+            "diff --git r.new/x r.new/x\nnew file mode 100644\n".to_owned(),
+            one("x", ""),
+        ),
+        (
+            "diff --git r/empty r/empty\ndeleted file mode 100644\n".to_owned(),
+            gone("empty"),
+        ),
+    ];
+    for (patch, expected) in table {
+        assert_eq!(changed(&patch), expected, "{patch}");
+        let parsed = Patch::parse(patch.as_bytes()).unwrap();
+        assert_eq!(parsed.style(), Style::Library, "{patch}");
+        // opam 2.6 keeps repositories packed, and says so in its names.
+        let packed = patch
+            .replace("r.new/", "r.tar.gz.new/")
+            .replace("r/", "r.tar.gz/");
+        assert_eq!(changed(&packed), expected, "{packed}");
+        // Mixed in with others, in any order, ahead or behind.
+        let other = library("dir/file", "@@ -1,1 +1,1 @@\n-1\n+2\n");
+        assert_eq!(changed(&(patch.clone() + &other)).len(), 2);
+        assert_eq!(changed(&(other + &patch)).len(), 2);
+    }
+}
+
+#[test]
+fn patch_tricks_of_the_library() {
+    let created = "diff --git r/x r.new/x\nnew file mode 100644\n";
+    let table = [
+        // As other programs would say it.
+        (
+            library("lines", "@@ -9,0 +10,1 @@\n+10\n"),
+            Refused::Numbers,
+        ),
+        (library("lines", "@@ -9,0 +9,1 @@\n+10\n"), Refused::Place),
+        (library("lines", FIFTH), Refused::NotUnderstood),
+        (library("one", "@@ -1 +1,1 @@\n-1\n+2\n"), Refused::Numbers),
+        (library("one", "@@ -1,1 +1 @@\n-1\n+2\n"), Refused::Numbers),
+        (
+            library("one", "@@ -1,1 +1,1 @@ heading\n-1\n+2\n"),
+            Refused::Numbers,
+        ),
+        (
+            library("one", "@@ -1,1 +1,1 @@\n+2\n-1\n"),
+            Refused::NotUnderstood,
+        ),
+        // Not to the end of the file.
+        (
+            library("lines", "@@ -5,1 +5,1 @@\n-5\n+five\n"),
+            Refused::Place,
+        ),
+        (
+            library("lines", &FROM_FIFTH.replace("+9\n", "")),
+            Refused::CutOff,
+        ),
+        (
+            library(
+                "lines",
+                &format!("{FROM_FIFTH}@@ -9,1 +9,1 @@\n-9\n+nine\n"),
+            ),
+            Refused::NotUnderstood,
+        ),
+        (
+            library(
+                "open",
+                "@@ -1,1 +0,0 @@\n-1\n\\ No newline at end of file\n",
+            ),
+            Refused::OpenEnd(path("open")),
+        ),
+        // Other styles among it, and it among others.
+        (
+            library("lines", FROM_FIFTH)
+                + &git("one", "@@ -1 +1 @@\n-1\n+2\n")
+                    .replace("a/", "r/")
+                    .replace("b/", "r.new/"),
+            Refused::NotUnderstood,
+        ),
+        (
+            git("one", "@@ -1 +1 @@\n-1\n+2\n") + &library("lines", FROM_FIFTH),
+            Refused::NotUnderstood,
+        ),
+        (
+            library("lines", FROM_FIFTH) + &plain("one", "@@ -1 +1 @@\n-1\n+2\n"),
+            Refused::NotUnderstood,
+        ),
+        (
+            plain("one", "@@ -1 +1 @@\n-1\n+2\n") + &library("lines", FROM_FIFTH),
+            Refused::NotUnderstood,
+        ),
+        (
+            git("one", "@@ -1 +1 @@\n-1\n+2\n")
+                + &created.replace("r.new", "b").replace("r/", "a/"),
+            Refused::Index,
+        ),
+        (created.replace("100644", "100755"), Refused::Index),
+        (created.replace("100644", "120000"), Refused::Mode),
+        // Names.
+        (
+            library("x y", "@@ -1,1 +1,1 @@\n-1\n+2\n"),
+            Refused::NameWithSpaces,
+        ),
+        (
+            library("one", "@@ -1,1 +1,1 @@\n-1\n+2\n").replace("r/one", "\"r/one\""),
+            Refused::NotUnderstood,
+        ),
+        (
+            library("one", "@@ -1,1 +1,1 @@\n-1\n+2\n").replace("r.new/one", "r.new/lines"),
+            Refused::NamesDiffer,
+        ),
+        (
+            library("one", "@@ -1,1 +1,1 @@\n-1\n+2\n").replace("r.new/one", "/dev/null"),
+            Refused::NotWhole,
+        ),
+        (
+            library("lines", FROM_FIFTH)
+                + &library("one", "@@ -1,1 +1,1 @@\n-1\n+2\n").replace("r/", "q/"),
+            Refused::Prefixes,
+        ),
+        (
+            library("lines", FROM_FIFTH) + &library("lines", FROM_FIFTH),
+            Refused::Twice(path("lines")),
+        ),
+        (
+            "diff --git r/one r.new/one\ndeleted file mode 100644\n".to_owned(),
+            Refused::Index,
+        ),
+        (
+            "diff --git r/one r.new/one\nnew file mode 100644\n".to_owned(),
+            Refused::Exists(path("one")),
+        ),
+    ];
+    for (patch, expected) in table {
+        assert_eq!(applied(&patch), Err(expected), "{patch}");
+    }
+}
+
+#[test]
+fn an_empty_line_of_context_may_lack_its_blank() {
+    let mut base = MemoryStore::new();
+    base.insert("f", "1\n\n2\n3\n");
+    let patch = git("f", "@@ -1,4 +1,4 @@\n 1\n\n-2\n+two\n 3\n");
+    let parsed = Patch::parse(patch.as_bytes()).unwrap();
+    let overlay = parsed.apply(base).unwrap();
+    let files: Vec<_> = overlay.files().collect();
+    assert_eq!(files, [(&path("f"), Some(&b"1\n\ntwo\n3\n"[..]))]);
+}
+
+#[test]
+fn what_a_packed_copy_would_lose() {
+    let mut base = MemoryStore::new();
+    for name in [
+        "p/opam",
+        "p/files/a",
+        "p/files/b",
+        "p.1/opam",
+        "top",
+        "repo",
+    ] {
+        base.insert(name, "1\n");
+    }
+    let gone = |name: &str| {
+        library(name, "@@ -1,1 +0,0 @@\n-1\n").replace(&format!("r.new/{name}"), "/dev/null")
+    };
+    let come = |name: &str| {
+        library(name, "@@ -0,0 +1,1 @@\n+2\n").replace(&format!("r/{name}"), "/dev/null")
+    };
+    let refused = |patch: &str| {
+        let parsed = Patch::parse(patch.as_bytes()).unwrap();
+        assert!(parsed.apply(&base).is_ok(), "{patch}");
+        parsed.apply_packed(&base).err().map(|error| error.reason)
+    };
+    let lost = |removed: &str, lost: &str| Some(Refused::Packed(path(removed), path(lost)));
+    assert_eq!(refused(&gone("p/files/a")), lost("p/files/a", "p/files/b"));
+    assert_eq!(refused(&(gone("p/files/a") + &gone("p/files/b"))), None);
+    assert_eq!(
+        refused(&(gone("p/files/a") + &gone("p/files/b") + &come("p/files/c"))),
+        None
+    );
+    assert!(refused(&gone("p/opam")).is_some());
+    let all = gone("p/opam") + &gone("p/files/a") + &gone("p/files/b");
+    assert_eq!(refused(&all), None);
+    // At the top, nothing else goes.
+    assert_eq!(refused(&gone("top")), None);
+    assert_eq!(refused(&gone("p.1/opam")), None);
+    // A file that is edited is none that is made.
+    let edit = library("p/files/b", "@@ -1,1 +1,1 @@\n-1\n+2\n");
+    assert_eq!(
+        refused(&(gone("p/files/a") + &edit)),
+        lost("p/files/a", "p/files/b")
     );
 }

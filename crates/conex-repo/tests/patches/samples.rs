@@ -116,3 +116,44 @@ fn further_samples() {
         println!("{name}: {verdict}");
     }
 }
+
+/// Patches that opam 2.5 and 2.6 made of two trees, with what differs between these.
+#[test]
+fn every_kind_of_sample_of_the_library() {
+    let fixtures = SystemPath::new(env!("CARGO_MANIFEST_DIR")).join("tests/patches/library");
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(fixtures).unwrap() {
+        let case = entry.unwrap().path();
+        // Git keeps no empty directories.
+        let side = |name: &str| {
+            let place = case.join(name);
+            if place.is_dir() {
+                read(&place)
+            } else {
+                Tree::new()
+            }
+        };
+        let patch = std::fs::read(case.join("patch")).unwrap();
+        let verdict = match law(&side("old"), &patch) {
+            Ok(result) if result == side("new") => "read as it is meant".to_owned(),
+            Ok(_) => "another tree".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let name = case.file_name().unwrap().to_str().unwrap().to_owned();
+        found.insert(name, verdict);
+    }
+    assert_eq!(found.len(), 29);
+    found.retain(|_, verdict| verdict != "read as it is meant");
+    let refused = [
+        (
+            "2.5-quote".to_owned(),
+            "line 1 of the patch: the name is not printable ASCII".to_owned(),
+        ),
+        (
+            "2.6-file2dir".to_owned(),
+            "line 5 of the patch: packages/foo/foo.1/files/n would be both a file and a directory"
+                .to_owned(),
+        ),
+    ];
+    assert_eq!(found, refused.into());
+}
