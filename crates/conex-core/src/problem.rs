@@ -125,6 +125,8 @@ codes! {
     WholeSource "whole-source" "nothing has to be done; every change of it needs an owner or the quorum"
     /// Note: an approval that runs ahead of the content.
     Ahead "ahead" "merge what was approved, or take it back: conex retract NAME"
+    /// Note: attributes of git by which a checkout or an archive is not what is signed.
+    Attributes "attributes" "take the attribute away, or end the .gitattributes at the top with: packages/** -text !eol !ident !filter !working-tree-encoding !export-subst !export-ignore; the same for conex/** and for the files beside"
     /// Note: settings that leave no room for the loss of one key.
     Margin "margin" "add janitors, or lower the quorum"
     /// Note: a state before an update that is not the one on record.
@@ -152,6 +154,7 @@ impl Code {
                 | Self::OutOfReach
                 | Self::WholeSource
                 | Self::Ahead
+                | Self::Attributes
                 | Self::Margin
                 | Self::Unrecorded
                 | Self::JudgedWhole
