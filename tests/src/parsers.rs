@@ -23,6 +23,7 @@ use conex_core::store::{EntryKind, MemoryStore, Store};
 use conex_core::vouch::Vouch;
 use conex_crypto::agent::{self, AgentKey, Transport};
 use conex_crypto::{SecretKey, StandardCrypto, public_keys};
+use conex_repo::attributes::Attributes;
 use conex_repo::layout::OpamLayout;
 use conex_repo::opam::facts::Facts;
 use conex_repo::opam::{OpamProjection, edit, version};
@@ -138,6 +139,18 @@ pub const PARSERS: &[Parser] = &[
         name: "archive",
         seeds: archives,
         check: archive,
+    },
+    Parser {
+        name: "attributes",
+        seeds: || {
+            let lines: [&[u8]; 3] = [
+                b"* text=auto eol=crlf\npackages/** -text\n/repo filter=x\n",
+                b"[attr]dos ident working-tree-encoding=UTF-16\n\"packages/**/op\\141m\" dos !ident\n",
+                b"conex export-ignore\n*.[!a-z][[:digit:]]?/foo*/**/b** -x\n# a comment\n",
+            ];
+            lines.map(Vec::from).into()
+        },
+        check: attributes,
     },
 ];
 
@@ -306,6 +319,29 @@ fn patch(input: &[u8]) -> bool {
         read_all(tree, &Path::top());
     }
     tree.is_ok()
+}
+
+/// What is harmless alters nothing, and what is altered is one of the files, by one of the lines.
+fn attributes(input: &[u8]) -> bool {
+    let source = Path::parse(conex_repo::attributes::FILE).expect("a path");
+    static TREE: LazyLock<MemoryStore> = LazyLock::new(|| Community::settled("opam").tree);
+    let mut tree = TREE.clone();
+    tree.insert(source.as_str(), input);
+    let Ok(read) = Attributes::read(&tree, [&source]) else {
+        return false;
+    };
+    let files: Vec<Path> = tree
+        .files()
+        .filter_map(|(path, _)| Path::parse(path).ok())
+        .collect();
+    let altered = read.alterations(&files).expect("so little is compared");
+    assert!(!read.is_harmless() || altered.is_empty());
+    let lines = input.split(|byte| *byte == b'\n').count();
+    for it in &altered {
+        assert!(it.source == source && (1..=lines).contains(&it.line));
+        assert!(files.contains(&it.first) && (1..=files.len()).contains(&it.files));
+    }
+    !altered.is_empty()
 }
 
 /// An archive as it is; and one that gets its checksum here, since nobody guesses that.

@@ -11,6 +11,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod agent;
 mod anchors;
+mod attributes;
 mod claims;
 mod command;
 mod difference;

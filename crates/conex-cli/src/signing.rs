@@ -10,6 +10,7 @@ use conex_core::spelling::Stored as _;
 use conex_core::statement::Author;
 use conex_crypto::StandardCrypto;
 
+use crate::attributes;
 use crate::error::{CommandError, Result};
 use crate::keys::{self, KeyArguments, Locked, Unlocked};
 use crate::output::{self, line};
@@ -105,6 +106,8 @@ impl<'a> Publication<'a> {
         member: &Member,
         arguments: &KeyArguments,
     ) -> Result<()> {
+        attributes::show(&work.report.notes);
+        tree.stored_alike(&work.head, self.drafts.iter().map(Draft::subject))?;
         let mut files = self.files;
         if self.drafts.is_empty() {
             if !arguments.yes {

@@ -17,10 +17,12 @@ use conex_core::statement::Root;
 use conex_core::store::{Entry, EntryKind, Overlay, Store, StoreError};
 use conex_core::survey::{Survey, survey};
 use conex_core::verify::{Known, Mode, Report};
+use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
 use conex_repo::{DirectoryStore, KnownSchemes};
 
+use crate::attributes::{self, Noticing};
 use crate::error::{CommandError, Result};
 use crate::git;
 use crate::output::plain;
@@ -30,6 +32,8 @@ use crate::verification::verify;
 pub(crate) struct Tree {
     path: PathBuf,
     store: Box<dyn Store>,
+    /// Whether what is read is what stands in the working copy.
+    is_working: bool,
 }
 
 impl Tree {
@@ -46,6 +50,7 @@ impl Tree {
         Ok(Self {
             path: path.to_owned(),
             store: Box::new(store),
+            is_working: true,
         })
     }
 
@@ -60,6 +65,7 @@ impl Tree {
         Ok(Self {
             path: path.to_owned(),
             store: Box::new(store),
+            is_working: false,
         })
     }
 
@@ -71,6 +77,7 @@ impl Tree {
         Ok(Self {
             path: self.path,
             store: Box::new(store),
+            is_working: self.is_working,
         })
     }
 
@@ -146,7 +153,32 @@ impl Tree {
 
     /// Verifies everything.
     pub(crate) fn verify(&self, trust: &Trust, mode: Mode, ahead: bool) -> Report {
-        verify(self.store(), trust, mode, ahead)
+        let noticing = Noticing::new(self.store());
+        let mut report = verify(&noticing, trust, mode, ahead);
+        noticing.note(&mut report);
+        report
+    }
+
+    /// Refuses to sign content as it stands in a working copy of git that will store something else.
+    pub(crate) fn stored_alike<'s>(
+        &self,
+        head: &Head,
+        subjects: impl IntoIterator<Item = &'s Subject>,
+    ) -> Result<()> {
+        let (mut packages, mut repository) = (BTreeSet::new(), false);
+        for subject in subjects {
+            match subject {
+                Subject::Repository => repository = true,
+                Subject::Releases(package) | Subject::Checksums(package, _) => {
+                    packages.insert(package);
+                }
+                _ => {}
+            }
+        }
+        if !self.is_working {
+            return Ok(());
+        }
+        attributes::stored_alike(&self.path, head, &packages, repository)
     }
 
     /// How things stand in a working copy, for the people who work on it: the tree's own first

@@ -166,23 +166,26 @@ impl View {
                 ),
             );
         }
-        if most.is_none() {
-            for note in &self.notes {
-                note.print(out, DIM);
-            }
+        // Beside a refusal stands what may have caused it.
+        let explains =
+            |note: &&ProblemView| self.is_refused() && note.code == Code::Attributes.as_str();
+        let notes: Vec<&ProblemView> = match most {
+            None => self.notes.iter().collect(),
+            Some(_) => self.notes.iter().filter(explains).collect(),
+        };
+        for note in notes {
+            note.print(out, DIM);
         }
-        let mut codes: Vec<&str> = self
-            .problems
-            .iter()
-            .map(|problem| problem.code.as_str())
-            .collect();
+        let explaining = self.notes.iter().filter(explains);
+        let told: Vec<&ProblemView> = self.problems.iter().chain(explaining).collect();
+        let mut codes: Vec<&str> = told.iter().map(|problem| problem.code.as_str()).collect();
         codes.sort_unstable();
         codes.dedup();
         if !codes.is_empty() {
             line(out, format_args!("{BOLD}What to do{RESET}"));
         }
         for code in codes {
-            if let Some(problem) = self.problems.iter().find(|problem| problem.code == code) {
+            if let Some(problem) = told.iter().find(|problem| problem.code == code) {
                 line(out, format_args!("  {code}: {}", plain(&problem.advice)));
             }
         }

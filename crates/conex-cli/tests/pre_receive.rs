@@ -182,3 +182,115 @@ fn a_stricter_hook_holds_a_push_to_what_is_there_all_the_same() {
     line.force("signed", &newest, &community);
     pushed(&line, &["signed"]);
 }
+
+/// Git names a symbolic reference as it was pushed to; what moves, or is deleted, is where it leads.
+#[test]
+fn a_branch_under_another_name_is_the_same_branch() {
+    let (line, mut community) = served();
+    let leads = |from: &str, to: &str| {
+        let (from, to) = (format!("refs/heads/{from}"), format!("refs/heads/{to}"));
+        line.git_in("other", &["symbolic-ref", &from, &to]);
+    };
+    leads("stable", "signed");
+    leads("chain", "stable");
+    leads("trunk", "main");
+    // The honest twins.
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    pushed(&line, &["main:trunk", "signed:stable"]);
+    let newest = line.at("signed").unwrap();
+    let on_server = |branch: &str| line.git_in("other", &["rev-parse", branch]);
+    assert_eq!(on_server("refs/heads/signed"), newest);
+    community.release("bar", "0.3", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    pushed(&line, &["signed:chain"]);
+    let newest = line.at("signed").unwrap();
+    assert_eq!(on_server("refs/heads/signed"), newest);
+    let mut forged = community.clone();
+    forged.release("bar", "0.3", &opam_file("5.0", "evil"));
+    line.force("forged", &newest, &forged);
+    for name in ["stable", "chain"] {
+        refused(&line, &[&format!("forged:{name}")], "content-differs");
+        // Git would delete what it leads to.
+        refused(&line, &[&format!(":{name}")], "cannot be deleted");
+    }
+    let mut broken = community.clone();
+    broken.write("conex/notes", "junk");
+    let main = line.at("main").unwrap();
+    line.force("broken", &main, &broken);
+    refused(&line, &["broken:trunk"], "unaccounted");
+    // What leads elsewhere is nobody's business.
+    line.git(&["push", "-q", "../other", "main:elsewhere"]);
+    leads("alias", "elsewhere");
+    line.force("hostile", &line.at("main").unwrap(), &broken);
+    pushed(&line, &["hostile:alias"]);
+    assert_eq!(on_server("elsewhere"), line.at("hostile").unwrap());
+}
+
+#[test]
+fn a_followed_branch_that_is_a_symbolic_reference_itself_is_held_where_it_leads() {
+    let (line, mut community) = served();
+    line.git_in("other", &["update-ref", "refs/heads/v1", "signed"]);
+    line.git_in(
+        "other",
+        &["symbolic-ref", "refs/heads/signed", "refs/heads/v1"],
+    );
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    let mut forged = community.clone();
+    forged.release("bar", "0.2", &opam_file("5.0", "evil"));
+    let before = line.git_in("other", &["rev-parse", "refs/heads/v1"]);
+    line.force("forged", &before, &forged);
+    for name in ["v1", "signed"] {
+        refused(&line, &[&format!("forged:{name}")], "content-differs");
+    }
+    refused(&line, &[":v1"], "cannot be deleted");
+    pushed(&line, &["signed:v1"]);
+    // Nobody knows what a loop is: then nothing is accepted, until somebody mends it on the server.
+    line.git_in("other", &["symbolic-ref", "refs/heads/a", "refs/heads/b"]);
+    line.git_in("other", &["symbolic-ref", "refs/heads/b", "refs/heads/a"]);
+    let loops = |name: &str| {
+        let output = line.try_git("tree", &["push", "-q", "../other", &format!("main:{name}")]);
+        let (told, code) = client::said(&output);
+        assert_ne!(code, 0, "{told}");
+        assert!(
+            told.contains("leads nowhere") && told.contains("hint: "),
+            "{told}"
+        );
+    };
+    loops("a");
+    pushed(&line, &["main"]);
+    line.git_in(
+        "other",
+        &["symbolic-ref", "refs/heads/signed", "refs/heads/a"],
+    );
+    loops("elsewhere");
+}
+
+/// Where a server keeps several repositories in one, git gives the hook names without what stands before them.
+#[test]
+fn a_namespace_is_no_way_around() {
+    let (line, mut community) = served();
+    let within = "--receive-pack=env GIT_NAMESPACE=x git-receive-pack";
+    pushed(&line, &[within, "signed"]);
+    let at = |name: &str| format!("refs/namespaces/x/refs/heads/{name}");
+    line.git_in("other", &["symbolic-ref", &at("stable"), &at("signed")]);
+    let newest = line.at("signed").unwrap();
+    let mut forged = community.clone();
+    forged.release("bar", "0.1", &opam_file("5.0", "evil"));
+    line.force("forged", &newest, &forged);
+    refused(&line, &[within, "forged:stable"], "content-differs");
+    community.release("bar", "0.2", &opam_file("5.0", "dune"));
+    community.approve("alice", "bar");
+    line.commit(&community);
+    line.accepts("-C tree advance");
+    pushed(&line, &[within, "signed:stable"]);
+    let there = line.git_in("other", &["rev-parse", &at("signed")]);
+    assert_eq!(Some(there), line.at("signed"));
+}

@@ -71,10 +71,15 @@ fn a_repository_that_is_not_there_yet() {
     let (old, _) = states();
     let client = Client::of(&old);
     client.put("new", &old);
-    fs::create_dir_all(client.at("new/.git")).unwrap();
     for before in ["absent", "empty", "git"] {
         fs::create_dir(client.at("empty")).unwrap_or_default();
-        fs::create_dir_all(client.at("git/.git/refs")).unwrap();
+        // Where it is fetched by git, git began there.
+        for tree in ["git", "new"].iter().filter(|_| before == "git") {
+            for directory in ["objects", "refs"] {
+                fs::create_dir_all(client.at(tree).join(".git").join(directory)).unwrap();
+            }
+            fs::write(client.at(tree).join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        }
         client.accepts(&format!("verify --repository={before} --dir=new"));
     }
     assert_eq!(client.records().len(), 3);

@@ -62,6 +62,11 @@ impl<'f> Draft<'f> {
         })
     }
 
+    /// What it is for.
+    pub fn subject(&self) -> &'f Subject {
+        self.subject
+    }
+
     /// The vouch.
     pub fn vouch(self) -> Vouch {
         Vouch {

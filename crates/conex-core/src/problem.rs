@@ -109,9 +109,9 @@ codes! {
     /// Something that was retired and is not any more.
     Revived "revived" "retire it again: who or what is retired stays so; use another name"
     /// A patch that not everybody would apply to the same end, or that does not fit.
-    BadPatch "bad-patch" "update again; if it stays so, use another mirror: what this server sends is no patch that is safe to apply"
+    BadPatch "bad-patch" "the package manager made this patch on this machine, of what the server offers and with git's settings of this user; conex opam-hook --check says which settings are in the way. Fetch in full: opam repository set-url NAME ADDRESS QUORUM ANCHORS, with the same as now"
     /// An archive that is broken, or holds something that no repository holds.
-    BadArchive "bad-archive" "fetch it again; if it stays so, use another mirror: this archive is no repository"
+    BadArchive "bad-archive" "where it was made on this machine, make it again: opam repository set-url NAME ADDRESS QUORUM ANCHORS, with the same as now. Where it comes from a server, fetch it again; if it stays so, use another mirror"
 
     /// Note: a page that counts for nothing.
     InertPage "inert-page" "nothing has to be done; compaction removes it"
@@ -125,6 +125,8 @@ codes! {
     WholeSource "whole-source" "nothing has to be done; every change of it needs an owner or the quorum"
     /// Note: an approval that runs ahead of the content.
     Ahead "ahead" "merge what was approved, or take it back: conex retract NAME"
+    /// Note: attributes of git by which a checkout or an archive is not what is signed.
+    Attributes "attributes" "take the attribute away, or end the .gitattributes at the top with: packages/** -text !eol !ident !filter !working-tree-encoding !export-subst !export-ignore; the same for conex/** and for the files beside"
     /// Note: settings that leave no room for the loss of one key.
     Margin "margin" "add janitors, or lower the quorum"
     /// Note: a state before an update that is not the one on record.
@@ -152,6 +154,7 @@ impl Code {
                 | Self::OutOfReach
                 | Self::WholeSource
                 | Self::Ahead
+                | Self::Attributes
                 | Self::Margin
                 | Self::Unrecorded
                 | Self::JudgedWhole

@@ -56,6 +56,14 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
                 continue;
             }
         };
+        if is_version_control(&entry.name) && !matches!(entry.kind, EntryKind::Special(_)) {
+            survey.problems.push(Problem::new(
+                Code::Unaccounted,
+                &place,
+                "this came with the data or is not what its name says, and no pattern ignores it: remove it, or have version control itself fetch the tree",
+            ));
+            continue;
+        }
         let is_ignored = match entry.kind {
             EntryKind::Directory => root.ignore.iter().any(|pattern| pattern.covers(&place)),
             _ => root.ignore.iter().any(|pattern| pattern.matches(&place)),
@@ -91,6 +99,12 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
             Some((unit.name.as_str(), unit.directories.first().filter(deeper)?))
         })));
     survey
+}
+
+/// Whether version control would take an entry at the top for its own. A store does not list what is.
+fn is_version_control(name: &str) -> bool {
+    let names = [".git", "git~1", ".hg", "_darcs"];
+    names.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 /// Reports what no pattern matches. What a pattern covers whole is not looked into.

@@ -19,12 +19,21 @@ use rustix::io::Errno;
 /// outside: the kernel resolves each path beneath the opened directory (`openat2` with
 /// `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`); where it cannot, the path is walked one component
 /// at a time.
+///
+/// Version control's own at the top is not listed (spec section 8.1), as far as it is what its name says.
 #[derive(Debug)]
 pub struct DirectoryStore {
     top: OwnedFd,
     root: PathBuf,
     beneath: bool,
+    own: Vec<&'static CStr>,
 }
+
+/// What git, Mercurial and darcs keep at the top of a working copy.
+const OWN: [&CStr; 3] = [c".git", c".hg", c"_darcs"];
+
+/// Longest file `.git` that is read: one path.
+const POINTER: u64 = 4 << 10;
 
 impl DirectoryStore {
     /// Opens a directory.
@@ -42,8 +51,26 @@ impl DirectoryStore {
         .map_err(|errno| store_error(errno, "directory"))?;
         let probe = rustix::fs::openat2(&top, c".", directory_flags(), Mode::empty(), resolve());
         let beneath = probe.is_ok();
-        tracing::debug!(root = %root.display(), beneath, "opened a directory");
-        Ok(Self { top, root, beneath })
+        let own: Vec<&CStr> = OWN
+            .into_iter()
+            .filter(|name| is_version_control(&top, &root, name))
+            .collect();
+        tracing::debug!(root = %root.display(), beneath, ?own, "opened a directory");
+        Ok(Self {
+            top,
+            root,
+            beneath,
+            own,
+        })
+    }
+
+    /// The same, where only what stands in the tree before an update, too, is version control's own: its
+    /// programs make theirs before they fetch anything. What came with the data is listed as data.
+    #[must_use]
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        self.own
+            .retain(|name| before.is_some_and(|before| before.own.contains(name)));
+        self
     }
 
     /// Where the tree is, as it was given.
@@ -85,6 +112,49 @@ impl DirectoryStore {
         let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(kind(FileType::from_raw_mode(stat.st_mode)))
     }
+}
+
+/// Whether an entry at the top is what its name says: the directory of a repository, or the file by which git
+/// finds it from a further working copy. A link is neither.
+fn is_version_control(top: &OwnedFd, root: &SystemPath, name: &CStr) -> bool {
+    let Ok(stat) = rustix::fs::statat(top, name, AtFlags::SYMLINK_NOFOLLOW) else {
+        return false;
+    };
+    let place = root.join(text(name));
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory if name == c".git" => is_git(&place),
+        FileType::Directory if name == c".hg" => place.join("requires").is_file(),
+        FileType::Directory => place.join("format").is_file(),
+        FileType::RegularFile if name == c".git" => points_to_git(&place),
+        _ => false,
+    }
+}
+
+/// Whether a directory is one that git takes for a repository's own.
+fn is_git(directory: &SystemPath) -> bool {
+    directory.join("HEAD").symlink_metadata().is_ok()
+        && ["objects", "refs"]
+            .iter()
+            .all(|name| directory.join(name).is_dir())
+}
+
+/// Whether a file says where the repository of a further work tree, or of a submodule, is.
+fn points_to_git(file: &SystemPath) -> bool {
+    let mut pointer = String::new();
+    let read = File::open(file).and_then(|file| file.take(POINTER).read_to_string(&mut pointer));
+    let Some(target) = pointer.strip_prefix("gitdir: ").filter(|_| read.is_ok()) else {
+        return false;
+    };
+    // Relative to where the file is, unless it is absolute.
+    let Some(directory) = file
+        .parent()
+        .map(|top| top.join(target.trim_end_matches('\n')))
+    else {
+        return false;
+    };
+    // A further work tree shares all but HEAD and the index.
+    is_git(&directory)
+        || (directory.join("HEAD").is_file() && directory.join("commondir").is_file())
 }
 
 fn resolve() -> ResolveFlags {
@@ -138,7 +208,7 @@ impl Store for DirectoryStore {
             let found = found.map_err(|errno| store_error(errno, "directory"))?;
             let name = found.file_name();
             if matches!(name.to_bytes(), b"." | b"..")
-                || (directory.as_str().is_empty() && name == c".git")
+                || (directory.as_str().is_empty() && self.own.contains(&name))
             {
                 continue;
             }
@@ -244,7 +314,6 @@ mod tests {
     fn regular_files_are_listed_and_read() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
-        std::fs::create_dir(dir.path().join(".git")).unwrap();
         std::fs::write(dir.path().join("a/b/c"), "text").unwrap();
         for store in stores(dir.path()) {
             assert_eq!(read(&store, "a/b/c").unwrap(), b"text");
@@ -262,6 +331,80 @@ mod tests {
             assert_eq!(store.kind(&Path::top()), Ok(Some(EntryKind::Directory)));
             assert_eq!(store.kind(&path("x/y")), Ok(None));
         }
+    }
+
+    /// Makes files and directories; the latter end in a slash.
+    fn make(root: &SystemPath, places: &[&str]) {
+        for place in places {
+            let path = root.join(place);
+            if place.ends_with('/') {
+                std::fs::create_dir_all(path).unwrap();
+            } else {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, "x\n").unwrap();
+            }
+        }
+    }
+
+    fn listed(store: &DirectoryStore) -> Vec<String> {
+        let entries = store.list(&Path::top()).unwrap();
+        entries.into_iter().map(|entry| entry.name).collect()
+    }
+
+    const GIT: [&str; 3] = [".git/HEAD", ".git/objects/", ".git/refs/"];
+
+    #[test]
+    fn version_control_is_no_part_of_a_tree_where_it_is_what_its_name_says() {
+        let dir = tempfile::tempdir().unwrap();
+        make(
+            dir.path(),
+            &["a/.git/x", "a/.hg/requires", "a/_darcs/format"],
+        );
+        make(
+            dir.path(),
+            &[".git/", ".hg/store/", "_darcs/patches/", ".github/"],
+        );
+        let all = [".git", ".github", ".hg", "_darcs", "a"];
+        for store in stores(dir.path()) {
+            assert_eq!(listed(&store), all);
+        }
+        make(dir.path(), &GIT);
+        make(dir.path(), &[".hg/requires", "_darcs/format"]);
+        for store in stores(dir.path()) {
+            assert_eq!(listed(&store), [".github", "a"]);
+            let below = store.list(&path("a")).unwrap();
+            assert_eq!(below.len(), 3, "only at the top");
+        }
+        // What stands there only after an update came with it.
+        let before = tempfile::tempdir().unwrap();
+        let open = |at: &SystemPath| DirectoryStore::open(at).unwrap();
+        make(before.path(), &GIT);
+        let after = open(dir.path()).after(Some(&open(before.path())));
+        assert_eq!(listed(&after), [".github", ".hg", "_darcs", "a"]);
+        assert_eq!(listed(&open(dir.path()).after(None)), all);
+    }
+
+    #[test]
+    fn a_file_named_git_is_version_control_where_it_leads_to_it() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let says = |text: String| std::fs::write(dir.path().join(".git"), text).unwrap();
+        let is_listed = || !listed(&DirectoryStore::open(dir.path()).unwrap()).is_empty();
+        let git = outside.path().join(".git");
+        says(format!("gitdir: {}\n", git.display()));
+        assert!(is_listed(), "there is nothing yet");
+        make(outside.path(), &GIT);
+        assert!(!is_listed());
+        let tree = git.join("worktrees/tree");
+        make(outside.path(), &[".git/worktrees/tree/HEAD"]);
+        says(format!("gitdir: {}\n", tree.display()));
+        assert!(is_listed(), "half of a work tree");
+        make(outside.path(), &[".git/worktrees/tree/commondir"]);
+        assert!(!is_listed());
+        says(format!("{}\n", git.display()));
+        assert!(is_listed(), "not what git writes");
+        std::fs::remove_file(dir.path().join(".git")).unwrap();
+        symlink(&git, dir.path().join(".git")).unwrap();
+        assert!(is_listed(), "a link is a link");
     }
 
     #[test]

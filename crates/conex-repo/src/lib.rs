@@ -31,6 +31,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod attributes;
 pub mod changes;
 pub mod directory;
 pub mod git;

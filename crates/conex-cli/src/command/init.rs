@@ -1,5 +1,6 @@
 //! `conex init`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use conex_core::layout::{Place, Schemes as _};
@@ -13,6 +14,7 @@ use conex_core::version::Threshold;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 
+use crate::attributes;
 use crate::command::root::{self, JanitorArgument};
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;
@@ -107,6 +109,11 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 
     let mut out = output::stdout();
     output::line(&mut out, root.to_text());
+    attributes::show(&attributes::notes(
+        tree.store(),
+        Some(&root),
+        BTreeSet::new(),
+    ));
     let attributes = TreePath::parse(ATTRIBUTES.0).map_err(CommandError::io)?;
     let mut files = vec![
         (attributes, ATTRIBUTES.1.as_bytes().to_vec()),

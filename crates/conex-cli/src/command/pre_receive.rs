@@ -74,7 +74,13 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         return install(repo, arguments);
     }
     let lines = read(std::io::stdin())?;
-    let incoming = incoming(repo)?;
+    let git = GitRepository::open(repo)?;
+    let names = Names::of(&git);
+    let (signed, main) = (
+        names.written_to(&arguments.signed)?,
+        names.written_to(&arguments.main)?,
+    );
+    let incoming = incoming(&git)?;
     let hook = Hook {
         git: incoming.repository(),
         repo,
@@ -87,16 +93,56 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             return Err(CommandError::usage("a line is: OLD NEW REFERENCE")
                 .hint("git gives them to this hook; it is not run by hand"));
         };
-        let is = |branch: &str| {
-            *reference == branch || reference.strip_prefix("refs/heads/") == Some(branch)
-        };
-        if is(&arguments.signed) {
+        let moved = names.pushed(reference)?;
+        if signed.contains(&moved) {
             hook.signed(&arguments.signed, commit(old), commit(new))?;
-        } else if is(&arguments.main) {
+        } else if main.contains(&moved) {
             hook.main(&arguments.main, commit(old), commit(new))?;
         }
     }
     Ok(())
+}
+
+/// Which references a push moves. Git names them as they were pushed to: a symbolic reference by its own
+/// name, though what changes, or is deleted, is where it leads.
+struct Names<'a> {
+    git: &'a GitRepository,
+    /// What stands before each name, where the server has a namespace for what is pushed.
+    namespace: String,
+}
+
+impl<'a> Names<'a> {
+    fn of(git: &'a GitRepository) -> Self {
+        let given = env::var("GIT_NAMESPACE").unwrap_or_default();
+        let mut namespace = String::new();
+        for part in given.split('/').filter(|part| !part.is_empty()) {
+            namespace.extend(["refs/namespaces/", part, "/"]);
+        }
+        Self { git, namespace }
+    }
+
+    /// The reference that a push to `name` moves.
+    fn pushed(&self, name: &str) -> Result<String> {
+        let place = format!("{}{name}", self.namespace);
+        self.git.written_to(&place).map_err(|error| {
+            CommandError::refused(format_args!("{error}; the push is refused"))
+                .hint("git symbolic-ref on the server says where it leads; delete it there")
+        })
+    }
+
+    /// The references that a branch of the command line is, with and without a namespace.
+    fn written_to(&self, branch: &str) -> Result<BTreeSet<String>> {
+        let mut names = vec![format!("refs/heads/{branch}")];
+        if branch.starts_with("refs/") {
+            names.push(branch.to_owned());
+        }
+        let mut found = BTreeSet::new();
+        for name in names {
+            found.insert(self.pushed(&name)?);
+            found.insert(self.git.written_to(&name)?);
+        }
+        Ok(found)
+    }
 }
 
 /// The lines of git. What is not read is not verified, so more than a hook reads is no push to accept.
@@ -120,8 +166,7 @@ fn commit(id: &str) -> Option<&str> {
 }
 
 /// The objects of the repository with those that are being pushed.
-fn incoming(repo: &Path) -> Result<Incoming> {
-    let git = GitRepository::open(repo)?;
+fn incoming(git: &GitRepository) -> Result<Incoming> {
     let mut objects: Vec<PathBuf> = Vec::new();
     for name in ["GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY"] {
         objects.extend(env::var_os(name).map(PathBuf::from));

@@ -68,6 +68,9 @@ pub enum GitError {
     /// Several references stand for one pull request, and for different commits.
     #[error("pull request {0} was fetched more than once, with different commits: {names}", names = .1.join(", "))]
     Ambiguous(u64, Vec<String>),
+    /// Symbolic references that lead to each other, or through too many others.
+    #[error("the symbolic reference {0:?} leads nowhere")]
+    Symbolic(String),
     /// The history could not be followed; the library's own words.
     #[error("the history cannot be followed: {0}")]
     History(String),

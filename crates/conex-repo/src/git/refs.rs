@@ -1,8 +1,13 @@
-//! Where pull requests are found after they were fetched.
+//! Where pull requests are found after they were fetched, and where symbolic references lead.
 
 use gix::bstr::ByteSlice as _;
 
+use gix::refs::TargetRef;
+
 use super::{CommitId, GitError, GitRepository};
+
+/// Longest chain of symbolic references that is followed; git itself follows five.
+const SYMBOLIC: usize = 5;
 
 /// Where forges keep pull requests, and where people usually fetch them to. `N` stands for the number,
 /// `*` for any one component, such as the name of a remote.
@@ -66,6 +71,29 @@ impl GitRepository {
         let commit = self.resolve(tracking).ok()?;
         let short = tracking.strip_prefix("refs/remotes/").unwrap_or(tracking);
         Some((short.to_owned(), commit))
+    }
+
+    /// The reference that changes when `name`, a full name, is written to: itself, or where it leads as a
+    /// symbolic reference. It need not be there.
+    ///
+    /// # Errors
+    /// [`GitError::Symbolic`] for a loop, or a chain that git does not follow either;
+    /// [`GitError::History`] where a reference cannot be read.
+    pub fn written_to(&self, name: &str) -> Result<String, GitError> {
+        let handle = self.shared.handle();
+        let mut at = name.to_owned();
+        for _ in 0..=SYMBOLIC {
+            let found = handle
+                .try_find_reference(at.as_str())
+                .map_err(|error| GitError::History(error.to_string()))?;
+            // What is not there may be found under a longer name.
+            let found = found.filter(|it| it.name().as_bstr() == at.as_bytes());
+            let Some(TargetRef::Symbolic(next)) = found.as_ref().map(|it| it.target()) else {
+                return Ok(at);
+            };
+            at = next.as_bstr().to_str_lossy().into_owned();
+        }
+        Err(GitError::Symbolic(name.to_owned()))
     }
 
     /// The references that a template names and that are there.

@@ -16,6 +16,7 @@ use conex_repo::{KnownSchemes, Patch};
 
 use super::Failure;
 use super::input::{Input, is_empty};
+use crate::attributes::Noticing;
 use crate::error::CommandError;
 use crate::output::Watched;
 use crate::records::{Kept, Over};
@@ -91,7 +92,9 @@ impl Client<'_> {
     }
 
     fn state(&self, store: &dyn Store, kept: Kept) -> Judged {
-        let report = verify(store, self.trust, self.mode, self.ahead);
+        let noticing = Noticing::new(store);
+        let mut report = verify(&noticing, self.trust, self.mode, self.ahead);
+        noticing.note(&mut report);
         let record = report
             .verified()
             .and_then(|verified| LocalRecord::new(self.trust, verified, now()))
@@ -113,9 +116,10 @@ impl Client<'_> {
         };
         let changes = changes().map_err(|error| unreadable(&error))?;
         let workers = Watched::new();
+        let noticing = Noticing::new(after);
         let update = Update {
             before,
-            after,
+            after: &noticing,
             changes: &changes,
             record: &record,
             schemes: &KnownSchemes,
@@ -124,11 +128,12 @@ impl Client<'_> {
             mode: self.mode,
             ahead: self.ahead,
         };
-        let report = if self.fast {
+        let mut report = if self.fast {
             update.run_fast()
         } else {
             update.run()
         };
+        noticing.note(&mut report);
         let record = report.verified().map(|verified| {
             let time = report.whole.then(now);
             (kept, record.updated(verified, time), Over::Found)

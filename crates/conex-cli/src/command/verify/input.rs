@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
-use conex_core::store::{MemoryStore, Store};
+use conex_core::store::{MemoryStore, Store, StoreError};
 use conex_repo::git::CommitId;
 use conex_repo::{ArchiveStore, DirectoryStore, GitRepository, GitStore, patch};
 
@@ -99,9 +99,9 @@ impl Input {
                     store: Box::new(MemoryStore::new()),
                     place: None,
                 };
-                Self::Trees(nothing, tree(after)?)
+                Self::Trees(nothing, tree_after(after, None)?)
             }
-            (Some(before), None) => Self::Trees(tree(before)?, tree(after)?),
+            (Some(before), None) => Self::Trees(tree(before)?, tree_after(after, Some(before))?),
             (None, _) => Self::Whole(tree(after)?),
         })
     }
@@ -174,6 +174,21 @@ pub(super) fn shown(repo: &Path, arguments: &Arguments) -> String {
 
 /// A directory, or an archive: what is a file is one.
 fn tree(path: &Path) -> Result<Tree> {
+    tree_of(path, DirectoryStore::open(path))
+}
+
+/// The same, of what an update makes of another tree, if there was one. A `.git` that was not there before
+/// came with the data: package managers make it before they call.
+fn tree_after(path: &Path, before: Option<&Path>) -> Result<Tree> {
+    let before = before.and_then(|before| DirectoryStore::open(before).ok());
+    let opened = DirectoryStore::open(path);
+    tree_of(path, opened.map(|store| store.after(before.as_ref())))
+}
+
+fn tree_of(
+    path: &Path,
+    directory: core::result::Result<DirectoryStore, StoreError>,
+) -> Result<Tree> {
     let mark = Mark::of(path)
         .map_err(|error| at(path.display())(error).hint("give a directory or a .tar.gz archive"))?;
     let store: Box<dyn Store> = if mark.written.is_some() {
@@ -184,7 +199,7 @@ fn tree(path: &Path) -> Result<Tree> {
         })?;
         Box::new(store)
     } else {
-        let store = DirectoryStore::open(path)
+        let store = directory
             .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))?;
         Box::new(store)
     };
