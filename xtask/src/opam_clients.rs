@@ -95,7 +95,8 @@ fn write(community: &mut Community, file: &str, bytes: &str) {
 }
 
 fn text() -> String {
-    (1..=30).map(|n| format!("line {n} of a file\n")).collect()
+    let lines: Vec<String> = (1..=30).map(|n| format!("line {n} of a file")).collect();
+    lines.join("\n")
 }
 
 fn release(community: &mut Community) {
@@ -323,12 +324,12 @@ fn story(programs: &Programs, over: Over, states: &[Community]) -> Vec<Cell> {
         .map(|((_, case), after)| match story.tell(*case, after) {
             Ok(cell) => cell,
             Err(error) => {
-                let mut what = format!("{error:#}").trim().to_owned();
                 // The next case has to begin where this one should have ended.
-                if let Err(error) = story.user.starts_over(&story.now) {
-                    what.push_str(&format!("\n    fetched in full: {error:#}"));
-                }
-                Cell::Otherwise(what)
+                let and = match story.user.starts_over(&story.now) {
+                    Ok(()) => String::new(),
+                    Err(error) => format!("\nfetched in full: {error:#}"),
+                };
+                Cell::Otherwise(format!("{}{and}", format!("{error:#}").trim()))
             }
         })
         .collect()
