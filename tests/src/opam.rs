@@ -426,7 +426,17 @@ impl User {
 
     fn took(&self, community: &Community) -> Result<()> {
         let why = self.why()?;
+        let is_named = why.starts_with(&format!("opam repository {NAME}\n"));
+        ensure!(is_named, "the report is not found by the repository: {why}");
         ensure!(why.contains("\naccepted"), "not verified: {why}");
+        let check = self.conex(&["opam-hook", "--check"])?.0;
+        let is_about = |line: &str| line.starts_with(&format!("{NAME}: "));
+        let found = check.lines().find(|line| is_about(line));
+        let is_git = self.over == Over::Git;
+        ensure!(
+            found.is_none_or(|found| is_git && found.contains(": git-renames: ")),
+            "conex opam-hook --check: {check}"
+        );
         self.has(community)
     }
 

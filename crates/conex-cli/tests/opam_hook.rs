@@ -311,7 +311,7 @@ fn settings_of_git_that_opam_hands_on() {
     user.git("config --global diff.renames true");
     user.finds(&[], "signed: git-renames");
     let (said, _) = user.check(&[]);
-    assert!(said.contains("unset OPAMREPOSITORYTARRING"), "{said}");
+    assert!(said.contains("git config --global diff.renames false"), "{said}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use conex_core::chain::Trust;
 
 use super::git::Lacking;
 use super::opam::{Hook, Opam, Repository};
-use super::version::Version;
+use super::version::{TESTED, Version};
 use crate::anchors;
 use crate::error::Result;
 use crate::output::{self, RED, RESET, plain};
@@ -82,12 +82,11 @@ const ANCHORS: &str = "give opam the anchors that the janitors publish: opam rep
 /// Finds all of it.
 pub(super) fn findings(opam: &Opam, version: Option<&Version>) -> Result<Vec<Finding>> {
     let mut findings = environment();
-    if let Some(version) = version.filter(|version| !version.is_tested()) {
+    if let Some(version) = version.filter(|version| !version.is_known()) {
         findings.push(Finding::general(
             "opam-untested",
             format!(
-                "this is opam {version}; conex was tested with opam {}",
-                Version::tested()
+                "this is opam {version}; conex was tested with opam {TESTED}"
             ),
             "look for a newer conex. This one may refuse what is right, and may verify what this opam reads otherwise",
         ));

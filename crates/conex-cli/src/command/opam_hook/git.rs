@@ -94,8 +94,8 @@ impl Lacking {
         match &self.clone {
             Some(clone) => format!("set it: git -C {} config {key} {value}", clone.display()),
             None => format!(
-                "unset OPAMREPOSITORYTARRING and fetch all of it again, or set it for everything that git does: \
-                 git config --global {key} {value}"
+                "opam packs this clone. Set it for everything that git does: git config --global {key} {value}; \
+                 or unset OPAMREPOSITORYTARRING, if it is set, and fetch all of it again"
             ),
         }
     }

@@ -15,7 +15,7 @@ use crate::{output, prompt};
 use check::{Finding, Outlook};
 use git::Lacking;
 use opam::{Hook, Opam};
-use version::Version;
+use version::{TESTED, Version};
 
 #[derive(Debug, clap::Args)]
 #[expect(
@@ -23,7 +23,7 @@ use version::Version;
     reason = "each is a switch of the command line"
 )]
 pub(crate) struct Arguments {
-    /// Set it in opam's configuration, after one prompt
+    /// Set it in opam's configuration, and what git needs in opam's clones, after one prompt
     #[arg(long, conflicts_with = "check")]
     install: bool,
 
@@ -154,8 +154,7 @@ fn check(opam: &Opam) -> Result<ExitCode> {
                 version.does()
             ),
             None => format!(
-                "opam is not on the PATH: it is taken for the newest that conex was tested with, of {}",
-                Version::tested()
+                "opam is not on the PATH: it is taken for the newest that conex was tested with, of {TESTED}"
             ),
         },
     );

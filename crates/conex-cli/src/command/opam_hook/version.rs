@@ -3,8 +3,11 @@
 use core::fmt;
 use std::process::{Command, Stdio};
 
-/// The oldest and the newest minor version that conex was run with.
-const TESTED: [(u32, u32); 2] = [(2, 1), (2, 6)];
+/// The oldest and the newest minor version that conex was run with; what those between do is known from them.
+const KNOWN: [(u32, u32); 2] = [(2, 1), (2, 6)];
+
+/// The versions that conex was run with, in words.
+pub(super) const TESTED: &str = "2.1, 2.3, 2.5 and 2.6";
 
 /// The version of an opam.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,16 +37,10 @@ impl Version {
         })
     }
 
-    /// Whether conex was run with this minor version of opam.
-    pub(super) fn is_tested(&self) -> bool {
-        let [oldest, newest] = TESTED;
+    /// Whether it is known what this minor version of opam does.
+    pub(super) fn is_known(&self) -> bool {
+        let [oldest, newest] = KNOWN;
         (oldest..=newest).contains(&self.minor)
-    }
-
-    /// The versions that conex was run with, in words.
-    pub(super) fn tested() -> String {
-        let [oldest, newest] = TESTED;
-        format!("{}.{} to {}.{}", oldest.0, oldest.1, newest.0, newest.1)
     }
 
     /// Whether opam applies patches itself, and then reads a renamed file that is edited, too, otherwise than git does.
@@ -93,7 +90,7 @@ mod tests {
 
     #[test]
     fn versions_as_opam_says_them() {
-        for (text, is_tested, applies, hides) in [
+        for (text, is_known, applies, hides) in [
             ("2.0.10", false, false, false),
             ("2.1.2\n", true, false, false),
             ("2.3.0", true, false, false),
@@ -105,7 +102,7 @@ mod tests {
             ("3.0.0", false, true, true),
         ] {
             let version = version(text);
-            assert_eq!(version.is_tested(), is_tested, "{text}");
+            assert_eq!(version.is_known(), is_known, "{text}");
             assert_eq!(version.applies_patches(), applies, "{text}");
             assert_eq!(version.hides_git_settings(), hides, "{text}");
         }
