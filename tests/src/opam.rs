@@ -368,6 +368,19 @@ impl User {
         Ok(())
     }
 
+    /// Sets git as conex says that it has to be.
+    fn sets_git(&self) -> Result<()> {
+        if self.over != Over::GitWithoutRenames {
+            return Ok(());
+        }
+        if self.at("opam/repo").join(NAME).is_dir() {
+            return self.installs_hook();
+        }
+        // This opam packs its clones.
+        let settings = "[diff]\n\trenames = false\n";
+        Ok(fs::write(self.at("home/.gitconfig"), settings)?)
+    }
+
     /// Adds the repository, from its anchor.
     ///
     /// # Errors
@@ -377,9 +390,7 @@ impl User {
         self.does(&format!(
             "repository add {NAME} {address} 1 {anchor} --set-default"
         ))?;
-        if self.over == Over::GitWithoutRenames {
-            self.installs_hook()?;
-        }
+        self.sets_git()?;
         self.took(community)
     }
 
@@ -408,9 +419,7 @@ impl User {
         self.serves(community)?;
         let (anchor, address) = (&self.anchor, &self.address);
         self.does(&format!("repository set-url {NAME} {address} 1 {anchor}"))?;
-        if self.over == Over::GitWithoutRenames {
-            self.installs_hook()?;
-        }
+        self.sets_git()?;
         self.took(community)
     }
 

@@ -20,8 +20,6 @@ pub(super) struct Setting {
     does: fn(Option<&str>) -> bool,
     /// What happens otherwise.
     pub(super) otherwise: &'static str,
-    /// Whether that only happens where opam applies patches itself.
-    is_of_newer_ones: bool,
 }
 
 const SETTINGS: [Setting; 3] = [
@@ -30,8 +28,7 @@ const SETTINGS: [Setting; 3] = [
         key: "diff.renames",
         value: "false",
         does: |value| matches!(value, Some("false" | "no" | "off" | "0")),
-        otherwise: "git takes some files for renamed, and opam does not read that as git does: conex refuses such updates",
-        is_of_newer_ones: true,
+        otherwise: "git takes some files for renamed, which not every opam reads as git does: conex refuses such updates",
     },
     Setting {
         finding: "git-context",
@@ -39,7 +36,6 @@ const SETTINGS: [Setting; 3] = [
         value: "3",
         does: |value| value.is_none_or(|lines| lines.parse() != Ok(0)),
         otherwise: "git makes patches without context: such updates are refused",
-        is_of_newer_ones: false,
     },
     Setting {
         finding: "git-color",
@@ -47,7 +43,6 @@ const SETTINGS: [Setting; 3] = [
         value: "false",
         does: |value| value != Some("always"),
         otherwise: "git colours its patches: conex refuses such updates",
-        is_of_newer_ones: false,
     },
 ];
 
@@ -72,11 +67,9 @@ impl Lacking {
             // Nothing was fetched yet: this is found out afterwards.
             return Vec::new();
         }
-        let applies_patches = version.is_none_or(Version::applies_patches);
         let hides_settings = version.is_none_or(Version::hides_git_settings);
         SETTINGS
             .iter()
-            .filter(|setting| applies_patches || !setting.is_of_newer_ones)
             .filter(|setting| {
                 let at = clone.as_deref().unwrap_or_else(|| opam.root());
                 !(setting.does)(effective(at, setting.key, hides_settings).as_deref())

@@ -44,7 +44,7 @@ impl Version {
     }
 
     /// Whether opam applies patches itself, and then reads a renamed file that is edited, too, otherwise than git does.
-    pub(super) fn applies_patches(&self) -> bool {
+    fn applies_patches(&self) -> bool {
         self.minor >= (2, 4)
     }
 
