@@ -7,6 +7,7 @@ mod client;
 mod community;
 pub mod generate;
 mod history;
+pub mod opam;
 pub mod oracle;
 pub mod parsers;
 pub mod patches;

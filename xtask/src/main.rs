@@ -15,6 +15,7 @@ mod infer;
 mod measure;
 mod merges;
 mod opam;
+mod opam_clients;
 mod opam_patches;
 mod scene;
 mod updates;
@@ -40,6 +41,8 @@ enum Command {
     Vectors(vectors::Arguments),
     /// Signs and verifies the real opam-repository, and attacks it.
     Opam(opam::Arguments),
+    /// Has every real opam follow a repository, in every way and through every kind of update.
+    OpamClients(opam_clients::Arguments),
     /// Measures signing and verifying against a floor.
     Bench(bench::Arguments),
     /// Proposes owners for the packages of a real repository, and holds the evidence against a table.
@@ -74,6 +77,7 @@ fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Vectors(arguments) => vectors::run(&arguments),
         Command::Opam(arguments) => opam::run(&arguments),
+        Command::OpamClients(arguments) => opam_clients::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Infer(arguments) => infer::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),

@@ -24,6 +24,13 @@ fn place(repository: &Path) -> Result<PathBuf> {
     Ok(home::reports()?.join(format!("{name}.json")))
 }
 
+/// A repository's path without the links that are on the way to it, which package managers may have used.
+fn resolved(repository: &Path) -> Option<PathBuf> {
+    let absolute = absolute(repository).ok()?;
+    let directory = fs::canonicalize(absolute.parent()?).ok()?;
+    Some(directory.join(absolute.file_name()?))
+}
+
 /// Keeps a report for `conex why`, whole or not at all.
 pub(crate) fn save(repository: &Path, view: &View) -> Result<()> {
     let place = place(repository)?;
@@ -42,7 +49,13 @@ pub(crate) fn save(repository: &Path, view: &View) -> Result<()> {
 pub(crate) fn load(repository: Option<&Path>) -> Result<View> {
     let nothing = || CommandError::usage("there is no report yet").hint("run conex verify first");
     let place = match repository {
-        Some(repository) => place(repository)?,
+        Some(repository) => {
+            let named = place(repository)?;
+            match resolved(repository) {
+                Some(other) if !named.exists() => place(&other)?,
+                _ => named,
+            }
+        }
         None => newest()?.ok_or_else(nothing)?,
     };
     let bytes = match fs::read(&place) {

@@ -17,6 +17,9 @@ pub(crate) struct View {
     mode: String,
     /// What was verified, as it was given.
     pub(crate) directory: String,
+    /// What the one who asked calls it, if that says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) title: Option<String>,
     origin: Option<String>,
     root: Option<RootView>,
     counts: CountsView,
@@ -90,6 +93,7 @@ impl View {
             .into(),
             mode: mode(report.mode).into(),
             directory: directory.into(),
+            title: None,
             origin: head.map(|head| head.root().origin.to_string()),
             root: head.map(|head| RootView {
                 number: head.root().number.as_u32(),
@@ -134,6 +138,7 @@ impl View {
             verdict: verdict.into(),
             mode: mode(of).into(),
             directory: directory.into(),
+            title: None,
             origin: None,
             root: None,
             counts: CountsView::default(),

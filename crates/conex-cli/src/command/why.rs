@@ -22,7 +22,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     let view = reports::load(arguments.directory.as_deref())?;
-    output::line(&mut out, output::plain(&view.directory));
+    output::line(
+        &mut out,
+        output::plain(view.title.as_ref().unwrap_or(&view.directory)),
+    );
     view.print(&mut out, None);
     Ok(())
 }

@@ -1,12 +1,17 @@
 //! Every way in which opam can be set up so that something is not verified, each with a name.
 
+use std::borrow::Cow;
 use std::env;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use conex_core::chain::Trust;
+
+use super::git::Lacking;
 use super::opam::{Hook, Opam, Repository};
+use super::version::{TESTED, Version};
 use crate::anchors;
 use crate::error::Result;
 use crate::output::{self, RED, RESET, plain};
@@ -19,7 +24,7 @@ pub(super) struct Finding {
     /// The repository it is about; none if it is about all.
     repository: Option<String>,
     detail: String,
-    advice: &'static str,
+    advice: Cow<'static, str>,
 }
 
 impl Finding {
@@ -28,7 +33,23 @@ impl Finding {
             name,
             repository: None,
             detail: detail.into(),
-            advice,
+            advice: advice.into(),
+        }
+    }
+
+    fn of(repository: &Repository, name: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            name,
+            repository: Some(repository.name.clone()),
+            detail: detail.into(),
+            advice: ANCHORS.into(),
+        }
+    }
+
+    fn with(self, advice: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            advice: advice.into(),
+            ..self
         }
     }
 
@@ -51,7 +72,7 @@ impl Finding {
                 plain(&self.detail)
             ),
         );
-        output::line(out, format_args!("  {}", self.advice));
+        output::line(out, format_args!("  {}", plain(&self.advice)));
     }
 }
 
@@ -59,8 +80,17 @@ const INSTALL: &str = "set it: conex opam-hook --install";
 const ANCHORS: &str = "give opam the anchors that the janitors publish: opam repository set-url NAME ADDRESS QUORUM ANCHORS";
 
 /// Finds all of it.
-pub(super) fn findings(opam: &Opam) -> Result<Vec<Finding>> {
+pub(super) fn findings(opam: &Opam, version: Option<&Version>) -> Result<Vec<Finding>> {
     let mut findings = environment();
+    if let Some(version) = version.filter(|version| !version.is_known()) {
+        findings.push(Finding::general(
+            "opam-untested",
+            format!(
+                "this is opam {version}; conex was tested with opam {TESTED}"
+            ),
+            "look for a newer conex. This one may refuse what is right, and may verify what this opam reads otherwise",
+        ));
+    }
     match opam.hook() {
         None => findings.push(Finding::general(
             "hook-missing",
@@ -77,7 +107,15 @@ pub(super) fn findings(opam: &Opam) -> Result<Vec<Finding>> {
         ));
     }
     for repository in opam.repositories() {
-        findings.extend(of_repository(opam, repository)?);
+        findings.extend(match trusted(repository) {
+            Err(finding) => Some(finding),
+            Ok(trust) => never_verified(opam, repository, &trust)?,
+        });
+        let lacking = Lacking::of(opam, version, repository);
+        findings.extend(lacking.iter().map(|lacking| {
+            let setting = lacking.setting;
+            Finding::of(repository, setting.finding, setting.otherwise).with(lacking.advice())
+        }));
     }
     Ok(findings)
 }
@@ -191,53 +229,62 @@ fn found(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-fn of_repository(opam: &Opam, repository: &Repository) -> Result<Option<Finding>> {
-    let finding = |name, detail: String, advice| {
-        Ok(Some(Finding {
-            name,
-            repository: Some(repository.name.clone()),
-            detail,
-            advice,
-        }))
-    };
+/// What opam would have a repository verified from.
+fn trusted(repository: &Repository) -> core::result::Result<Trust, Finding> {
+    let finding = |name, detail: String| Err(Finding::of(repository, name, detail));
     if repository.anchors.is_empty() {
-        let detail = "it has no trust anchors, so opam asks nobody".to_owned();
-        return finding("no-anchors", detail, ANCHORS);
+        let detail = "it has no trust anchors, so opam asks nobody";
+        return finding("no-anchors", detail.to_owned());
     }
     let quorum = match repository.quorum.as_deref().map(str::parse::<u16>) {
         None => None,
-        Some(Ok(0)) => {
-            return finding("quorum-zero", "its quorum is 0".into(), ANCHORS);
-        }
+        Some(Ok(0)) => return finding("quorum-zero", "its quorum is 0".into()),
         Some(Ok(quorum)) => Some(quorum),
-        Some(Err(_)) => {
-            return finding(
-                "anchors-unusable",
-                "its quorum is no number".into(),
-                ANCHORS,
-            );
-        }
+        Some(Err(_)) => return finding("anchors-unusable", "its quorum is no number".into()),
     };
-    let trust = match anchors::parse(&repository.anchors.join(","), quorum) {
-        Ok(trust) => trust,
-        Err(error) => {
-            let error = error.to_string();
-            let first = error.lines().next().unwrap_or_default();
-            let detail = format!("nothing can be verified from its anchors: {first}");
-            let is_quorum = error.contains("greater than the number");
-            let name = if is_quorum {
-                "quorum-above-anchors"
-            } else {
-                "anchors-unusable"
-            };
-            return finding(name, detail, ANCHORS);
-        }
-    };
+    anchors::parse(&repository.anchors.join(","), quorum).or_else(|error| {
+        let error = error.to_string();
+        let first = error.lines().next().unwrap_or_default();
+        let is_quorum = error.contains("greater than the number");
+        let name = if is_quorum {
+            "quorum-above-anchors"
+        } else {
+            "anchors-unusable"
+        };
+        finding(
+            name,
+            format!("nothing can be verified from its anchors: {first}"),
+        )
+    })
+}
+
+fn never_verified(opam: &Opam, repository: &Repository, trust: &Trust) -> Result<Option<Finding>> {
     let kept = Kept::look(&opam.place(repository), None)?;
-    if kept.record(&trust).is_none() {
-        let detail = "what opam has of it was never verified from these anchors".to_owned();
-        let advice = "fetch all of it again: opam repository set-url NAME ADDRESS QUORUM ANCHORS, with the same";
-        return finding("never-verified", detail, advice);
+    if kept.record(trust).is_some() {
+        return Ok(None);
     }
-    Ok(None)
+    let detail = "what opam has of it was never verified from these anchors";
+    let finding = Finding::of(repository, "never-verified", detail);
+    Ok(Some(finding.with(
+        "fetch all of it again: opam repository set-url NAME ADDRESS QUORUM ANCHORS, with the same",
+    )))
+}
+
+/// What becomes of a repository once opam asks conex.
+pub(super) fn outlook(repository: &Repository) -> Outlook {
+    match trusted(repository) {
+        Ok(_) => Outlook::Verified,
+        // Nobody is asked about it.
+        Err(finding) if finding.name == "no-anchors" => Outlook::Unasked,
+        Err(finding) => Outlook::Refused(finding.detail),
+    }
+}
+
+/// See [`outlook`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outlook {
+    Verified,
+    Unasked,
+    /// Whatever comes, for this reason.
+    Refused(String),
 }

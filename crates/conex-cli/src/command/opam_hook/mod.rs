@@ -1,7 +1,9 @@
 //! `conex opam-hook`: opam asks a program of the user's choice whether to take an update.
 
 mod check;
+mod git;
 mod opam;
+mod version;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,8 +12,10 @@ use clap::ValueEnum;
 
 use crate::error::{CommandError, Result};
 use crate::{output, prompt};
-use check::Finding;
+use check::{Finding, Outlook};
+use git::Lacking;
 use opam::{Hook, Opam};
+use version::{TESTED, Version};
 
 #[derive(Debug, clap::Args)]
 #[expect(
@@ -19,7 +23,7 @@ use opam::{Hook, Opam};
     reason = "each is a switch of the command line"
 )]
 pub(crate) struct Arguments {
-    /// Set it in opam's configuration, after one prompt
+    /// Set it in opam's configuration, and what git needs in opam's clones, after one prompt
     #[arg(long, conflicts_with = "check")]
     install: bool,
 
@@ -80,13 +84,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             format_args!("in place of: {}", output::plain(&before.to_string())),
         );
     }
+    let version = Version::find();
+    let settings: Vec<Lacking> = opam
+        .repositories()
+        .iter()
+        .flat_map(|repository| Lacking::of(&opam, version.as_ref(), repository))
+        .filter(Lacking::can_be_set)
+        .collect();
+    let refused = foretell(&opam, &settings);
     if !arguments.yes {
+        let but = match refused {
+            0 => String::new(),
+            1 => "One repository will not be updated any more. ".to_owned(),
+            many => format!("{many} repositories will not be updated any more. "),
+        };
         prompt::confirm(&format!(
-            "Have opam start this program for every update? It is set in {}",
+            "{but}Have opam start this program for every update? It is set in {}",
             opam.config().display()
         ))?;
     }
     hook.install()?;
+    for setting in &settings {
+        setting.set()?;
+    }
     // opam is asked to write it, and what it wrote is what counts.
     let opam = Opam::find()?;
     if !hook.is(&opam) {
@@ -98,10 +118,46 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     check(&opam)
 }
 
+/// Says what becomes of each repository, and what is set beside the hook; gives how many will be refused.
+fn foretell(opam: &Opam, settings: &[Lacking]) -> usize {
+    let mut out = output::stdout();
+    let mut refused = 0;
+    for repository in opam.repositories() {
+        let what = match check::outlook(repository) {
+            Outlook::Verified => continue,
+            Outlook::Unasked => "is not verified: it has no anchors".to_owned(),
+            Outlook::Refused(why) => {
+                refused += 1;
+                format!("will not be updated any more: {why}")
+            }
+        };
+        let name = output::plain(&repository.name);
+        output::line(&mut out, format_args!("{name} {}", output::plain(&what)));
+    }
+    for setting in settings {
+        output::line(&mut out, output::plain(&setting.advice()));
+    }
+    refused
+}
+
 /// Says what is not verified. What is wrong with one repository is no reason to keep quiet about another.
 fn check(opam: &Opam) -> Result<ExitCode> {
-    let findings = check::findings(opam)?;
+    let version = Version::find();
+    let findings = check::findings(opam, version.as_ref())?;
     let mut out = output::stdout();
+    output::line(
+        &mut out,
+        match &version {
+            Some(version) => format!(
+                "opam {} {}",
+                output::plain(&version.to_string()),
+                version.does()
+            ),
+            None => format!(
+                "opam is not on the PATH: it is taken for the newest that conex was tested with, of {TESTED}"
+            ),
+        },
+    );
     for finding in &findings {
         finding.print(&mut out);
     }

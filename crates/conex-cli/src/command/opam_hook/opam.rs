@@ -154,9 +154,19 @@ impl fmt::Display for Hook {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repository {
     pub(super) name: String,
+    /// Where it comes from, as opam writes it.
+    address: String,
     /// What opam passes to the hook, if it calls it at all.
     pub(super) anchors: Vec<String>,
     pub(super) quorum: Option<String>,
+}
+
+impl Repository {
+    /// Whether opam has git fetch it.
+    pub(super) fn is_git(&self) -> bool {
+        let (scheme, _) = self.address.split_once(':').unwrap_or_default();
+        scheme == "git" || scheme.starts_with("git+")
+    }
 }
 
 /// opam's configuration.
@@ -177,6 +187,8 @@ impl Opam {
             .ok_or_else(|| {
                 CommandError::usage("opam's directory is not known").hint("set OPAMROOT")
             })?;
+        // What opam gives the hook has no links in it.
+        let root = fs::canonicalize(&root).unwrap_or(root);
         let config = read(&root.join("config"))?.ok_or_else(|| {
             CommandError::usage(format_args!(
                 "opam is not initialised in {}",
@@ -202,6 +214,11 @@ impl Opam {
         self.root.join("config")
     }
 
+    /// opam's directory.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The hook that is configured.
     pub(super) fn hook(&self) -> Option<&Hook> {
         self.hook.as_ref()
@@ -214,6 +231,12 @@ impl Opam {
     /// Where opam has a repository: the name it gives the hook.
     pub(super) fn place(&self, repository: &Repository) -> PathBuf {
         self.root.join("repo").join(&repository.name)
+    }
+
+    /// Where opam has it, if it keeps it packed.
+    pub(super) fn packed(&self, repository: &Repository) -> PathBuf {
+        let name = format!("{}.tar.gz", repository.name);
+        self.root.join("repo").join(name)
     }
 }
 
@@ -234,6 +257,10 @@ fn repository(value: &Value) -> Option<Repository> {
     };
     Some(Repository {
         name: name.as_str()?.to_owned(),
+        address: braces
+            .first()
+            .and_then(|braces| texts(braces).pop())
+            .unwrap_or_default(),
         anchors: braces
             .get(1)
             .map(|braces| texts(braces))

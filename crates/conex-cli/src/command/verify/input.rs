@@ -132,32 +132,41 @@ impl Input {
 }
 
 /// What reports and records are kept under: the repository that a package manager updates.
-///
-/// opam keeps a repository packed in a directory of its own, and unpacks it elsewhere, each time
-/// at a new place, for an update. The patch lies in opam's directory, and tells which one it is.
 pub(super) fn subject(repo: &Path, arguments: &Arguments) -> PathBuf {
     let Some(repository) = arguments.repository.as_deref() else {
         return arguments.dir.as_deref().unwrap_or(repo).to_owned();
     };
-    let packed = || {
-        let name = repository.file_name()?;
-        let place = repository.parent()?.file_name()?.to_str()?;
+    opams(repository, arguments).unwrap_or_else(|| repository.to_owned())
+}
+
+/// What opam calls the repository that it updates, for people; none where it is not opam that asks.
+pub(super) fn title(arguments: &Arguments) -> Option<String> {
+    let place = opams(arguments.repository.as_deref()?, arguments)?;
+    Some(format!("opam repository {}", place.file_name()?.display()))
+}
+
+/// Where opam keeps a repository, if it is one of opam's: `repo/NAME` in its own directory, whether that is a
+/// directory or, with another name, an archive.
+///
+/// Some opams keep an archive and unpack it elsewhere, each time at a new place, for an update. The patch lies in opam's own
+/// directory, and tells which one that is.
+fn opams(repository: &Path, arguments: &Arguments) -> Option<PathBuf> {
+    let name = repository.file_name()?.to_str()?;
+    let directory = repository.parent()?;
+    let unpacked = || {
+        let place = directory.file_name()?.to_str()?;
         let log = arguments.patch.as_deref()?.parent()?;
-        let root = log.parent().filter(|_| log.ends_with("log"))?;
-        let kept = root.join("repo").join(name);
-        let archive = root.join("repo").join(format!("{}.tar.gz", name.to_str()?));
-        (place.starts_with("opam-") && archive.is_file()).then_some(kept)
+        let repositories = log.parent().filter(|_| log.ends_with("log"))?.join("repo");
+        let archive = repositories.join(format!("{name}.tar.gz"));
+        let is_packed = place.starts_with("opam-") && archive.is_file();
+        is_packed.then(|| repositories.join(name))
     };
-    // Newer ones may give the archive itself.
-    let archive = || {
-        let (name, directory) = (repository.file_name()?.to_str()?, repository.parent()?);
-        let name = name.strip_suffix(".tar.gz")?;
+    let kept = || {
+        let name = name.strip_suffix(".tar.gz").unwrap_or(name);
         let is_opams = directory.join("repos-config").is_file();
         is_opams.then(|| directory.join(name))
     };
-    packed()
-        .or_else(archive)
-        .unwrap_or_else(|| repository.to_owned())
+    unpacked().or_else(kept)
 }
 
 /// What is verified, in words.

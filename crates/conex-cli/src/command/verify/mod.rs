@@ -116,11 +116,12 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<ExitCode> {
     let mode = Mode::from(arguments.mode);
     let subject = input::subject(repo, arguments);
     let shown = input::shown(repo, arguments);
-    let (view, error) = match verify(repo, arguments, &subject, &shown) {
+    let (mut view, error) = match verify(repo, arguments, &subject, &shown) {
         Ok(view) => (view, None),
         Err(Failure::Refused(problem)) => (View::refused(&problem, &shown, mode), None),
         Err(Failure::Error(error)) => (View::failed(&error, &shown, mode), Some(error)),
     };
+    view.title = input::title(arguments);
     if let Err(error) = reports::save(&subject, &view) {
         // The verdict stands without it.
         output::line(

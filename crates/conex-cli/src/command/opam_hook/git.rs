@@ -1,0 +1,140 @@
+//! Settings of git that decide what patches opam gets, in the clones that opam keeps of repositories.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::opam::{Opam, Repository};
+use super::version::Version;
+use crate::error::{CommandError, Result};
+use crate::output;
+
+/// A setting that conex needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setting {
+    /// The name of what is found where it is otherwise.
+    pub(super) finding: &'static str,
+    key: &'static str,
+    /// What it is set to.
+    value: &'static str,
+    /// Whether what git has of it does as well; none is git's own default.
+    does: fn(Option<&str>) -> bool,
+    /// What happens otherwise.
+    pub(super) otherwise: &'static str,
+}
+
+const SETTINGS: [Setting; 3] = [
+    Setting {
+        finding: "git-renames",
+        key: "diff.renames",
+        value: "false",
+        does: |value| matches!(value, Some("false" | "no" | "off" | "0")),
+        otherwise: "git takes some files for renamed, which not every opam reads as git does: conex refuses such updates",
+    },
+    Setting {
+        finding: "git-context",
+        key: "diff.context",
+        value: "3",
+        does: |value| value.is_none_or(|lines| lines.parse() != Ok(0)),
+        otherwise: "git makes patches without context: such updates are refused",
+    },
+    Setting {
+        finding: "git-color",
+        key: "color.diff",
+        value: "false",
+        does: |value| value != Some("always"),
+        otherwise: "git colours its patches: conex refuses such updates",
+    },
+];
+
+/// A setting that some repository lacks, and where it can be set.
+#[derive(Debug)]
+pub(super) struct Lacking {
+    pub(super) setting: Setting,
+    /// The clone; none where opam packs it, and unpacks it elsewhere for each update.
+    clone: Option<PathBuf>,
+}
+
+impl Lacking {
+    /// Finds all of them for a repository that opam fetches by git. A version that is not known is taken for the newest.
+    pub(super) fn of(opam: &Opam, version: Option<&Version>, repository: &Repository) -> Vec<Self> {
+        if !repository.is_git() {
+            return Vec::new();
+        }
+        let place = opam.place(repository);
+        let clone = place.join(".git").exists().then(|| place.clone());
+        let packed = || opam.packed(repository).is_file();
+        if clone.is_none() && !packed() {
+            // Nothing was fetched yet: this is found out afterwards.
+            return Vec::new();
+        }
+        let hides_settings = version.is_none_or(Version::hides_git_settings);
+        SETTINGS
+            .iter()
+            .filter(|setting| {
+                let at = clone.as_deref().unwrap_or_else(|| opam.root());
+                !(setting.does)(effective(at, setting.key, hides_settings).as_deref())
+            })
+            .map(|setting| Self {
+                setting: *setting,
+                clone: clone.clone(),
+            })
+            .collect()
+    }
+
+    /// What mends it.
+    pub(super) fn advice(&self) -> String {
+        let Setting { key, value, .. } = self.setting;
+        match &self.clone {
+            Some(clone) => format!("set it: git -C {} config {key} {value}", clone.display()),
+            None => format!(
+                "opam packs this clone. Set it for everything that git does: git config --global {key} {value}; \
+                 or unset OPAMREPOSITORYTARRING, if it is set, and fetch all of it again"
+            ),
+        }
+    }
+
+    /// Whether it can be set for the repository alone.
+    pub(super) fn can_be_set(&self) -> bool {
+        self.clone.is_some()
+    }
+
+    /// Sets it, in the clone alone.
+    pub(super) fn set(&self) -> Result<()> {
+        let Some(clone) = &self.clone else {
+            return Ok(());
+        };
+        let Setting { key, value, .. } = self.setting;
+        output::line(
+            &mut output::stdout(),
+            format_args!("$ git -C {} config {key} {value}", clone.display()),
+        );
+        let ended = Command::new("git")
+            .arg("-C")
+            .arg(clone)
+            .args(["config", key, value])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| CommandError::io(format_args!("git: {error}")))?;
+        if ended.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&ended.stderr);
+        Err(CommandError::io(format_args!(
+            "git: {}",
+            output::escaped(said.trim())
+        )))
+    }
+}
+
+/// What git makes of its settings at a place, run as opam runs it.
+fn effective(place: &Path, key: &str, hides_settings: bool) -> Option<String> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(place).args(["config", "--get", key]);
+    if hides_settings {
+        git.env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_SYSTEM", "/dev/null");
+    }
+    let said = git.stdin(Stdio::null()).output().ok()?;
+    let said = said.status.success().then_some(said.stdout)?;
+    Some(String::from_utf8_lossy(&said).trim().to_lowercase())
+}
