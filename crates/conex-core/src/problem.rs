@@ -111,7 +111,7 @@ codes! {
     /// A patch that not everybody would apply to the same end, or that does not fit.
     BadPatch "bad-patch" "update again; if it stays so, use another mirror: what this server sends is no patch that is safe to apply"
     /// An archive that is broken, or holds something that no repository holds.
-    BadArchive "bad-archive" "fetch it again; if it stays so, use another mirror: this archive is no repository"
+    BadArchive "bad-archive" "fetch it again; if what a server sends stays so, use another mirror, and tell those who run this one"
 
     /// Note: a page that counts for nothing.
     InertPage "inert-page" "nothing has to be done; compaction removes it"

@@ -92,17 +92,17 @@ impl Input {
         }
         let after = arguments.dir.as_deref().unwrap_or(repo);
         Ok(match (&arguments.repository, &arguments.patch) {
-            (Some(before), Some(patch)) => Self::Patch(tree(before)?, read_patch(patch)?),
+            (Some(before), Some(patch)) => Self::Patch(own(before)?, read_patch(patch)?),
             // Package managers name the place of a repository before there is anything.
             (Some(before), None) if !before.exists() => {
                 let nothing = Tree {
                     store: Box::new(MemoryStore::new()),
                     place: None,
                 };
-                Self::Trees(nothing, tree(after)?)
+                Self::Trees(nothing, offered(after)?)
             }
-            (Some(before), None) => Self::Trees(tree(before)?, tree(after)?),
-            (None, _) => Self::Whole(tree(after)?),
+            (Some(before), None) => Self::Trees(own(before)?, offered(after)?),
+            (None, _) => Self::Whole(offered(after)?),
         })
     }
 
@@ -172,14 +172,28 @@ pub(super) fn shown(repo: &Path, arguments: &Arguments) -> String {
     }
 }
 
+/// What a server offers, or anybody has.
+fn offered(path: &Path) -> Result<Tree> {
+    tree(path, "")
+}
+
+/// The client's own copy of what it has: no server can mend it.
+fn own(path: &Path) -> Result<Tree> {
+    tree(
+        path,
+        "; this is the copy on this machine, not what a server sent: remove it, and update, which fetches everything again",
+    )
+}
+
 /// A directory, or an archive: what is a file is one.
-fn tree(path: &Path) -> Result<Tree> {
+fn tree(path: &Path, advice: &str) -> Result<Tree> {
     let mark = Mark::of(path)
         .map_err(|error| at(path.display())(error).hint("give a directory or a .tar.gz archive"))?;
     let store: Box<dyn Store> = if mark.written.is_some() {
         let file = File::open(path).map_err(at(path.display()))?;
         let store = ArchiveStore::read(file).map_err(|error| {
-            let problem = Problem::new(Code::BadArchive, path.display(), error);
+            let detail = format!("{error}{advice}");
+            let problem = Problem::new(Code::BadArchive, path.display(), detail);
             Failure::Refused(Box::new(problem))
         })?;
         Box::new(store)
@@ -230,7 +244,7 @@ mod tests {
     use std::fs;
 
     fn open(directory: &Path, patch: bool) -> Input {
-        let tree = || tree(&directory.join("old")).ok().unwrap();
+        let tree = || offered(&directory.join("old")).ok().unwrap();
         if patch {
             return Input::Patch(tree(), read_patch(&directory.join("patch")).ok().unwrap());
         }
