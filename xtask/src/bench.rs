@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use crate::measure::{Usage, measure, median};
 use crate::scene::{self, Scene};
 
+pub(crate) mod packed;
 mod review;
 mod sizes;
 mod updates;
@@ -21,6 +22,10 @@ pub(crate) struct Arguments {
     /// Runs of each command; the median counts
     #[arg(long, default_value_t = 9)]
     runs: usize,
+
+    /// Another build of the program, such as one from before a change, to compare with where that is of use
+    #[arg(long)]
+    before: Option<PathBuf>,
 
     /// Leave out the repository of ten times the size
     #[arg(long)]
@@ -86,6 +91,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     table.row("metadata of day zero, MB", as_f64(bytes) / 1e6, 5.0);
     table.row("metadata of day zero, files", as_f64(files as u64), 100.0);
     updates::real(&scene, &anchor, arguments.runs, &mut table)?;
+    let trees = (base.path().join("old"), base.path().join("patch"));
+    packed::real(
+        &scene,
+        &anchor,
+        (&trees.0, &trees.1),
+        arguments.before.as_deref(),
+        arguments.runs,
+        &mut table,
+    )?;
     review::real(&scene, &anchor, arguments.runs, &mut table)?;
     if !arguments.no_large {
         sizes::generated(&scene::build()?, arguments.runs, &mut table)?;
@@ -217,6 +231,10 @@ impl Table {
         self.rows.push(format!(
             "{what:<47} {figure:>8.3}  at most {most:>7.2}{verdict}"
         ));
+    }
+
+    fn note(&mut self, note: impl core::fmt::Display) {
+        self.rows.push(format!("    {note}"));
     }
 
     fn print(&self) {

@@ -49,6 +49,8 @@ enum Command {
     Infer(infer::Arguments),
     /// Reads and digests every file of a tree, and nothing else: what benches compare with.
     Floor(floor::Arguments),
+    /// Unpacks an archive, and nothing else: likewise.
+    Inflate(bench::packed::Arguments),
     /// Fuzzes the parsers, guided by coverage; takes a nightly toolchain and cargo-fuzz.
     Fuzz(fuzz::Arguments),
     /// Measures a command as a whole process.
@@ -81,6 +83,7 @@ fn run() -> anyhow::Result<()> {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Infer(arguments) => infer::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
+        Command::Inflate(arguments) => bench::packed::inflate(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),

@@ -43,14 +43,24 @@ impl Scene {
 
     /// The program on the working copy, to run or to measure.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.conex);
+        self.command_of(&self.conex, &self.tree, arguments)
+    }
+
+    /// Some build of the program on some tree, with the same keys and reports.
+    pub(crate) fn command_of(&self, program: &Path, tree: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .env("CONEX_HOME", &self.home)
             .env("CONEX_STATE", &self.home)
             .arg("-C")
-            .arg(&self.tree)
+            .arg(tree)
             .args(arguments);
         command
+    }
+
+    /// The program itself.
+    pub(crate) fn program(&self) -> &Path {
+        &self.conex
     }
 
     /// Runs the program.

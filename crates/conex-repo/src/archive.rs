@@ -2,18 +2,27 @@
 //!
 //! An archive can be small and hold endless data, name one file twice, or lead out of the tree. What is
 //! read here holds regular files and directories only, each path once, within limits that are checked
-//! while it is unpacked. What is written depends on nothing but the tree.
+//! while it is unpacked. Programs differ in how they read what is unusual: up to opam 2.5 the system's tar
+//! unpacks an archive, later versions read it themselves. Only what both read alike is read here, and
+//! an error says which of the two does not. What is written depends on nothing but the tree.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path as SystemPath;
+use std::sync::mpsc::sync_channel;
 
 use conex_core::limits;
 use conex_core::path::{Path, PathError};
-use conex_core::store::{Entry, EntryKind, MemoryStore, Store, StoreError};
-use flate2::bufread::MultiGzDecoder;
+use conex_core::store::{Entry, EntryKind, Store, StoreError};
 use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
+
+mod files;
+mod header;
+mod members;
+mod unpack;
+
+use files::Files;
 
 /// Most bytes that an archive may unpack to: ten times opam-repository, with the padding of small files.
 pub const UNPACKED: u64 = 1 << 30;
@@ -32,9 +41,44 @@ const MTIME: u64 = 946_684_800;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// The archive itself is damaged, cut off, or could not be read or written; the system's own words.
+    /// It could not be read or written; the system's own words.
     #[error("the archive: {0}")]
     Io(String),
+    /// The compressed layer is damaged, or not one that every opam reads.
+    #[error("this is no gzip file that opam reads: {0}")]
+    Gzip(&'static str),
+    /// It ends before its data does.
+    #[error("the archive is cut off")]
+    CutOff,
+    /// A second gzip member follows: tar reads on there, and opam 2.6 does not.
+    #[error(
+        "a second gzip member follows the first, which some versions of opam read and others do not"
+    )]
+    SecondMember,
+    /// Something else follows the compressed data.
+    #[error(
+        "something follows the compressed data, at which some versions of opam stop and others do not"
+    )]
+    Behind,
+    /// It has no end: tar does without, opam 2.6 does not.
+    #[error("the archive has no end, two blocks of zeros, without which opam 2.6 cannot read it")]
+    NoEnd,
+    /// One block of zeros, at which tar stops and opam 2.6 does not.
+    #[error(
+        "members follow a lone block of zeros, which some versions of opam read and others do not"
+    )]
+    LoneZeros,
+    /// Something follows after the end of the archive.
+    #[error("something follows the end of the archive")]
+    Trailing,
+    /// A header that is damaged, or that programs read differently.
+    #[error("the header at byte {at} of the unpacked archive: {what}")]
+    Header {
+        /// Where it begins.
+        at: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// It unpacks to more than [`UNPACKED`] bytes, or more than [`RATIO`] times its own size.
     #[error("the archive unpacks to too much")]
     TooLarge,
@@ -52,21 +96,23 @@ pub enum ArchiveError {
         /// Why it is none.
         error: PathError,
     },
+    /// A hard link; `opam admin index` writes one for a file that a link points to.
+    #[error(
+        "{0} in the archive is a hard link, which opam 2.6 cannot read: have the server offer the file itself"
+    )]
+    HardLink(Path),
     /// A link, a device, or anything else that is no regular file or directory.
     #[error("{0} in the archive is no regular file or directory")]
     Special(Path),
-    /// A file that is there twice.
-    #[error("{0} is in the archive twice")]
+    /// A directory with data, which programs read as further members.
+    #[error("{0} in the archive is a directory with data of its own")]
+    DirectoryData(Path),
+    /// A file that is there twice: opam 2.6 takes the first in some places, and tar the last.
+    #[error("{0} is in the archive twice, of which versions of opam take different ones")]
     Twice(Path),
     /// A file at a place where others are in a directory.
     #[error("{0} is a file and a directory in the archive")]
     FileAndDirectory(Path),
-    /// A member with an extension that changes how it is read.
-    #[error("{0} in the archive has an extension that is not known")]
-    Extension(Path),
-    /// Something follows after the end of the archive.
-    #[error("something follows the end of the archive")]
-    Trailing,
     /// A file to be written could not be read.
     #[error("{0}: {1}")]
     Store(Path, StoreError),
@@ -75,7 +121,7 @@ pub enum ArchiveError {
 /// A tree that was read from an archive, whole.
 #[derive(Debug, Clone)]
 pub struct ArchiveStore {
-    files: MemoryStore,
+    files: Files,
 }
 
 impl ArchiveStore {
@@ -92,208 +138,90 @@ impl ArchiveStore {
     ///
     /// # Errors
     /// [`ArchiveError`].
+    pub fn read(input: impl Read + Send) -> Result<Self, ArchiveError> {
+        Self::unpack(input, None)
+    }
+
+    /// Reads an archive, and makes a mark of every file's content while it is unpacked; the function
+    /// is a digest of bytes, such as SHA-256. See [`Self::marks`].
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn read_marked(
+        input: impl Read + Send,
+        mark: &dyn Fn(&[u8]) -> [u8; 32],
+    ) -> Result<Self, ArchiveError> {
+        Self::unpack(input, Some(mark))
+    }
+
     #[tracing::instrument(level = "debug", skip_all, err)]
-    pub fn read(input: impl Read) -> Result<Self, ArchiveError> {
-        let mut archive = tar::Archive::new(Unpacked::new(input));
-        let mut files = MemoryStore::new();
-        let mut directories = Vec::new();
-        let mut members = 0;
-        for entry in archive.entries().map_err(failed)? {
-            let mut entry = entry.map_err(failed)?;
-            members += 1;
-            if members > MEMBERS {
-                return Err(ArchiveError::TooMany);
-            }
-            let kind = entry.header().entry_type();
-            if kind == EntryType::XGlobalHeader {
-                // What `git archive` writes first: the commit, in a comment.
-                check_global(&mut entry)?;
-                continue;
-            }
-            let Some(path) = member(&entry.path_bytes(), kind)? else {
-                continue;
-            };
-            check_extensions(&mut entry, &path)?;
-            match kind {
-                EntryType::Regular => {}
-                EntryType::Directory => {
-                    directories.push(path);
-                    continue;
-                }
-                _ => return Err(ArchiveError::Special(path)),
-            }
-            if entry.size() > limits::DATA_FILE {
-                return Err(ArchiveError::FileTooLarge(path));
-            }
-            if files.get(path.as_str()).is_some() {
-                return Err(ArchiveError::Twice(path));
-            }
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(failed)?;
-            if bytes.len() as u64 != entry.size() {
-                return Err(ArchiveError::Io("the archive is cut off".into()));
-            }
-            files.insert(path.as_str(), bytes);
-        }
-        check_end(archive.into_inner())?;
-        let places = files.files().filter_map(|(path, _)| Path::parse(path).ok());
-        let parents = places.filter_map(|place| place.parent());
-        for directory in parents.chain(directories) {
-            let mut at = Some(directory);
-            while let Some(directory) = at {
-                if files.get(directory.as_str()).is_some() {
-                    return Err(ArchiveError::FileAndDirectory(directory));
-                }
-                at = directory.parent();
-            }
-        }
-        Ok(Self { files })
+    fn unpack(
+        input: impl Read + Send,
+        mark: Option<&dyn Fn(&[u8]) -> [u8; 32]>,
+    ) -> Result<Self, ArchiveError> {
+        // Unpacking takes most of the time, so it has a thread of its own.
+        std::thread::scope(|scope| {
+            let (full, pieces) = sync_channel(unpack::PIECES);
+            let (back, empty) = sync_channel(unpack::PIECES);
+            std::thread::Builder::new()
+                .name("unpack".into())
+                .spawn_scoped(scope, move || unpack::unpack(input, &full, &empty))
+                .map_err(failed)?;
+            let files = members::read(pieces, back, mark)?;
+            Ok(Self { files })
+        })
+    }
+
+    /// The files with their contents, sorted by their paths as components.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|file| (file.path, file.bytes))
+    }
+
+    /// The files with the marks of their contents, if [`Self::read_marked`] made them; in the order of [`Self::files`].
+    pub fn marks(&self) -> Option<impl Iterator<Item = (&str, [u8; 32])>> {
+        self.files.marks()
     }
 }
 
 impl Store for ArchiveStore {
     fn list(&self, directory: &Path) -> Result<Vec<Entry>, StoreError> {
-        self.files.list(directory)
+        match self.kind(directory)? {
+            Some(EntryKind::Directory) => Ok(self.files.list(directory.as_str())),
+            Some(_) => Err(StoreError::Special("file")),
+            None => Err(StoreError::Missing),
+        }
     }
 
     fn read(&self, file: &Path, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
-        self.files.read(file, limit, buffer)
+        let Some(bytes) = self.files.get(file.as_str()) else {
+            return Err(match self.kind(file)? {
+                Some(_) => StoreError::Special("directory"),
+                None => StoreError::Missing,
+            });
+        };
+        if bytes.len() as u64 > limit {
+            return Err(StoreError::TooLarge(limit));
+        }
+        buffer.clear();
+        buffer.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
-        self.files.kind(path)
-    }
-}
-
-/// The path of a member; nothing for the top itself.
-fn member(name: &[u8], kind: EntryType) -> Result<Option<Path>, ArchiveError> {
-    let text = String::from_utf8_lossy(name);
-    let mut inner: &str = &text;
-    while let Some(rest) = inner.strip_prefix("./") {
-        inner = rest;
-    }
-    if kind == EntryType::Directory {
-        inner = inner.strip_suffix('/').unwrap_or(inner);
-        if matches!(inner, "" | ".") && !name.is_empty() && !name.starts_with(b"/") {
-            return Ok(None);
-        }
-    }
-    Path::parse(inner)
-        .map(Some)
-        .map_err(|error| ArchiveError::Name {
-            name: text.clone().into_owned(),
-            error,
+        Ok(if self.files.get(path.as_str()).is_some() {
+            Some(EntryKind::File)
+        } else if self.files.is_directory(path.as_str()) {
+            Some(EntryKind::Directory)
+        } else {
+            None
         })
-}
-
-/// Extensions that say nothing of the content, beside those that the reader follows.
-const EXTENSIONS: [&[u8]; 10] = [
-    b"path", b"size", b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment",
-];
-
-fn check_extensions<R: Read>(
-    entry: &mut tar::Entry<'_, R>,
-    path: &Path,
-) -> Result<(), ArchiveError> {
-    for extension in entry
-        .pax_extensions()
-        .map_err(failed)?
-        .into_iter()
-        .flatten()
-    {
-        if !EXTENSIONS.contains(&extension.map_err(failed)?.key_bytes()) {
-            return Err(ArchiveError::Extension(path.clone()));
-        }
-    }
-    Ok(())
-}
-
-/// Extensions for all members could change names and sizes; only a comment is let pass.
-fn check_global<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<(), ArchiveError> {
-    let mut bytes = Vec::new();
-    entry
-        .take(1 << 10)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    let is_comment = bytes.split_inclusive(|byte| *byte == b'\n').all(|line| {
-        line.splitn(2, |byte| *byte == b' ')
-            .nth(1)
-            .is_some_and(|rest| rest.starts_with(b"comment="))
-    });
-    if is_comment {
-        Ok(())
-    } else {
-        Err(ArchiveError::Extension(Path::top()))
     }
 }
 
-/// After the archive come zeros only, to the end of the packed data.
-fn check_end(mut rest: impl Read) -> Result<(), ArchiveError> {
-    let mut buffer = [0; 8 << 10];
-    loop {
-        let count = rest.read(&mut buffer).map_err(failed)?;
-        if count == 0 {
-            return Ok(());
-        }
-        if buffer.iter().take(count).any(|byte| *byte != 0) {
-            return Err(ArchiveError::Trailing);
-        }
-    }
-}
-
-/// An error of reading, which may be our own limit on its way through the libraries.
+/// An error of the system, or of a library that writes.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: io::Error) -> ArchiveError {
-    if error.kind() == io::ErrorKind::FileTooLarge {
-        ArchiveError::TooLarge
-    } else {
-        ArchiveError::Io(error.to_string())
-    }
-}
-
-/// The unpacked bytes, as long as they are within the limits.
-struct Unpacked<R> {
-    decoder: MultiGzDecoder<io::BufReader<Counted<R>>>,
-    unpacked: u64,
-}
-
-impl<R: Read> Unpacked<R> {
-    fn new(input: R) -> Self {
-        let counted = Counted { input, count: 0 };
-        Self {
-            decoder: MultiGzDecoder::new(io::BufReader::new(counted)),
-            unpacked: 0,
-        }
-    }
-}
-
-impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.decoder.read(buffer)?;
-        self.unpacked += count as u64;
-        let packed = self.decoder.get_ref().get_ref().count;
-        // What is small is harmless whatever its ratio.
-        let allowed = packed
-            .saturating_mul(RATIO)
-            .clamp(limits::DATA_FILE, UNPACKED);
-        if self.unpacked > allowed {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        Ok(count)
-    }
-}
-
-struct Counted<R> {
-    input: R,
-    count: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.input.read(buffer)?;
-        self.count += count as u64;
-        Ok(count)
-    }
+    ArchiveError::Io(error.to_string())
 }
 
 /// Writes an archive of some files, and all files below some directories, of a tree: the same bytes for the

@@ -73,7 +73,13 @@ impl Client<'_> {
             Input::Patch(before, patch) => {
                 let kept = Kept::look(subject, None)?;
                 let after = Patch::parse(&patch.bytes)
-                    .and_then(|parsed| parsed.apply(&**before))
+                    .and_then(|parsed| {
+                        if before.is_packed() {
+                            parsed.apply_packed(&**before)
+                        } else {
+                            parsed.apply(&**before)
+                        }
+                    })
                     .map_err(|error| refused_patch(&patch.path, &error))?;
                 let record = kept.record(self.trust);
                 self.update(&**before, &after, record, kept, || {

@@ -23,6 +23,14 @@ pub(super) struct Tree {
     place: Option<(PathBuf, Mark)>,
 }
 
+impl Tree {
+    /// Whether it is an archive.
+    pub(super) fn is_packed(&self) -> bool {
+        let mark = self.place.as_ref().map(|(_, mark)| mark);
+        mark.is_some_and(|mark| mark.written.is_some())
+    }
+}
+
 impl core::ops::Deref for Tree {
     type Target = dyn Store;
 
@@ -92,7 +100,7 @@ impl Input {
         }
         let after = arguments.dir.as_deref().unwrap_or(repo);
         Ok(match (&arguments.repository, &arguments.patch) {
-            (Some(before), Some(patch)) => Self::Patch(tree(before)?, read_patch(patch)?),
+            (Some(before), Some(patch)) => Self::Patch(own(before)?, read_patch(patch)?),
             // Package managers name the place of a repository before there is anything.
             (Some(before), None) if !before.exists() => {
                 let nothing = Tree {
@@ -101,8 +109,8 @@ impl Input {
                 };
                 Self::Trees(nothing, tree_after(after, None)?)
             }
-            (Some(before), None) => Self::Trees(tree(before)?, tree_after(after, Some(before))?),
-            (None, _) => Self::Whole(tree(after)?),
+            (Some(before), None) => Self::Trees(own(before)?, tree_after(after, Some(before))?),
+            (None, _) => Self::Whole(offered(after)?),
         })
     }
 
@@ -181,9 +189,22 @@ pub(super) fn shown(repo: &Path, arguments: &Arguments) -> String {
     }
 }
 
+/// What a server offers, or anybody has.
+fn offered(path: &Path) -> Result<Tree> {
+    tree(path, "")
+}
+
+/// The client's own copy of what it has: no server can mend it.
+fn own(path: &Path) -> Result<Tree> {
+    tree(
+        path,
+        "; this is the copy on this machine, not what a server sent: remove it, and update, which fetches everything again",
+    )
+}
+
 /// A directory, or an archive: what is a file is one.
-fn tree(path: &Path) -> Result<Tree> {
-    tree_of(path, DirectoryStore::open(path))
+fn tree(path: &Path, advice: &str) -> Result<Tree> {
+    tree_of(path, advice, DirectoryStore::open(path))
 }
 
 /// The same, of what an update makes of another tree, if there was one. A `.git` that was not there before
@@ -191,11 +212,12 @@ fn tree(path: &Path) -> Result<Tree> {
 fn tree_after(path: &Path, before: Option<&Path>) -> Result<Tree> {
     let before = before.and_then(|before| DirectoryStore::open(before).ok());
     let opened = DirectoryStore::open(path);
-    tree_of(path, opened.map(|store| store.after(before.as_ref())))
+    tree_of(path, "", opened.map(|store| store.after(before.as_ref())))
 }
 
 fn tree_of(
     path: &Path,
+    advice: &str,
     directory: core::result::Result<DirectoryStore, StoreError>,
 ) -> Result<Tree> {
     let mark = Mark::of(path)
@@ -203,7 +225,8 @@ fn tree_of(
     let store: Box<dyn Store> = if mark.written.is_some() {
         let file = File::open(path).map_err(at(path.display()))?;
         let store = ArchiveStore::read(file).map_err(|error| {
-            let problem = Problem::new(Code::BadArchive, path.display(), error);
+            let detail = format!("{error}{advice}");
+            let problem = Problem::new(Code::BadArchive, path.display(), detail);
             Failure::Refused(Box::new(problem))
         })?;
         Box::new(store)
@@ -254,7 +277,7 @@ mod tests {
     use std::fs;
 
     fn open(directory: &Path, patch: bool) -> Input {
-        let tree = || tree(&directory.join("old")).ok().unwrap();
+        let tree = || offered(&directory.join("old")).ok().unwrap();
         if patch {
             return Input::Patch(tree(), read_patch(&directory.join("patch")).ok().unwrap());
         }

@@ -1,0 +1,240 @@
+//! The files of an archive: all contents in a few large blocks, and one sorted index.
+
+use core::cmp::Ordering;
+use core::ops::Range;
+
+use conex_core::store::{Entry, EntryKind};
+
+/// Bytes of a block; a larger file has a block of its own.
+const BLOCK: usize = 256 << 10;
+
+/// The files, each in one piece in one of the blocks.
+#[derive(Clone, Default)]
+pub(super) struct Files {
+    /// All names, one after another.
+    names: String,
+    blocks: Vec<Vec<u8>>,
+    /// Sorted by [`order`] once [`Self::settle`] was called.
+    members: Vec<Member>,
+    /// By the number of the member, if they were asked for.
+    marks: Option<Vec<[u8; 32]>>,
+}
+
+/// A file or a directory.
+#[derive(Debug, Clone)]
+struct Member {
+    name: Range<u32>,
+    block: u32,
+    content: Range<u32>,
+    mark: u32,
+    is_directory: bool,
+}
+
+/// A file of the archive.
+pub(super) struct Found<'a> {
+    pub(super) path: &'a str,
+    pub(super) bytes: &'a [u8],
+}
+
+/// What stands where it cannot stand.
+pub(super) enum Clash {
+    Twice(String),
+    FileAndDirectory(String),
+}
+
+impl Files {
+    pub(super) fn new(marked: bool) -> Self {
+        Self {
+            marks: marked.then(Vec::new),
+            ..Self::default()
+        }
+    }
+
+    fn name(&self, member: &Member) -> &str {
+        let range = member.name.start as usize..member.name.end as usize;
+        self.names.get(range).unwrap_or_default()
+    }
+
+    fn bytes(&self, member: &Member) -> &[u8] {
+        let range = member.content.start as usize..member.content.end as usize;
+        let block = self.blocks.get(member.block as usize);
+        block.and_then(|block| block.get(range)).unwrap_or_default()
+    }
+
+    fn push(&mut self, name: &str, block: usize, content: Range<usize>, is_directory: bool) {
+        // All of it is far below 2^32: at most as much as an archive may unpack to.
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let start = self.names.len();
+        self.names.push_str(name);
+        self.members.push(Member {
+            name: number(start)..number(self.names.len()),
+            block: number(block),
+            content: number(content.start)..number(content.end),
+            mark: number(self.marks.as_ref().map_or(0, Vec::len)),
+            is_directory,
+        });
+    }
+
+    pub(super) fn add_directory(&mut self, name: &str) {
+        // Most archives name each directory before what is in it, many more than once.
+        self.push(name, 0, 0..0, true);
+    }
+
+    /// Adds a file, whose content `fill` appends to what it is given.
+    pub(super) fn add<E>(
+        &mut self,
+        name: &str,
+        size: usize,
+        mark: Option<&dyn Fn(&[u8]) -> [u8; 32]>,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let fits = |block: &Vec<u8>| block.capacity() - block.len() >= size;
+        if !self.blocks.last().is_some_and(fits) {
+            self.blocks.push(Vec::with_capacity(size.max(BLOCK)));
+        }
+        let number = self.blocks.len().saturating_sub(1);
+        if let Some(block) = self.blocks.last_mut() {
+            let start = block.len();
+            fill(block)?;
+            let end = block.len();
+            let made = mark.map(|mark| mark(block.get(start..).unwrap_or_default()));
+            self.push(name, number, start..end, false);
+            if let (Some(marks), Some(made)) = (&mut self.marks, made) {
+                marks.push(made);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sorts what was added, and makes sure that each path is one thing, and each file there once.
+    pub(super) fn settle(&mut self) -> Result<(), Clash> {
+        let names = core::mem::take(&mut self.names);
+        let name = |member: &Member| {
+            let range = member.name.start as usize..member.name.end as usize;
+            names.get(range).unwrap_or_default().as_bytes()
+        };
+        self.members.sort_unstable_by(|a, b| {
+            let kinds = a.is_directory.cmp(&b.is_directory);
+            order(name(a), name(b)).then(kinds)
+        });
+        self.names = names;
+        for pair in self.members.windows(2) {
+            let [first, next] = pair else { continue };
+            if first.is_directory {
+                continue;
+            }
+            let Some(rest) = self.name(next).strip_prefix(self.name(first)) else {
+                continue;
+            };
+            if rest.is_empty() && !next.is_directory {
+                return Err(Clash::Twice(self.name(first).into()));
+            }
+            // What is below a path follows it at once.
+            if rest.is_empty() || rest.starts_with('/') {
+                return Err(Clash::FileAndDirectory(self.name(first).into()));
+            }
+        }
+        self.members.retain(|member| !member.is_directory);
+        Ok(())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Found<'_>> {
+        self.members.iter().map(|member| Found {
+            path: self.name(member),
+            bytes: self.bytes(member),
+        })
+    }
+
+    pub(super) fn marks(&self) -> Option<impl Iterator<Item = (&str, [u8; 32])>> {
+        let marks = self.marks.as_ref()?;
+        Some(self.members.iter().filter_map(|member| {
+            let mark = marks.get(member.mark as usize)?;
+            Some((self.name(member), *mark))
+        }))
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<&[u8]> {
+        let at = self
+            .members
+            .binary_search_by(|member| order(self.name(member).as_bytes(), path.as_bytes()));
+        self.members.get(at.ok()?).map(|member| self.bytes(member))
+    }
+
+    /// The files below a directory.
+    fn below(&self, directory: &str) -> impl Iterator<Item = &str> {
+        let start = self.members.partition_point(|member| {
+            order(self.name(member).as_bytes(), directory.as_bytes()).is_lt()
+        });
+        let rest = self.members.get(start..).unwrap_or_default();
+        rest.iter().map_while(move |member| {
+            let name = self.name(member);
+            if directory.is_empty() {
+                return Some(name);
+            }
+            name.strip_prefix(directory)?.strip_prefix('/')
+        })
+    }
+
+    pub(super) fn is_directory(&self, path: &str) -> bool {
+        path.is_empty() || self.below(path).next().is_some()
+    }
+
+    /// What stands in a directory, sorted by the bytes of the names, as the index is within one.
+    pub(super) fn list(&self, directory: &str) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for rest in self.below(directory) {
+            let (name, kind) = match rest.split_once('/') {
+                Some((name, _)) => (name, EntryKind::Directory),
+                None => (rest, EntryKind::File),
+            };
+            if entries.last().is_none_or(|last| last.name != name) {
+                let name = name.into();
+                entries.push(Entry { name, kind });
+            }
+        }
+        entries
+    }
+}
+
+impl core::fmt::Debug for Files {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_set()
+            .entries(self.iter().map(|file| file.path))
+            .finish()
+    }
+}
+
+/// The order of paths as lists of components: what is below a directory follows it at once.
+fn order(a: &[u8], b: &[u8]) -> Ordering {
+    // Whole words first: most paths begin alike.
+    let words = a.chunks_exact(8).zip(b.chunks_exact(8));
+    let alike = 8 * words.take_while(|(a, b)| a == b).count();
+    let (a, b) = (a.get(alike..), b.get(alike..));
+    let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+    let rank = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    a.iter().map(rank).cmp(b.iter().map(rank))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_below_a_directory_follows_it() {
+        let mut paths = [
+            "a-b",
+            "a/b",
+            "a",
+            "b",
+            "a.b/c",
+            "a/b/c",
+            "packages/x",
+            "packages-x",
+            "packages/x/y",
+        ];
+        paths.sort_unstable_by(|a, b| order(a.as_bytes(), b.as_bytes()));
+        let mut expected = paths;
+        expected.sort_unstable_by(|a, b| a.split('/').cmp(b.split('/')));
+        assert_eq!(paths, expected);
+    }
+}
