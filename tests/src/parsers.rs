@@ -323,8 +323,8 @@ fn patch(input: &[u8]) -> bool {
 
 /// What is harmless alters nothing, and what is altered is one of the files, by one of the lines.
 fn attributes(input: &[u8]) -> bool {
-    let source = Path::parse(conex_repo::attributes::FILE).expect("a path");
     static TREE: LazyLock<MemoryStore> = LazyLock::new(|| Community::settled("opam").tree);
+    let source = Path::parse(conex_repo::attributes::FILE).expect("a path");
     let mut tree = TREE.clone();
     tree.insert(source.as_str(), input);
     let Ok(read) = Attributes::read(&tree, [&source]) else {

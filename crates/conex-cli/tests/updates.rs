@@ -468,7 +468,8 @@ fn where_opam_has_its_repositories() {
             "verify --repository={update} --patch={patch} --incremental"
         ));
         assert_eq!(client.records().len(), 1, "{update}");
-        assert!(client.accepts("why opam/repo/default").contains(update));
+        let why = client.accepts("why opam/repo/default");
+        assert!(why.contains("opam repository default"), "{update}: {why}");
     }
     // What is not opam's is itself.
     client.accepts("verify --repository=opam-12-ab/default --patch=patch --incremental");

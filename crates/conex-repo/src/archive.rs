@@ -118,6 +118,9 @@ pub enum ArchiveError {
     Store(Path, StoreError),
 }
 
+/// Makes the mark of a file of its content.
+type Mark<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
+
 /// A tree that was read from an archive, whole.
 #[derive(Debug, Clone)]
 pub struct ArchiveStore {
@@ -155,10 +158,7 @@ impl ArchiveStore {
     }
 
     #[tracing::instrument(level = "debug", skip_all, err)]
-    fn unpack(
-        input: impl Read + Send,
-        mark: Option<&dyn Fn(&[u8]) -> [u8; 32]>,
-    ) -> Result<Self, ArchiveError> {
+    fn unpack(input: impl Read + Send, mark: Option<Mark<'_>>) -> Result<Self, ArchiveError> {
         // Unpacking takes most of the time, so it has a thread of its own.
         std::thread::scope(|scope| {
             let (full, pieces) = sync_channel(unpack::PIECES);

@@ -85,7 +85,7 @@ impl Files {
         &mut self,
         name: &str,
         size: usize,
-        mark: Option<&dyn Fn(&[u8]) -> [u8; 32]>,
+        mark: Option<super::Mark<'_>>,
         fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
         let fits = |block: &Vec<u8>| block.capacity() - block.len() >= size;

@@ -22,7 +22,7 @@ type Result<T> = core::result::Result<T, ArchiveError>;
 pub(super) fn read(
     pieces: Receiver<Piece>,
     back: SyncSender<Vec<u8>>,
-    mark: Option<&dyn Fn(&[u8]) -> [u8; 32]>,
+    mark: Option<super::Mark<'_>>,
 ) -> Result<Files> {
     let mut stream = Stream::new(pieces, back);
     let mut files = Files::new(mark.is_some());

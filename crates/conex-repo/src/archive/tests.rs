@@ -291,7 +291,7 @@ fn nothing_is_hidden_behind_the_end() {
         Err(ArchiveError::Behind)
     );
     // Zeros are padding, behind the archive and behind the compressed data.
-    assert_eq!(behind(&[0; 100_000]), Ok(()));
+    assert_eq!(behind(&vec![0; 100_000]), Ok(()));
     let padded = [one.as_slice(), &[0; 10_240]].concat();
     assert_eq!(read(&gzip(&padded)), Ok(()));
     let odd = [padded.as_slice(), b"x"].concat();
@@ -513,7 +513,7 @@ fn what_programs_read_differently() {
     );
     header_is_refused(
         "endless",
-        &[before(b'x', b"pax", &[b'1'; 70_000]), plain("a")],
+        &[before(b'x', b"pax", &vec![b'1'; 70_000]), plain("a")],
     );
     header_is_refused(
         "character set",

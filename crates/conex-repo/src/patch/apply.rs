@@ -34,17 +34,17 @@ pub(super) fn apply<S: Store>(patch: &Patch<'_>, base: S) -> Result<Overlay<S>, 
 
 /// Makes sure that beside each removed file there is only what the patch itself makes.
 pub(super) fn check_packed<S: Store>(
-    patch: &Patch<'_>,
+    whole: &Patch<'_>,
     result: &Overlay<S>,
 ) -> Result<(), PatchError> {
-    let created = patch.files.iter().filter_map(|file| match &file.operation {
+    let created = whole.files.iter().filter_map(|file| match &file.operation {
         Operation::Create(path) => Some(path),
         _ => None,
     });
     let created: BTreeSet<&Path> = created.collect();
     // Each directory is looked at once, whatever is removed from it.
     let mut seen = BTreeSet::new();
-    for file in &patch.files {
+    for file in &whole.files {
         let Operation::Delete(removed) = &file.operation else {
             continue;
         };

@@ -388,13 +388,14 @@ fn endless_data() {
     let large = "x".repeat(31 << 20) + "\n";
     let mut base = MemoryStore::new();
     base.insert("large", large.as_bytes());
-    let mut changes = String::new();
+    let mut changes = Vec::new();
     for copy in 0..20 {
         let name = format!("large{copy}");
         base.insert(name.clone(), large.as_bytes());
         let modes = "old mode 100644\nnew mode 100755\n";
-        changes += &format!("diff --git a/{name} b/{name}\n{modes}");
+        changes.push(format!("diff --git a/{name} b/{name}\n{modes}"));
     }
+    let changes = changes.concat();
     let patch = Patch::parse(changes.as_bytes()).unwrap();
     assert_eq!(
         patch.apply(base).unwrap_err().reason,
@@ -489,6 +490,7 @@ fn honest_patches_of_the_library() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn patch_tricks_of_the_library() {
     let created = "diff --git r/x r.new/x\nnew file mode 100644\n";
     let table = [
