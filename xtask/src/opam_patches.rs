@@ -116,11 +116,10 @@ fn applied_to(patch: &[u8], before: &Files, style: Style, packed: bool) -> Optio
     if patch.style() != style {
         return None;
     }
-    let overlay = if packed {
-        patch.apply_packed(&store).ok()?
-    } else {
-        patch.apply(&store).ok()?
-    };
+    let overlay = patch.apply(&store).ok()?;
+    if packed {
+        patch.check_packed(&overlay).ok()?;
+    }
     let mut after = before.clone();
     for (path, bytes) in overlay.files() {
         match bytes {

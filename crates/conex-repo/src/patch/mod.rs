@@ -115,15 +115,14 @@ impl<'a> Patch<'a> {
         apply::apply(self, base)
     }
 
-    /// The same, for a client that keeps the tree packed: opam 2.6, which for each file that it removes takes
-    /// away everything else below the directory of that file, and then makes what is new.
+    /// Makes sure that a client that keeps the tree packed has what the patch made of it: opam 2.6, which for
+    /// each file that it removes takes away everything else below the directory of that file, and then makes
+    /// what is new.
     ///
     /// # Errors
-    /// As [`Patch::apply`]; and [`Refused::Packed`] where that would take away more than the patch says.
-    pub fn apply_packed<S: Store>(&self, base: S) -> Result<Overlay<S>, PatchError> {
-        let overlay = self.apply(base)?;
-        apply::check_packed(self, &overlay)?;
-        Ok(overlay)
+    /// [`Refused::Packed`] where that would take away more than the patch says.
+    pub fn check_packed<S: Store>(&self, result: &Overlay<S>) -> Result<(), PatchError> {
+        apply::check_packed(self, result)
     }
 }
 

@@ -72,19 +72,18 @@ impl Client<'_> {
             }
             Input::Patch(before, patch) => {
                 let kept = Kept::look(subject, None)?;
-                let after = Patch::parse(&patch.bytes)
-                    .and_then(|parsed| {
-                        if before.is_packed() {
-                            parsed.apply_packed(&**before)
-                        } else {
-                            parsed.apply(&**before)
-                        }
-                    })
-                    .map_err(|error| refused_patch(&patch.path, &error))?;
+                let refused = |error| refused_patch(&patch.path, &error);
+                let parsed = Patch::parse(&patch.bytes).map_err(refused)?;
+                let after = parsed.apply(&**before).map_err(refused)?;
                 let record = kept.record(self.trust);
-                self.update(&**before, &after, record, kept, || {
+                let judged = self.update(&**before, &after, record, kept, || {
                     Ok(after.changed().into())
-                })
+                })?;
+                // What the state itself is refused for says more than how its patch would be applied.
+                if before.is_packed() && judged.report.verified().is_some() {
+                    parsed.check_packed(&after).map_err(refused)?;
+                }
+                Ok(judged)
             }
             Input::Range([(old, before), (new, after)]) => {
                 // The record of a commit says nothing of another one.
