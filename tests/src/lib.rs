@@ -10,6 +10,7 @@ mod history;
 pub mod oracle;
 pub mod parsers;
 mod pilot;
+pub mod shapes;
 mod traffic;
 mod verdict;
 

@@ -15,6 +15,7 @@ mod infer;
 mod measure;
 mod merges;
 mod opam;
+mod opam_loads;
 mod scene;
 mod updates;
 mod vectors;
@@ -39,6 +40,8 @@ enum Command {
     Vectors(vectors::Arguments),
     /// Signs and verifies the real opam-repository, and attacks it.
     Opam(opam::Arguments),
+    /// Shows real opams what conex accepts, and compares the releases that they load with those verified.
+    OpamLoads(opam_loads::Arguments),
     /// Measures signing and verifying against a floor.
     Bench(bench::Arguments),
     /// Proposes owners for the packages of a real repository, and holds the evidence against a table.
@@ -71,6 +74,7 @@ fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Vectors(arguments) => vectors::run(&arguments),
         Command::Opam(arguments) => opam::run(&arguments),
+        Command::OpamLoads(arguments) => opam_loads::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Infer(arguments) => infer::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),
