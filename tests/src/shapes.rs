@@ -235,7 +235,6 @@ impl Case {
             "files/opam",
             "sub/x",
             "sub/opam",
-            "opam/x",
             "README files/x",
             "opam files/x",
             "README sub/x",

@@ -190,7 +190,7 @@ fn projections() {
 
 #[test]
 fn repositories() {
-    let cases = cases("repositories", 96);
+    let cases = cases("repositories", 106);
     let mut verified = 0;
     for (name, case) in &cases {
         let mut tree = MemoryStore::new();

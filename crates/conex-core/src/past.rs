@@ -88,18 +88,15 @@ impl Past<'_> {
         names: &[&ReleaseName],
         layout: &dyn Layout,
     ) -> Vec<ReleaseUnit> {
-        let unit = match layout.homes(package, names) {
-            Some(homes) => {
-                let is_there = |home: &Path| self.store.list(home).is_ok();
-                Some(PackageUnit {
-                    name: package.clone(),
-                    directories: homes.into_iter().filter(is_there).collect(),
-                })
-            }
-            None => {
-                let units = survey(self.store, layout, self.standing.root).packages;
-                units.into_iter().find(|unit| unit.name == *package)
-            }
+        let unit = if let Some(homes) = layout.homes(package, names) {
+            let is_there = |home: &Path| self.store.list(home).is_ok();
+            Some(PackageUnit {
+                name: package.clone(),
+                directories: homes.into_iter().filter(is_there).collect(),
+            })
+        } else {
+            let units = survey(self.store, layout, self.standing.root).packages;
+            units.into_iter().find(|unit| unit.name == *package)
         };
         let mut found = unit
             .and_then(|unit| layout.releases(&self.store, &unit).ok())
