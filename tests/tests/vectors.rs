@@ -230,5 +230,5 @@ fn repositories() {
         assert_eq!(found, case["expect"], "{name}:\n{}", verdict.told());
         verified += usize::from(verdict.verified().is_some());
     }
-    assert_eq!(verified, 25);
+    assert_eq!(verified, 27);
 }
