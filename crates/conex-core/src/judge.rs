@@ -144,6 +144,32 @@ pub(crate) struct Judge<'a, 'm, D> {
     pub(crate) releases: usize,
     /// Packages that could not be read.
     pub(crate) unreadable: Vec<PackageName>,
+    /// Pairs of releases that are one to the client.
+    pub(crate) equals: Vec<Equal>,
+}
+
+/// Two releases of a package that are one to the client.
+pub(crate) struct Equal {
+    pub(crate) package: PackageName,
+    pub(crate) releases: [ReleaseName; 2],
+    /// The place of the second.
+    pub(crate) place: Path,
+}
+
+impl Equal {
+    pub(crate) fn new(package: &PackageName, [first, second]: [&Release; 2]) -> Self {
+        Self {
+            package: package.clone(),
+            releases: [first, second].map(|it| it.checksums.release.clone()),
+            place: second.directory.clone(),
+        }
+    }
+
+    pub(crate) fn problem(&self, code: Code) -> Problem {
+        let [first, second] = &self.releases;
+        let detail = format!("the client takes the releases {first} and {second} for one");
+        Problem::new(code, &self.place, detail).about(&Subject::Releases(self.package.clone()))
+    }
 }
 
 impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
@@ -159,6 +185,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             unsigned_files: None,
             releases: 0,
             unreadable: Vec::new(),
+            equals: Vec::new(),
         }
     }
 
@@ -172,6 +199,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             self.unsigned.append(&mut other.unsigned);
             self.releases += other.releases;
             self.unreadable.append(&mut other.unreadable);
+            self.equals.append(&mut other.equals);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a tree looks like: where packages, releases and their files stand (spec section 10).
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::name::{PackageName, ReleaseName};
@@ -39,6 +40,38 @@ pub struct ReleaseUnit {
     pub directory: Path,
     /// Every file below it, at least one.
     pub files: Vec<Path>,
+}
+
+/// What a client takes a directory for. Two that are equal are one release to it, whatever their
+/// directories are called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientRelease {
+    /// The name of the package, by the client's rules: not every such name is a [`PackageName`].
+    pub package: String,
+    /// The version, as [`Client::version`] spells it.
+    pub version: String,
+}
+
+/// How the program that uses a repository finds releases in it, beyond what the layout says.
+///
+/// A client may take a directory for a release by its name alone, wherever it stands, and look at any
+/// path that changes. From what is said here, verification derives (spec section 8.4):
+///
+/// - no directory inside a release has the name of a release;
+/// - a directory with such a name elsewhere, outside the package tree, neither holds what makes the
+///   client load it, nor stands beside a release that is equal to it;
+/// - two releases of a package that are equal are noted, and one of them does not go alone.
+///
+/// So what a client loads does not depend on the way in which it came to a state.
+pub trait Client: Sync {
+    /// The release that the client takes a directory of this name for; nothing, if for none.
+    fn release(&self, directory: &str) -> Option<ClientRelease>;
+
+    /// A spelling of a version: equal for exactly those versions that are equal to the client.
+    fn version(&self, release: &ReleaseName) -> String;
+
+    /// Whether an entry of this name in the directory of a release makes the client load it.
+    fn is_loaded_by(&self, entry: &str) -> bool;
 }
 
 /// Finds packages and releases, and accounts for every path below the package tree.
@@ -90,6 +123,12 @@ pub trait Layout: Sync {
 
     /// The directory of a release, where tools put it; `None` when the names do not fit the layout.
     fn directory(&self, package: &PackageName, release: &ReleaseName) -> Option<Path>;
+
+    /// The program that uses such a repository, if it looks for releases in its own way; by default
+    /// there is none, and what stands outside the releases is nothing to anybody.
+    fn client(&self) -> Option<&dyn Client> {
+        None
+    }
 
     /// Reads a release as people name it on a command line, such as `foo.1.0`.
     fn parse_release(&self, text: &str) -> Option<(PackageName, ReleaseName)>;

@@ -12,7 +12,7 @@ use core::fmt;
 use crate::crypto::{Crypto, Digests};
 use crate::digest::Digest;
 use crate::key::PublicKey;
-use crate::layout::{Layout, PackageUnit};
+use crate::layout::{Client, Layout, PackageUnit};
 use crate::limits;
 use crate::metadata::{Metadata, StoredPage, place};
 use crate::name::{Id, PackageName, ReleaseName};
@@ -87,6 +87,8 @@ pub(crate) struct Part {
     /// Whether there may be names at the top of the tree, or among packages and claims, that were
     /// not there before.
     unnamed: bool,
+    /// Whether there may be releases that were not there before, in the layout of a client.
+    new_release: bool,
 }
 
 impl Part {
@@ -138,6 +140,12 @@ impl Part {
     /// Whether the repository files have to be judged.
     pub(crate) fn has_repository(&self) -> bool {
         self.repository
+    }
+
+    /// Whether there may be releases that were not there before, and a client that may take something
+    /// else for them.
+    pub(crate) fn has_new_release(&self) -> bool {
+        self.new_release
     }
 
     /// Finds the packages of the state after, from what is approved of them before: a package that
@@ -493,7 +501,27 @@ where
         if self.part.unnamed {
             self.survey(data);
         }
+        let client = self.layout.client();
+        self.part.new_release = client.is_some_and(|client| self.adds_release(data, client));
         self.part.packages.extend(self.part.data.iter().cloned());
+    }
+
+    /// Whether the client loads a release that it did not load before.
+    fn adds_release(&self, data: &[Path], client: &dyn Client) -> bool {
+        let mut seen: BTreeSet<Path> = BTreeSet::new();
+        let releases = data.iter().filter_map(|path| {
+            let mut above = core::iter::successors(path.parent(), Path::parent);
+            above.find(|directory| self.layout.release_at(directory).is_some())
+        });
+        let is_loaded = |listed: Result<Vec<Entry>, StoreError>| {
+            listed.is_ok_and(|entries| entries.iter().any(|it| client.is_loaded_by(&it.name)))
+        };
+        let (before, after) = (self.before.reader.store, self.after.reader.store);
+        releases
+            .filter(|directory| seen.insert(directory.clone()))
+            .any(|directory| {
+                !is_loaded(before.list(&directory)) && is_loaded(after.list(&directory))
+            })
     }
 
     /// The package that a path lies in, if the directory that is its home was and is there.

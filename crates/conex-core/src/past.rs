@@ -9,10 +9,12 @@ use crate::content::{Checksums, Package, Reader, Release};
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
+use crate::judge::Equal;
 use crate::key::Fingerprint;
-use crate::layout::PackageUnit;
+use crate::layout::{Client, Layout, PackageUnit, ReleaseUnit};
+use crate::limits;
 use crate::metadata::place;
-use crate::name::PackageName;
+use crate::name::{PackageName, ReleaseName};
 use crate::path::Path;
 use crate::people::Judged;
 use crate::problem::{Code, Problem};
@@ -25,6 +27,7 @@ use crate::vouch::Subject;
 /// A state that was verified, as far as an update concerns it.
 #[derive(Clone, Copy)]
 pub(crate) struct Past<'s> {
+    pub(crate) store: &'s dyn Store,
     pub(crate) known: &'s Known,
     pub(crate) standing: Standing<'s, 's>,
 }
@@ -78,6 +81,38 @@ impl Past<'_> {
         })
     }
 
+    /// Where some releases of a package stood, if they were there.
+    fn releases(
+        &self,
+        package: &PackageName,
+        names: &[&ReleaseName],
+        layout: &dyn Layout,
+    ) -> Vec<ReleaseUnit> {
+        let unit = if let Some(homes) = layout.homes(package, names) {
+            let is_there = |home: &Path| self.store.list(home).is_ok();
+            Some(PackageUnit {
+                name: package.clone(),
+                directories: homes.into_iter().filter(is_there).collect(),
+            })
+        } else {
+            let units = survey(self.store, layout, self.standing.root).packages;
+            units.into_iter().find(|unit| unit.name == *package)
+        };
+        let mut found = unit
+            .and_then(|unit| layout.releases(&self.store, &unit).ok())
+            .unwrap_or_default();
+        found.retain(|unit| names.contains(&&unit.name));
+        found
+    }
+
+    /// Whether not both of a pair of releases were there.
+    pub(crate) fn lacks(&self, equal: &Equal, layout: &dyn Layout) -> bool {
+        let [first, second] = &equal.releases;
+        self.releases(&equal.package, &[first, second], layout)
+            .len()
+            < 2
+    }
+
     /// What became of this state and may not have.
     ///
     /// `findings` and `problems` are those of the state now.
@@ -118,6 +153,9 @@ impl Past<'_> {
                 match subject {
                     Subject::Releases(_) | Subject::Checksums(..) if lost.is_some() => {}
                     _ => transitions.statement(subject),
+                }
+                if let Subject::Checksums(package, release) = subject {
+                    transitions.dropped(package, release);
                 }
             }
         }
@@ -213,6 +251,65 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
         let mut subjects = said.subjects().filter(of_package);
         now.settled.ownership.is_claimed(package)
             || subjects.any(|subject| now.newest(&now.settled.index, subject, crypto).is_some())
+    }
+
+    /// A release does not go alone where the client takes another one for the same, and would drop
+    /// both.
+    fn dropped(&mut self, package: &PackageName, release: &ReleaseName) {
+        let Some(client) = self.reader.layout.client() else {
+            return;
+        };
+        let gone = Subject::Checksums(package.clone(), release.clone());
+        if self.place(&gone).is_some() {
+            return;
+        }
+        let version = client.version(release);
+        let of_package = |subject: &&Subject| subject.package() == Some(package);
+        let first = Subject::Releases(package.clone());
+        let present = self
+            .present
+            .iter()
+            .flat_map(|present| present.range::<&Subject, _>(&first..));
+        let present = present.map(|(subject, _)| *subject).take_while(of_package);
+        let mut equals = present.filter_map(|subject| match subject {
+            Subject::Checksums(_, other) if client.version(other) == version => Some(other.clone()),
+            _ => None,
+        });
+        let Some(other) = equals.next() else {
+            return;
+        };
+        let layout = self.reader.layout;
+        let before = self.past.releases(package, &[release, &other], layout);
+        let stays = before.iter().find(|unit| unit.name == other);
+        if let Some(stays) = stays.filter(|_| before.len() == 2)
+            && !self.is_loaded_anew(stays, client)
+        {
+            let detail = format!(
+                "the client takes {release}, which goes, and {other}, which stays, for one"
+            );
+            let subject = Subject::Releases(package.clone());
+            self.push(
+                Code::LostRelease,
+                &stays.directory.clone(),
+                &subject,
+                &detail,
+            );
+        }
+    }
+
+    /// Whether the file that makes the client load a release changed; it is read again then.
+    fn is_loaded_anew(&self, before: &ReleaseUnit, client: &dyn Client) -> bool {
+        let read = |store: &dyn Store, file: &Path| {
+            let mut bytes = Vec::new();
+            let read = store.read(file, limits::DATA_FILE, &mut bytes);
+            read.is_ok().then_some(bytes)
+        };
+        let files = before.files.iter();
+        let mut loading = files.filter(|file| {
+            file.parent().as_ref() == Some(&before.directory)
+                && client.is_loaded_by(file.file_name())
+        });
+        loading.any(|file| read(self.past.store, file) != read(&self.reader.store, file))
     }
 
     /// Nothing is approved of a package of which something was.

@@ -52,8 +52,8 @@ codes! {
     NameCollision "name-collision" "rename or retire one of the two"
     /// A path that nothing accounts for.
     Unaccounted "unaccounted" "remove it, move it where it belongs, or add an ignore pattern to the next root"
-    /// A release that stands at a second place, or where the package manager reads it as another one.
-    ShadowRelease "shadow-release" "keep the release at one place: packages/NAME/NAME.VERSION"
+    /// A release that stands at a second place, or something that the package manager may take for one.
+    ShadowRelease "shadow-release" "keep a release at its one place, and give no other directory a name like NAME.VERSION"
     /// There is no root.
     RootMissing "root-missing" "the server may be stripping signatures: try another mirror, and ask the janitors"
     /// No root satisfies the trust anchors.
@@ -108,6 +108,8 @@ codes! {
     Stripped "stripped" "this server may be stripping signatures: update from another mirror; where approvals were lost, have the content approved again: conex approve NAME"
     /// Something that was retired and is not any more.
     Revived "revived" "retire it again: who or what is retired stays so; use another name"
+    /// A release that the client would drop, as one that it takes as equal goes.
+    LostRelease "lost-release" "remove both releases, or change the file `opam` of the one that stays in the same step"
     /// A patch that not everybody would apply to the same end, or that does not fit.
     BadPatch "bad-patch" "the package manager made this patch on this machine, of what the server offers and with git's settings of this user; conex opam-hook --check says which settings are in the way. Fetch in full: opam repository set-url NAME ADDRESS QUORUM ANCHORS, with the same as now"
     /// An archive that is broken, or holds something that no repository holds.
@@ -129,6 +131,8 @@ codes! {
     Attributes "attributes" "take the attribute away, or end the .gitattributes at the top with: packages/** -text !eol !ident !filter !working-tree-encoding !export-subst !export-ignore; the same for conex/** and for the files beside"
     /// Note: settings that leave no room for the loss of one key.
     Margin "margin" "add janitors, or lower the quorum"
+    /// Note: two releases of a package that the client takes for one.
+    EqualReleases "equal-releases" "nothing has to be done; clients show one of the two, so the next release should have a version of its own"
     /// Note: a state before an update that is not the one on record.
     Unrecorded "unrecorded" "nothing has to be done: the new state was verified in full, and is the one on record next"
     /// Note: an update of which the fast way could not tell what is concerned.
@@ -156,6 +160,7 @@ impl Code {
                 | Self::Ahead
                 | Self::Attributes
                 | Self::Margin
+                | Self::EqualReleases
                 | Self::Unrecorded
                 | Self::JudgedWhole
         )

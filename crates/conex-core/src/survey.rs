@@ -2,15 +2,17 @@
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::content::collisions;
-use crate::layout::{Layout, PackageUnit, Place};
+use crate::layout::{ClientRelease, Layout, PackageUnit, Place};
 use crate::limits;
 use crate::metadata;
 use crate::path::Path;
 use crate::problem::{Code, Problem};
 use crate::statement::Root;
-use crate::store::{Entry, EntryKind, Store, StoreError};
+use crate::store::{Entry, EntryKind, Store};
+use crate::vouch::Subject;
 
 /// What stands at the top of a tree, all of it accounted for or a problem.
 #[derive(Debug, Default)]
@@ -21,11 +23,14 @@ pub struct Survey {
     pub repository: Vec<Path>,
     /// What is not accounted for, or not as it has to be.
     pub problems: Vec<Problem>,
+    /// Whatever has the name of a release elsewhere.
+    pub(crate) named: Vec<Named>,
 }
 
 /// Accounts for every top-level entry: `conex/`, packages, repository files, what the root ignores.
 pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) -> Survey {
     let mut survey = Survey::default();
+    let mut outside = Outside::new(store, layout, root);
     let entries = match store.list(&Path::top()) {
         Ok(entries) => entries,
         Err(error) => {
@@ -86,7 +91,7 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
             }
             (Place::Repository, _) => survey.repository.push(place),
             (Place::Other, _) => {
-                match_patterns(store, &entry, &place, root, 0, &mut survey.problems);
+                outside.entry(&entry, &place, 0, false);
             }
         }
     }
@@ -98,6 +103,8 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
         .extend(collisions(survey.packages.iter().filter_map(|unit| {
             Some((unit.name.as_str(), unit.directories.first().filter(deeper)?))
         })));
+    survey.problems.extend(outside.problems(&survey.packages));
+    survey.named = outside.named;
     survey
 }
 
@@ -107,55 +114,168 @@ fn is_version_control(name: &str) -> bool {
     names.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
-/// Reports what no pattern matches. What a pattern covers whole is not looked into.
-fn match_patterns<S: Store + ?Sized>(
+/// Reports directories that the client may take for releases, outside `conex/` and what the layout
+/// accounts for, where these are the packages of the tree, sorted.
+pub(crate) fn lookalikes<S: Store + ?Sized>(
     store: &S,
-    entry: &Entry,
-    place: &Path,
+    layout: &dyn Layout,
     root: &Root,
-    depth: usize,
-    problems: &mut Vec<Problem>,
-) {
-    let is_ignored = match entry.kind {
-        EntryKind::Directory => root.ignore.iter().any(|pattern| pattern.covers(place)),
-        EntryKind::File => root.ignore.iter().any(|pattern| pattern.matches(place)),
-        EntryKind::Special(_) => false,
-    };
-    if is_ignored {
-        return;
+    packages: &[PackageUnit],
+) -> Vec<Problem> {
+    if layout.client().is_none() {
+        return Vec::new();
     }
-    let below = match entry.kind {
-        EntryKind::Special(kind) => {
-            problems.push(Problem::new(
-                Code::SpecialFile,
-                place,
-                format!("is a {kind}"),
-            ));
-            return;
+    let mut outside = Outside::new(store, layout, root);
+    for entry in store.list(&Path::top()).unwrap_or_default() {
+        let is_metadata = entry.name == metadata::DIRECTORY;
+        if entry.kind != EntryKind::Directory || is_metadata {
+            continue;
         }
-        EntryKind::File => {
-            problems.push(Problem::new(
-                Code::Unaccounted,
-                place,
-                "nothing accounts for this file",
-            ));
-            return;
+        // What else may be wrong there was looked at before.
+        let Ok(place) = Path::top().join(&entry.name) else {
+            continue;
+        };
+        let is_ignored = root.ignore.iter().any(|pattern| pattern.covers(&place));
+        if layout.place(&entry.name, entry.kind, is_ignored) == Place::Other {
+            outside.entry(&entry, &place, 0, false);
         }
-        EntryKind::Directory if depth >= limits::DEPTH => Err(StoreError::TooMany),
-        EntryKind::Directory => store.list(place),
-    };
-    match below {
-        Ok(entries) => {
-            for entry in entries {
-                match place.join(&entry.name) {
-                    Ok(place) => match_patterns(store, &entry, &place, root, depth + 1, problems),
-                    Err(error) => {
-                        let shown = format!("{place}/{}", entry.name);
-                        problems.push(Problem::new(Code::BadName, shown, error));
-                    }
+    }
+    outside.problems(packages)
+}
+
+/// What stands outside the packages, `conex/` and the repository files.
+struct Outside<'a, S: ?Sized> {
+    store: &'a S,
+    layout: &'a dyn Layout,
+    root: &'a Root,
+    named: Vec<Named>,
+    problems: Vec<Problem>,
+}
+
+impl<'a, S: Store + ?Sized> Outside<'a, S> {
+    fn new(store: &'a S, layout: &'a dyn Layout, root: &'a Root) -> Self {
+        Self {
+            store,
+            layout,
+            root,
+            named: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, code: Code, place: &Path, detail: impl fmt::Display) {
+        self.problems.push(Problem::new(code, place, detail));
+    }
+
+    /// Reports what no pattern matches, and notes what has the name of a release. Of what a pattern
+    /// covers whole, only names are looked at, and only where a client does so. Says whether there
+    /// is any file.
+    fn entry(&mut self, entry: &Entry, place: &Path, depth: usize, is_covered: bool) -> bool {
+        let mut patterns = self.root.ignore.iter();
+        match entry.kind {
+            EntryKind::Special(_) | EntryKind::File if is_covered => true,
+            EntryKind::Special(kind) => {
+                self.push(Code::SpecialFile, place, format_args!("is a {kind}"));
+                true
+            }
+            EntryKind::File => {
+                if !patterns.any(|pattern| pattern.matches(place)) {
+                    let detail = "nothing accounts for this file";
+                    self.push(Code::Unaccounted, place, detail);
                 }
+                true
+            }
+            EntryKind::Directory => {
+                let is_covered = is_covered || patterns.any(|pattern| pattern.covers(place));
+                self.directory(place, depth, is_covered)
             }
         }
-        Err(error) => problems.push(Problem::unreadable(place, &error)),
+    }
+
+    fn directory(&mut self, place: &Path, depth: usize, is_covered: bool) -> bool {
+        let client = self.layout.client();
+        if is_covered && client.is_none() {
+            return true;
+        }
+        if depth >= limits::DEPTH {
+            let detail = "directories are nested too deep here";
+            self.push(Code::TooLarge, place, detail);
+            return true;
+        }
+        let entries = match self.store.list(place) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.problems.push(Problem::unreadable(place, &error));
+                return true;
+            }
+        };
+        let (mut has_file, mut is_loaded) = (false, false);
+        for entry in entries {
+            let is_directory = entry.kind == EntryKind::Directory;
+            is_loaded |= !is_directory && client.is_some_and(|it| it.is_loaded_by(&entry.name));
+            match place.join(&entry.name) {
+                Ok(place) => has_file |= self.entry(&entry, &place, depth + 1, is_covered),
+                // Nothing can be said of what it holds; a file that clients ignore may be called anything.
+                Err(error) if is_directory || !is_covered => {
+                    let shown = format!("{place}/{}", entry.name);
+                    self.problems
+                        .push(Problem::new(Code::BadName, shown, error));
+                    has_file = true;
+                }
+                Err(_) => has_file = true,
+            }
+        }
+        let release = client.and_then(|client| client.release(place.file_name()));
+        if let Some(release) = release.filter(|_| has_file) {
+            self.named.push(Named {
+                place: place.clone(),
+                release,
+                is_loaded,
+            });
+        }
+        has_file
+    }
+
+    /// The problems, where these are the packages of the tree; those of what has the name of a release,
+    /// too.
+    fn problems(&mut self, packages: &[PackageUnit]) -> Vec<Problem> {
+        let shadows = self.named.iter();
+        let shadows = shadows.filter_map(|named| named.problem(self.store, self.layout, packages));
+        self.problems.extend(shadows);
+        core::mem::take(&mut self.problems)
+    }
+}
+
+/// A directory that the client takes for a release, outside `conex/` and what the layout accounts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) place: Path,
+    release: ClientRelease,
+    is_loaded: bool,
+}
+
+impl Named {
+    /// The problem of it, where these are the packages of a tree: the client would load it, or take it for
+    /// a release that is in the tree.
+    pub(crate) fn problem<S: Store + ?Sized>(
+        &self,
+        store: &S,
+        layout: &dyn Layout,
+        packages: &[PackageUnit],
+    ) -> Option<Problem> {
+        let shadow = |detail: &str| Problem::new(Code::ShadowRelease, &self.place, detail);
+        if self.is_loaded {
+            return Some(shadow("the client loads this directory as a release"));
+        }
+        let client = layout.client()?;
+        let at = packages.binary_search_by(|unit| unit.name.as_str().cmp(&self.release.package));
+        let package = packages.get(at.ok()?)?;
+        // Of a package that cannot be read other problems tell.
+        let releases = layout.releases(&store, package).ok()?;
+        let mut same = releases.iter();
+        let same = same.find(|unit| client.version(&unit.name) == self.release.version)?;
+        let subject = Subject::Checksums(package.name.clone(), same.name.clone());
+        let detail = format!("the client takes this for {}", same.directory);
+        Some(shadow(&detail).about(&subject))
     }
 }

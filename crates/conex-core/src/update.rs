@@ -11,7 +11,7 @@ use crate::record::LocalRecord;
 use crate::settle::{Settled, State};
 use crate::standing::Standing;
 use crate::store::{Store, Workers};
-use crate::survey::{Survey, survey};
+use crate::survey::{Survey, lookalikes, survey};
 use crate::verify::{Given, Known, Mode, Portion, Report, Verification};
 
 pub use crate::part::Changes;
@@ -60,7 +60,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         let judge = |metadata: &Metadata, part: Option<&Part>| {
             let settled = self.settle(old, metadata, part);
             self.verify(Given {
-                before: Some(old.past(metadata, &settled)),
+                before: Some(old.past(&self.before, metadata, &settled)),
                 ..Given::default()
             })
         };
@@ -142,12 +142,19 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         let reader = self.read_part(old)?;
         let (part, metadata, after) = (reader.part, reader.before.metadata, reader.after);
         let settled = self.settle(old, &metadata, Some(&part));
-        let before = old.past(&metadata, &settled);
+        let before = old.past(&self.before, &metadata, &settled);
         let (layout, root) = (old.known.layout(), old.head.root());
         let units = part.units(self.after, layout, &before.standing, self.crypto);
         let survey = if let Some(packages) = units {
+            // What has the name of a release was harmless as long as there was no such release.
+            let problems = if part.has_new_release() {
+                lookalikes(self.after, layout, root, &packages)
+            } else {
+                alloc::vec::Vec::new()
+            };
             Survey {
                 packages,
+                problems,
                 ..Survey::default()
             }
         } else {
@@ -244,8 +251,14 @@ impl Old {
         Some(Self { head, known })
     }
 
-    fn past<'l>(&'l self, metadata: &'l Metadata, settled: &'l Settled<'l>) -> Past<'l> {
+    fn past<'l>(
+        &'l self,
+        store: &'l dyn Store,
+        metadata: &'l Metadata,
+        settled: &'l Settled<'l>,
+    ) -> Past<'l> {
         Past {
+            store,
             known: &self.known,
             standing: Standing {
                 root: self.head.root(),

@@ -11,7 +11,7 @@ use crate::chain::{self, Head, Trust};
 use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
-use crate::judge::{self, Judge, Ownership};
+use crate::judge::{self, Equal, Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
 use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
 use crate::name::PackageName;
@@ -450,6 +450,9 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             judge.package(&reader.absent(name), &Path::top(), ownership, people);
         }
         let (crypto, ahead) = (self.crypto, self.ahead);
+        // Onto a main line no new pair of equal releases is brought. Clients accept one, else they would refuse
+        // for ever what those accept that have nothing to compare it with.
+        let new_to = before.filter(|_| ahead);
         // Where approvals run ahead, what stands there is not what was approved last.
         let before = before.filter(|_| part.is_some() && !ahead);
         let judged = self.workers.map(units, |unit| {
@@ -463,6 +466,8 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                 Ok(package) => {
                     let place = unit.directories.first().cloned().unwrap_or_default();
                     judge.package(&package, &place, ownership, people);
+                    let equals = reader.equals(&package).into_iter();
+                    judge.equals = equals.map(|pair| Equal::new(&package.name, pair)).collect();
                 }
                 Err(found) => {
                     judge.problems = found;
@@ -473,6 +478,14 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         });
         judge.merge(judged, settled.findings.len());
         problems.append(&mut judge.problems);
+        for equal in &judge.equals {
+            let is_new = new_to.is_some_and(|past| past.lacks(equal, reader.layout));
+            problems.push(equal.problem(if is_new {
+                Code::ShadowRelease
+            } else {
+                Code::EqualReleases
+            }));
+        }
         report.findings = core::mem::take(&mut judge.findings);
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();

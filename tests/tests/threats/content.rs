@@ -2,7 +2,7 @@
 
 use conex_core::problem::Code;
 use conex_core::verify::Mode;
-use conex_tests::{Community, opam_file};
+use conex_tests::{Client, Community, opam_file};
 
 /// Flips one bit of every `step`th byte of every file. What is still accepted has to be accepted
 /// as the very same; gives the files in which that happened.
@@ -135,12 +135,34 @@ fn shadow_release() {
         (
             "packages/bar/bar.0.1/files/foo.9/opam",
             Code::ShadowRelease,
-            "packages/bar/bar.0.1/files/foo.9/opam",
+            "packages/bar/bar.0.1/files/foo.9",
         ),
         (
             "packages/bar/bar.0.1/files/deep/foo.9/opam",
             Code::ShadowRelease,
-            "packages/bar/bar.0.1/files/deep/foo.9/opam",
+            "packages/bar/bar.0.1/files/deep/foo.9",
+        ),
+        (
+            "packages/bar/bar.0.1/files/foo.9/deep/x",
+            Code::ShadowRelease,
+            "packages/bar/bar.0.1/files/foo.9",
+        ),
+        ("packages/foo/opam", Code::Unaccounted, "packages/foo/opam"),
+        (
+            "packages/foo/foo.3.0/url",
+            Code::Unaccounted,
+            "packages/foo/foo.3.0",
+        ),
+        (
+            "packages/foo/foo.3=0/opam",
+            Code::Unaccounted,
+            "packages/foo/foo.3=0",
+        ),
+        ("packages/foo.3:0/opam", Code::BadName, "packages/foo.3:0"),
+        (
+            "conex/index/foo.9/opam",
+            Code::Unaccounted,
+            "conex/index/foo.9",
         ),
         (
             "packages/bar/bar.0.1/foo.9/opam",
@@ -184,6 +206,170 @@ fn shadow_release() {
     community.verify().accepted().unsigned(&["old"]);
     community.approve("alice", "old");
     community.verify_in(Mode::Enforce).accepted();
+}
+
+/// Since opam 2.5 an update reads a directory as the release that its name says, wherever it stands.
+#[test]
+fn shadow_release_in_an_ignored_place() {
+    let honest = Community::settled("opam");
+    let client = Client::of(&honest);
+    let shadow = |files: &[&str], named: &str| {
+        let mut community = honest.clone();
+        for file in files {
+            community.write(file, "x");
+        }
+        let expected = [(Code::ShadowRelease, named)];
+        community.verify().refused(&expected);
+        client.offered(&community).refused(&expected);
+    };
+    // It would be loaded.
+    for named in [
+        "docs/evil.1",
+        "docs/.hidden/evil.1",
+        "docs/packages/evil/evil.1",
+        "docs/-evil.1",
+        "docs/+e.~",
+        "docs/evil..1",
+        "docs/files/evil.1",
+    ] {
+        shadow(&[&format!("{named}/opam")], named);
+        shadow(
+            &[&format!("{named}/README"), &format!("{named}/opam")],
+            named,
+        );
+    }
+    // There is such a release, up to the equality of versions.
+    for named in ["docs/foo.1.0", "docs/a/b/foo.1.00", "docs/foo.02.0"] {
+        for file in ["README", "files/x", "deep/er/x"] {
+            shadow(&[&format!("{named}/{file}")], named);
+        }
+    }
+    let mut said = honest.clone();
+    said.write("docs/foo.1.0/README", "x");
+    said.verify().saying(
+        Code::ShadowRelease,
+        &["docs/foo.1.0", "foo/1.0 checksums", "packages/foo/foo.1.0"],
+    );
+    // It is no release to opam, or none that is there.
+    let mut harmless = honest.clone();
+    for file in [
+        "docs/v1.2/index.html",
+        "docs/1.2/opam",
+        "docs/FOO.1.0/x",
+        "docs/foo.1.1/x",
+        "docs/foo-1_0/opam",
+        "docs/foo/opam",
+        "docs/.foo.1.0/opam",
+        "docs/foo.1=0/opam",
+        "docs/f o.1/opam",
+        "docs/test/irmin.t/run.t",
+        "docs/opam",
+        "docs/foo.2/x",
+    ] {
+        harmless.write(file, "x");
+    }
+    client.offered(&harmless).accepted();
+    // The names of files that are ignored are nobody's business; what a directory holds has to be seen.
+    harmless.write("docs/\u{e9}", "x");
+    client.offered(&harmless).accepted();
+    harmless.write("docs/\u{fc}/foo.9/opam", "x");
+    client
+        .offered(&harmless)
+        .refused(&[(Code::BadName, "docs/\u{fc}")]);
+    let mut deep = honest.clone();
+    deep.write(&format!("docs/{}x", "a/".repeat(14)), "x");
+    client.offered(&deep).accepted();
+    deep.write(&format!("docs/{}x", "a/".repeat(16)), "x");
+    let named = format!("docs/{}", ["a"; 15].join("/"));
+    client
+        .offered(&deep)
+        .refused_for(Code::TooLarge, &format!("{named}/a"));
+    // Without a client of its own, nothing is a release by its name.
+    let mut plain = Community::settled("plain");
+    plain.write("docs/foo/1.0/opam", "x");
+    plain.write("docs/\u{fc}/foo.9/opam", "x");
+    plain.verify().accepted();
+}
+
+/// What was harmless is so no longer when such a release is published; the fast way sees it, too.
+#[test]
+fn a_release_that_something_is_called_like() {
+    let mut honest = Community::settled("opam");
+    honest.write("docs/foo.3.0/README", "x");
+    let client = Client::of(&honest);
+    let mut next = honest.clone();
+    next.release("foo", "3.0", &opam_file("4.08", "dune"));
+    next.approve("dave", "foo");
+    client
+        .offered(&next)
+        .refused(&[(Code::ShadowRelease, "docs/foo.3.0")]);
+    client
+        .part(&next.tree)
+        .unwrap()
+        .refused(&[(Code::ShadowRelease, "docs/foo.3.0")]);
+    next.write("packages/foo.3.0/opam", opam_file("4.08", "dune"));
+    next.remove("packages/foo/foo.3.0");
+    client
+        .offered(&next)
+        .refused(&[(Code::ShadowRelease, "docs/foo.3.0")]);
+    // The honest twins: another release, and the same one without the lookalike.
+    let mut other = honest.clone();
+    other.release("foo", "3.1", &opam_file("4.08", "dune"));
+    other.approve("dave", "foo");
+    client.offered(&other).accepted();
+    client.part(&other.tree).unwrap().accepted();
+    next.remove("docs/foo.3.0");
+    client.offered(&next).accepted();
+}
+
+/// opam takes two versions for one, and shows one of the two.
+#[test]
+fn two_releases_that_are_one_to_the_client() {
+    let one = Community::settled("opam");
+    let mut two = one.clone();
+    two.release("foo", "1.00", &opam_file("4.14", "dune"));
+    two.approve("dave", "foo");
+    let pair = (Code::EqualReleases, "packages/foo/foo.1.00");
+    two.verify().accepted().notes(&[pair]);
+    Client::of(&one).offered(&two).accepted().notes(&[pair]);
+    // No main line takes a new one.
+    let mut main_line = Client::of(&one);
+    main_line.ahead = true;
+    main_line
+        .offered(&two)
+        .refused(&[(Code::ShadowRelease, "packages/foo/foo.1.00")]);
+    let mut main_line = Client::of(&two);
+    main_line.ahead = true;
+    let mut more = two.clone();
+    more.release("foo", "3.0", &opam_file("4.14", "dune"));
+    more.approve("dave", "foo");
+    main_line.offered(&more).accepted().notes(&[pair]);
+
+    // opam drops both where one goes, unless it reads the other one again.
+    let client = Client::of(&two);
+    let mut lost = two.clone();
+    lost.remove("packages/foo/foo.1.00");
+    lost.restore("dave", "foo");
+    lost.verify().accepted();
+    let expected = [(Code::LostRelease, "packages/foo/foo.1.0")];
+    client.offered(&lost).refused(&expected);
+    client.part(&lost.tree).unwrap().refused(&expected);
+    let mut kept = two.clone();
+    kept.remove("packages/foo/foo.1.00");
+    kept.release("foo", "1.0", &opam_file("4.08", "make"));
+    kept.approve("dave", "foo");
+    client.offered(&kept).accepted();
+    let mut none = two.clone();
+    none.remove("packages/foo/foo.1.00");
+    none.remove("packages/foo/foo.1.0");
+    none.approve("dave", "foo");
+    client.offered(&none).accepted();
+    // One takes the place of the other.
+    let mut instead = one.clone();
+    instead.remove("packages/foo/foo.1.0");
+    instead.release("foo", "1.00", &opam_file("4.08", "dune"));
+    instead.approve("dave", "foo");
+    Client::of(&one).offered(&instead).accepted();
 }
 
 #[test]

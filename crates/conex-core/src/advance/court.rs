@@ -86,6 +86,7 @@ where
 
     fn before(&self) -> Past<'_> {
         Past {
+            store: &self.round.advance.signed,
             known: &self.round.signed.known,
             standing: Standing {
                 root: self.round.signed.head.root(),

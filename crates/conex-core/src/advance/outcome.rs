@@ -18,6 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::spelling::Stored as _;
 use crate::standing::Standing;
 use crate::store::{EntryKind, Store, Workers};
+use crate::survey::Named;
 use crate::version::Version;
 use crate::vouch::Subject;
 
@@ -408,7 +409,23 @@ where
             return;
         }
         let (before, after) = (round.advance.signed, round.advance.main);
+        let lookalikes = self.lookalikes();
+        for (named, problem) in &lookalikes {
+            for file in files_below(before, &named.place) {
+                if matches!(after.kind(&file), Ok(Some(_))) {
+                    waiting.push(waits_for(Unit::Path(file.clone()), problem.clone()));
+                }
+                files.insert(file, None);
+            }
+        }
         for path in &round.main.others {
+            let mut above = lookalikes.iter();
+            if let Some((_, problem)) = above.find(|(it, _)| path.below(&it.place).is_some()) {
+                if matches!(after.kind(path), Ok(Some(_))) {
+                    waiting.push(waits_for(Unit::Path(path.clone()), problem.clone()));
+                }
+                continue;
+            }
             let was_file = matches!(before.kind(path), Ok(Some(EntryKind::File)));
             let is_left = round.left.paths.contains(path);
             let problem = match after.kind(path) {
@@ -450,6 +467,21 @@ where
         }
     }
 
+    /// What the client may take for a release of either tree: nobody has to wait for its sake.
+    fn lookalikes(&self) -> Vec<(&Named, Problem)> {
+        let round = self.court.round;
+        let layout = self.court.known.layout();
+        let (signed, main) = (&round.signed.survey, &round.main.survey);
+        let named = signed.named.iter().chain(&main.named);
+        let problem = |named: &Named| {
+            let in_main = named.problem(round.advance.main, layout, &main.packages);
+            in_main.or_else(|| named.problem(round.advance.signed, layout, &signed.packages))
+        };
+        named
+            .filter_map(|named| Some((named, problem(named)?)))
+            .collect()
+    }
+
     /// The pages that wait and speak of something.
     fn left_pages(&self, of: impl Fn(&Subject) -> bool) -> Vec<Path> {
         let round = self.court.round;
@@ -458,6 +490,22 @@ where
         let speaking = left.filter(|page| round.main.subjects(round.signed, page).any(&of));
         speaking.map(|page| page.place.clone()).collect()
     }
+}
+
+/// Every file below a directory that is known to be no deeper than others.
+fn files_below(store: &(impl Store + ?Sized), directory: &Path) -> Vec<Path> {
+    let mut files = Vec::new();
+    let mut waiting = alloc::vec![directory.clone()];
+    while let Some(directory) = waiting.pop() {
+        for entry in store.list(&directory).unwrap_or_default() {
+            match (directory.join(&entry.name), entry.kind) {
+                (Ok(path), EntryKind::Directory) => waiting.push(path),
+                (Ok(path), _) => files.push(path),
+                (Err(_), _) => {}
+            }
+        }
+    }
+    files
 }
 
 fn waits_for(unit: Unit, problem: Problem) -> Waiting {

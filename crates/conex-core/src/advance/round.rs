@@ -12,7 +12,7 @@ use crate::metadata::{Metadata, StoredPage};
 use crate::name::{Id, PackageName};
 use crate::path::Path;
 use crate::people::{Judged, People};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::settle::{Settled, State};
 use crate::statement::Root;
 use crate::store::{Store, Workers};
@@ -85,6 +85,10 @@ impl Left {
         };
         for path in main.others.iter().filter(|path| at(path)) {
             progress |= self.paths.insert(path.clone());
+        }
+        // Nobody is kept waiting by something new that only has the name of their release.
+        if progress && problem.code == Code::ShadowRelease {
+            return true;
         }
         let mut names: BTreeSet<&PackageName> = BTreeSet::new();
         names.extend(problem.subject.as_ref().and_then(Subject::package));

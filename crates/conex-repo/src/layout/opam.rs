@@ -1,16 +1,22 @@
 //! The layout of opam repositories, today's and yesterday's (spec section 10).
 //!
 //! `packages/foo/foo.1.0/opam`, or in old states `packages/foo.1.0/opam`, beside it `url`, `descr`
-//! and `files/`. opam itself loads `NAME.VERSION/opam` at any depth, so every path below
-//! `packages/` has to be accounted for.
+//! and `files/`.
+//!
+//! opam finds releases in its own way. From scratch it loads `NAME.VERSION/opam` at any depth below
+//! `packages/`: in a directory it goes no deeper where it finds an `opam`, in an archive (since 2.6) it
+//! does. Since 2.5 an update looks at the paths that changed, wherever they stand: it reads the directory
+//! around each of them, or the one above if that is called `files`, as the release that its name says,
+//! and drops this release if the path is gone and there is no `opam`.
 
-use conex_core::layout::{Layout, PackageUnit, Place, ReleaseUnit};
+use conex_core::layout::{Client, ClientRelease, Layout, PackageUnit, Place, ReleaseUnit};
 use conex_core::name::{PackageName, ReleaseName};
 use conex_core::path::Path;
 use conex_core::problem::{Code, Problem};
 use conex_core::store::{EntryKind, Store};
 
 use super::{all_or, entries, files_below};
+use crate::opam::version;
 
 /// The layout `opam`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -142,23 +148,56 @@ impl Layout for OpamLayout {
         Path::parse(&format!("packages/{package}/{package}.{release}")).ok()
     }
 
+    fn client(&self) -> Option<&dyn Client> {
+        Some(self)
+    }
+
     fn parse_release(&self, text: &str) -> Option<(PackageName, ReleaseName)> {
         split(text)
     }
 }
 
-/// opam's package names: letters, digits, `-`, `_`, `+`, with at least one letter.
-fn package_name(text: &str) -> Option<PackageName> {
-    if text.contains('.') || !text.bytes().any(|byte| byte.is_ascii_alphabetic()) {
-        return None;
+impl Client for OpamLayout {
+    fn release(&self, directory: &str) -> Option<ClientRelease> {
+        let (package, version) = directory.split_once('.')?;
+        (is_package(package) && is_version(version)).then(|| ClientRelease {
+            package: package.into(),
+            version: version::key(version),
+        })
     }
-    PackageName::parse(text).ok()
+
+    fn version(&self, release: &ReleaseName) -> String {
+        version::key(release.as_str())
+    }
+
+    fn is_loaded_by(&self, entry: &str) -> bool {
+        entry == "opam"
+    }
 }
 
-/// Splits `foo.1.0` at its first dot.
+/// What opam takes for the name of a package: letters, digits, `-`, `_`, `+`, with at least one letter.
+fn is_package(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+".contains(&byte);
+    text.bytes().all(allowed) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// What opam takes for a version.
+fn is_version(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+.~".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+/// A package name that opam takes for one, too.
+fn package_name(text: &str) -> Option<PackageName> {
+    let name = PackageName::parse(text).ok()?;
+    is_package(text).then_some(name)
+}
+
+/// Splits `foo.1.0` at its first dot into names that opam takes for such, too.
 fn split(text: &str) -> Option<(PackageName, ReleaseName)> {
     let (package, release) = text.split_once('.')?;
-    Some((package_name(package)?, ReleaseName::parse(release).ok()?))
+    let names = (package_name(package)?, ReleaseName::parse(release).ok()?);
+    is_version(release).then_some(names)
 }
 
 fn release(
@@ -179,7 +218,7 @@ fn release(
         }
         None => {
             let detail = format!(
-                "a release of {0} stands in a directory {0}.VERSION",
+                "a release of {0} stands in a directory {0}.VERSION, and VERSION is one to opam",
                 unit.name
             );
             problems.push(Problem::new(Code::Unaccounted, directory, detail));
@@ -193,39 +232,29 @@ fn release(
         problems,
     );
     // A directory without any file is nothing: git does not even keep it.
-    (!files.is_empty()).then_some(ReleaseUnit {
+    if files.is_empty() {
+        return None;
+    }
+    // Without it opam loads nothing here, or what stands deeper.
+    let is_opam =
+        |file: &Path| file.file_name() == "opam" && file.parent().as_ref() == Some(&directory);
+    if !files.iter().any(is_opam) {
+        let detail = "a release has a file `opam`";
+        problems.push(Problem::new(Code::Unaccounted, &directory, detail));
+    }
+    Some(ReleaseUnit {
         name,
         directory,
         files,
     })
 }
 
-/// Accounts for a file of a release: what opam reads, and nothing that it reads as another release.
+/// Accounts for a file of a release: what opam reads.
 fn account(directory: &Path, file: &Path) -> Result<(), Problem> {
-    let relative = file
-        .as_str()
-        .strip_prefix(directory.as_str())
-        .and_then(|rest| rest.strip_prefix('/'))
-        .unwrap_or_default();
-    let (first, deeper) = match relative.split_once('/') {
-        Some((first, deeper)) => (first, Some(deeper)),
-        None => (relative, None),
-    };
-    match (first, deeper) {
-        ("opam" | "url" | "descr", None) => Ok(()),
-        ("files", Some(deeper)) => {
-            let parent = deeper
-                .strip_suffix("/opam")
-                .map(|parent| parent.rsplit('/').next().unwrap_or(parent));
-            if parent.is_some_and(|parent| parent.contains('.')) {
-                return Err(Problem::new(
-                    Code::ShadowRelease,
-                    file,
-                    "opam reads this as a release of its own",
-                ));
-            }
-            Ok(())
-        }
+    let relative = file.below(directory).unwrap_or_default();
+    let mut components = relative.components();
+    match (components.next(), components.next()) {
+        (Some("opam" | "url" | "descr"), None) | (Some("files"), Some(_)) => Ok(()),
         _ => Err(Problem::new(
             Code::Unaccounted,
             file,

@@ -1,6 +1,6 @@
 //! The order of versions: opam's, which is Debian's.
 //!
-//! A person's tools ask it; no statement and no verdict depends on it.
+//! No statement depends on it. A verdict depends on which versions are equal, and not on their order.
 
 use core::cmp::Ordering;
 
@@ -13,6 +13,31 @@ pub fn compare(a: &str, b: &str) -> Ordering {
     let (other_upstream, other_revision) = split(b);
     parts(upstream.as_bytes(), other_upstream.as_bytes())
         .then_with(|| parts(revision.as_bytes(), other_revision.as_bytes()))
+}
+
+/// Spells a version so that two are spelled alike exactly if [`compare`] finds them equal.
+pub fn key(version: &str) -> String {
+    let (upstream, revision) = split(version);
+    let mut key = String::with_capacity(version.len() + 1);
+    spell(upstream, &mut key);
+    key.push('/');
+    spell(revision, &mut key);
+    key
+}
+
+/// Spells numbers without leading zeros, and a zero at the end not at all.
+fn spell(part: &str, key: &mut String) {
+    let mut rest = part.as_bytes();
+    while !rest.is_empty() {
+        key.extend(take(&mut rest, false).iter().copied().map(char::from));
+        let digits = take(&mut rest, true);
+        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+        let (_, significant) = digits.split_at(zeros);
+        if significant.is_empty() && !digits.is_empty() && !rest.is_empty() {
+            key.push('0');
+        }
+        key.extend(significant.iter().copied().map(char::from));
+    }
 }
 
 /// A version without its revision, and the revision.
@@ -106,10 +131,19 @@ mod tests {
             ("99999999999999999999", "099999999999999999999"),
         ] {
             assert_eq!(compare(a, b), Ordering::Equal, "{a} and {b}");
+            assert_eq!(key(a), key(b), "{a} and {b}");
         }
     }
 
     proptest! {
+        #[test]
+        fn versions_are_equal_exactly_if_they_have_one_key(
+            a in "[0-1a~.+-]{0,5}",
+            b in "[0-1a~.+-]{0,5}",
+        ) {
+            prop_assert_eq!(compare(&a, &b).is_eq(), key(&a) == key(&b));
+        }
+
         #[test]
         fn the_order_is_total(mut versions in prop::collection::vec("[0-9a-c.~+_-]{0,6}", 3)) {
             versions.sort_by(|a, b| compare(a, b));

@@ -690,6 +690,85 @@ pub(super) const OPAM: &[Story] = &[
         FRESH,
     ),
     (
+        "shadow-name-in-release",
+        false,
+        |all| {
+            all.write("packages/foo/foo.1.0/files/bar.9/x", "x\n");
+        },
+        FRESH,
+    ),
+    (
+        "shadow-ignored",
+        false,
+        |all| all.write("docs/evil.1/opam", opam_file("1.0", "evil")),
+        FRESH,
+    ),
+    (
+        "shadow-ignored-deep",
+        false,
+        |all| all.write("docs/.a/b/-evil..1/opam", opam_file("1.0", "evil")),
+        FRESH,
+    ),
+    (
+        "shadow-name",
+        false,
+        |all| all.write("docs/foo.1.0/README", "x\n"),
+        FRESH,
+    ),
+    (
+        "shadow-name-files",
+        false,
+        |all| all.write("docs/foo.1.0/files/x", "x\n"),
+        FRESH,
+    ),
+    (
+        "shadow-name-equal",
+        false,
+        |all| all.write("docs/foo.1.00/README", "x\n"),
+        FRESH,
+    ),
+    (
+        "shadow-names-harmless",
+        true,
+        |all| {
+            for file in [
+                "docs/v1.2/index.html",
+                "docs/foo.1.1/README",
+                "docs/FOO.1.0/README",
+                "docs/1.2/opam",
+                "docs/.foo.1.0/opam",
+                "docs/foo.1=0/opam",
+                "docs/foo/opam",
+            ] {
+                all.write(file, "x\n");
+            }
+        },
+        FRESH,
+    ),
+    (
+        "shadow-equal-releases",
+        true,
+        |all| {
+            all.release("foo", "1.00", &opam_file("4.14", "dune"));
+            all.approve("dave", "foo");
+        },
+        FRESH,
+    ),
+    (
+        "release-without-opam",
+        false,
+        |all| {
+            all.write("packages/foo/foo.2.0/files/x", "x\n");
+        },
+        FRESH,
+    ),
+    (
+        "release-no-version",
+        false,
+        |all| all.write("packages/foo/foo.2=0/opam", opam_file("4.08", "dune")),
+        FRESH,
+    ),
+    (
         "file-unaccounted",
         false,
         |all| all.write("packages/foo/foo.1.0/opam.orig", "x\n"),

@@ -1,0 +1,149 @@
+//! `cargo xtask opam-loads`: what conex verifies is what opam loads.
+//!
+//! Many small changes are made at random: releases come, go and move, and beside them stands what looks like
+//! a release and is none. Each is judged by conex, as a whole and as an update, and then shown to real opams, hundreds at
+//! a time. Of a change that conex accepts, opam has to list the releases that were verified, after an
+//! update and from scratch, no more and no fewer, up to its own equality of versions. Changes
+//! that conex refuses are shown, too: among them have to be some that mislead opam.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use conex_core::problem::Code;
+use conex_tests::shapes::{Case, Judged, Random, Releases};
+
+mod serve;
+mod user;
+
+use user::{Over, Program};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// A directory with several versions of opam, each a program `opam-VERSION` [default: the one that is installed]
+    #[arg(long)]
+    opams: Option<PathBuf>,
+
+    /// How many changes are made
+    #[arg(long, default_value_t = 1_000)]
+    cases: usize,
+
+    /// Where the changes start: other changes for another number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// How many changes stand in one repository.
+const BATCH: usize = 500;
+
+/// What became of the cases.
+#[derive(Debug, Default)]
+struct Figures {
+    accepted: usize,
+    refused: usize,
+    /// Of the accepted ones, those with something that looks like a release outside its place.
+    with_lookalikes: usize,
+    codes: BTreeMap<Code, usize>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let programs = Program::find(arguments.opams.as_deref())?;
+    ensure!(!programs.is_empty(), "there is no opam to be asked");
+    let mut random = Random::new(arguments.seed);
+    let mut figures = Figures::default();
+    let (mut accepted, mut refused) = (Vec::new(), Vec::new());
+    for number in 0..arguments.cases {
+        let case = Case::new(number, &mut random);
+        match case.judge() {
+            Judged::Accepted(releases) => {
+                figures.accepted += 1;
+                figures.with_lookalikes += usize::from(case.has_lookalike());
+                accepted.push((case, releases));
+            }
+            Judged::Refused(codes) => {
+                figures.refused += 1;
+                for code in codes {
+                    *figures.codes.entry(code).or_default() += 1;
+                }
+                refused.push((case, Releases::new()));
+            }
+        }
+    }
+    println!(
+        "{} changes: {} accepted, {} of them with lookalikes; {} refused",
+        arguments.cases, figures.accepted, figures.with_lookalikes, figures.refused
+    );
+    for (code, count) in &figures.codes {
+        println!("  {code}: {count}");
+    }
+    ensure!(
+        figures.with_lookalikes > 0,
+        "nothing that conex accepts is near a release"
+    );
+    println!("\nopam     over        accepted: as verified   refused: opam is misled");
+    let mut failed = 0;
+    let mut misled_by_any = 0;
+    for program in &programs {
+        for over in Over::ALL {
+            if !program.knows(over) {
+                continue;
+            }
+            let wrong = differing(program, over, &accepted)?;
+            // What conex refuses may well stop an opam.
+            let misled = differing(program, over, &refused).map_or(0, |misled| misled.len());
+            println!(
+                "{:<8} {:<11} {:>8} of {:<8}     {:>8} of {}",
+                program.version,
+                over.name(),
+                accepted.len() - wrong.len(),
+                accepted.len(),
+                misled,
+                refused.len()
+            );
+            failed += wrong.len();
+            misled_by_any += misled;
+            for (case, told) in wrong.iter().take(3) {
+                println!("{}{told}", case.told());
+            }
+        }
+    }
+    ensure!(
+        failed == 0,
+        "opam has other releases than those verified, {failed} times"
+    );
+    ensure!(
+        misled_by_any > 0 || arguments.cases < BATCH,
+        "no refused change would have misled any opam: the cases are too tame"
+    );
+    Ok(())
+}
+
+/// The cases after which a client has something else than was verified, with what it has. Where nothing was
+/// verified, those after which an updated client has something else than a fresh one.
+fn differing<'c>(
+    program: &Program,
+    over: Over,
+    cases: &'c [(Case, Releases)],
+) -> anyhow::Result<Vec<(&'c Case, String)>> {
+    let mut differing = Vec::new();
+    for batch in cases.chunks(BATCH) {
+        let seen = program
+            .shows(over, batch.iter().map(|(case, _)| case))
+            .with_context(|| format!("opam {} over {}", program.version, over.name()))?;
+        for (case, verified) in batch {
+            let (updated, fresh) = (case.own(&seen.updated), case.own(&seen.fresh));
+            let expected = if verified.is_empty() {
+                &fresh
+            } else {
+                verified
+            };
+            if updated != *expected || fresh != *expected {
+                let told = format!(
+                    "  verified: {expected:?}\n  updated: {updated:?}\n  fresh: {fresh:?}\n"
+                );
+                differing.push((case, told));
+            }
+        }
+    }
+    Ok(differing)
+}
