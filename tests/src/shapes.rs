@@ -1,7 +1,7 @@
 //! Changes at random of what opam may take for releases, each within names of its own.
 
+use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use conex_core::layout::Layout as _;
 use conex_core::problem::Code;
@@ -100,7 +100,7 @@ impl Case {
         if random.chance(50) && !twin.ends_with('.') {
             case.release(&name, twin, random);
         }
-        for _ in 0..1 + random.below(2) {
+        for _ in 0..=random.below(2) {
             if random.chance(75) {
                 case.lookalike(&name, version, twin, random);
             }
