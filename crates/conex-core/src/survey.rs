@@ -1,13 +1,14 @@
 //! Accounting for every path at the top of a tree (spec section 8).
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::content::collisions;
 use crate::layout::{Layout, PackageUnit, Place};
 use crate::limits;
 use crate::metadata;
-use crate::path::Path;
+use crate::path::{Path, Pattern};
 use crate::problem::{Code, Problem};
 use crate::statement::Root;
 use crate::store::{Entry, EntryKind, Store, StoreError};
@@ -91,6 +92,27 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
             Some((unit.name.as_str(), unit.directories.first().filter(deeper)?))
         })));
     survey
+}
+
+/// Why nothing that `pattern` names can be ignored in a layout; `None` where something may be.
+///
+/// A pattern with a star in its first name is never without effect: there are other names.
+pub fn cannot_ignore(layout: &dyn Layout, pattern: &Pattern) -> Option<String> {
+    let text = pattern.as_str();
+    let (first, kind) = match text.split_once('/') {
+        Some((first, _)) => (first, EntryKind::Directory),
+        None => (text, EntryKind::File),
+    };
+    if first == metadata::DIRECTORY {
+        return Some(format!("{first}/ is what all verification rests on"));
+    }
+    match (layout.place(first, kind, true), kind) {
+        (Place::Other, _) => None,
+        (Place::Packages, _) => Some(format!(
+            "packages stand in {first}/, and all that stands there is theirs"
+        )),
+        (Place::Repository, _) => Some(format!("clients read the file {first}")),
+    }
 }
 
 /// Reports what no pattern matches. What a pattern covers whole is not looked into.
