@@ -167,7 +167,7 @@ fn spellings() {
 
 #[test]
 fn projections() {
-    let cases = cases("projections", 68);
+    let cases = cases("projections", 69);
     for (name, case) in &cases {
         let projection: &dyn Projection = match text(case, "projection") {
             "opam/1" => &OpamProjection,

@@ -58,7 +58,7 @@ fn rules_are_set_and_what_they_cost_is_foretold() {
 
 #[test]
 fn a_pattern_that_ignores_nothing_is_refused() {
-    let session = Session::settled();
+    let session = Session::new(&Community::settled("opam"));
     for (pattern, reason) in [
         ("conex/**", "conex/ is what all verification rests on"),
         ("conex/notes.md", "conex/ is what all verification rests on"),

@@ -169,7 +169,7 @@ fn a_file_that_stops_clients_is_told() {
 fn a_stamp_in_repo_asks_for_nothing() {
     let pulls = Pulls::new("opam");
     pulls.pull(1, "alice", |session| {
-        session.write("repo", "opam-version: \"2.0\"\nstamp: \"1\"\n");
+        session.write("repo", "# served\nstamp: \"2\"\n");
     });
     let said = says(&pulls, 0, "--pr 1");
     assert!(
@@ -179,7 +179,7 @@ fn a_stamp_in_repo_asks_for_nothing() {
     assert!(!said.contains("needs"), "{said}");
     // The honest twin.
     pulls.pull(1, "alice", |session| {
-        session.write("repo", "opam-version: \"2.0\"\nredirect: \"x\"\n");
+        session.write("repo", "stamp: \"1\"\nredirect: \"x\"\n");
     });
     let said = says(&pulls, 0, "--pr 1");
     assert!(said.contains("repo: repository file\n"), "{said}");
