@@ -25,8 +25,9 @@ use conex_crypto::agent::{self, AgentKey, Transport};
 use conex_crypto::{SecretKey, StandardCrypto, public_keys};
 use conex_repo::attributes::Attributes;
 use conex_repo::layout::OpamLayout;
+use conex_repo::opam::clients::Loss;
 use conex_repo::opam::facts::Facts;
-use conex_repo::opam::{OpamProjection, edit, version};
+use conex_repo::opam::{OpamProjection, RepoProjection, edit, version};
 use conex_repo::people::{Address, Handle, Home, Person};
 use conex_repo::{ArchiveStore, Patch};
 use flate2::Compression;
@@ -112,6 +113,19 @@ pub const PARSERS: &[Parser] = &[
         name: "opam",
         seeds: opam_files,
         check: opam,
+    },
+    Parser {
+        name: "repo",
+        seeds: || {
+            [
+                "opam-version: \"2.0\"\nstamp: \"1\"\narchive-mirrors: \"cache\"\n",
+                "announce: [ \"a\\n\" {b & (c | !d = 1)} \"\"\"e\"\"\" ]\nx \"y\" { z: 1 }\n",
+                "redirect: \"https://example.org\" {os = \"x\"} # y\nupstream: \"z\"\n",
+            ]
+            .map(|text| text.as_bytes().to_vec())
+            .to_vec()
+        },
+        check: repo,
     },
     Parser {
         name: "opam_version",
@@ -278,6 +292,7 @@ fn opam(input: &[u8]) -> bool {
     let first = form(input);
     assert_eq!(first, form(input));
     assert_eq!(first.is_some(), Facts::read(input).is_ok());
+    let _ = Loss::of(input);
     let more = [input, b"\nx-more: \"1\"\n"].concat();
     let _ = edit::kinds(Some(input), Some(&more));
     assert_eq!(
@@ -285,6 +300,22 @@ fn opam(input: &[u8]) -> bool {
         edit::Kinds::default()
     );
     first.is_some()
+}
+
+/// One form for one file, which is its own form. A stamp changes nothing in it.
+fn repo(input: &[u8]) -> bool {
+    let form = |input: &[u8]| {
+        let mut form = Vec::new();
+        RepoProjection.project(input, &mut form).ok().map(|()| form)
+    };
+    let Some(first) = form(input) else {
+        return false;
+    };
+    assert_eq!(form(&first).as_ref(), Some(&first));
+    let stamped = [b"stamp: \"2\"\n", input].concat();
+    let other = form(&stamped);
+    assert!(other.is_none_or(|other| other == first));
+    true
 }
 
 /// Two versions in one line: an order, whichever is first.

@@ -10,11 +10,13 @@ use conex_core::layout::Schemes as _;
 use conex_core::metadata::{ATTRIBUTES, place};
 use conex_core::page::{Batch, BatchRef, Page, PageBody};
 use conex_core::problem::Code;
+use conex_core::projection::Projection as _;
 use conex_core::spelling::Stored as _;
 use conex_core::statement::{Account, Authorisation, FormerJanitor};
 use conex_core::vouch::{Kind, Vouch};
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
+use conex_repo::opam::RepoProjection;
 use conex_tests::{Community, fingerprint, former, id, janitor, opam_file, secret};
 
 const SPEC: &str = include_str!("../../docs/spec.md");
@@ -123,6 +125,11 @@ fn every_worked_digest_is_right() {
     let mut form = Vec::new();
     let projection = KnownSchemes.projection(&all.root().projections[0]).unwrap();
     projection.project(opam.as_bytes(), &mut form).unwrap();
+    let repo = all.read("repo");
+    let mut repo_form = Vec::new();
+    RepoProjection
+        .project(repo.as_bytes(), &mut repo_form)
+        .unwrap();
     let digest = |kind: &str| all.present(kind, "0.1").digest.to_string();
     let expected = [
         hex(&canonical(origin, &claim)),
@@ -135,6 +142,8 @@ fn every_worked_digest_is_right() {
         opam.len().to_string(),
         String::from_utf8(form.clone()).unwrap(),
         StandardCrypto.sha256(&form).to_string(),
+        String::from_utf8(repo_form.clone()).unwrap(),
+        StandardCrypto.sha256(&repo_form).to_string(),
         digest("foo/1.0 checksums"),
         digest("foo releases"),
     ];

@@ -17,14 +17,14 @@ use conex_core::key::{Fingerprint, PublicKey, Signature};
 use conex_core::name::{Origin, PackageName};
 use conex_core::page::{Batch, Page};
 use conex_core::problem::Problem;
-use conex_core::projection::Projection as _;
+use conex_core::projection::Projection;
 use conex_core::spelling::{ParseError, Stored};
 use conex_core::statement::{Author, Authorisation, Root, RootSignature, Team};
 use conex_core::store::MemoryStore;
 use conex_core::verify::Mode;
 use conex_core::version::Threshold;
 use conex_crypto::StandardCrypto;
-use conex_repo::opam::OpamProjection;
+use conex_repo::opam::{OpamProjection, RepoProjection};
 use conex_tests::verify;
 use serde_json::{Value, json};
 
@@ -167,16 +167,25 @@ fn spellings() {
 
 #[test]
 fn projections() {
-    let cases = cases("projections", 41);
-    let honest = &cases["honest.json"]["source_hex"];
+    let cases = cases("projections", 69);
     for (name, case) in &cases {
+        let projection: &dyn Projection = match text(case, "projection") {
+            "opam/1" => &OpamProjection,
+            "repo/1" => &RepoProjection,
+            other => panic!("{name}: {other}"),
+        };
+        let (name, honest) = match name.strip_prefix("repo-") {
+            Some(name) => (name, &cases["repo-honest.json"]["source_hex"]),
+            None => (name.as_str(), &cases["honest.json"]["source_hex"]),
+        };
         let mut source = Vec::new();
-        match OpamProjection.project(text(case, "input").as_bytes(), &mut source) {
+        match projection.project(text(case, "input").as_bytes(), &mut source) {
             Ok(()) => {
                 assert_eq!(hex(&source), text(case, "source_hex"), "{name}");
-                if name.starts_with("upkeep-") || name.starts_with("source-") {
-                    let same = case["source_hex"] == *honest;
-                    assert_eq!(same, name.starts_with("upkeep-"), "{name}");
+                let is_one_of = |kinds: [&str; 2]| kinds.iter().any(|kind| name.starts_with(kind));
+                let stays = is_one_of(["upkeep-", "server-"]);
+                if stays || is_one_of(["source-", "signed-"]) {
+                    assert_eq!(case["source_hex"] == *honest, stays, "{name}");
                 }
                 assert!(!name.starts_with("unreadable-"), "{name}");
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use conex_core::chain::{Head, Trust};
 use conex_core::compose::Files;
-use conex_core::content::{Package, Reader, Release, Releases, RepositoryFiles};
+use conex_core::content::{Package, Reader, Release, Releases, Repository};
 use conex_core::digest::Digest;
 use conex_core::layout::{Layout, PackageUnit};
 use conex_core::limits;
@@ -297,7 +297,7 @@ impl Tree {
     }
 
     /// The repository files.
-    pub(crate) fn repository(&self, head: &Head) -> Result<(RepositoryFiles, Digest)> {
+    pub(crate) fn repository(&self, head: &Head) -> Result<Repository> {
         let known = known(head)?;
         let paths = self.survey(head, &known).repository;
         let projections = known.projections();

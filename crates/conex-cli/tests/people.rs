@@ -57,6 +57,34 @@ fn rules_are_set_and_what_they_cost_is_foretold() {
 }
 
 #[test]
+fn a_pattern_that_ignores_nothing_is_refused() {
+    let session = Session::new(&Community::settled("opam"));
+    for (pattern, reason) in [
+        ("conex/**", "conex/ is what all verification rests on"),
+        ("conex/notes.md", "conex/ is what all verification rests on"),
+        ("packages/**", "packages stand in packages/"),
+        ("packages/foo/*.md", "packages stand in packages/"),
+        ("packages", "packages stand in packages/"),
+        ("repo", "clients read the file repo"),
+        ("version", "clients read the file version"),
+    ] {
+        let line = format!("root set ignore={pattern} --key alice -y");
+        let before = session.files();
+        let (said, code) = session.output(&line);
+        assert_eq!(code, 2, "{line}\n{said}");
+        assert!(said.contains(reason), "{line}\n{said}");
+        assert!(said.contains("hint: "), "{line}\n{said}");
+        assert_eq!(session.files(), before, "{line}");
+    }
+    // The honest twins: names of other things, directories of the same name, and stars.
+    for pattern in ["repo/**", "packages.md", "re*", "docs/repo", "conex.md"] {
+        let line = format!("root set ignore={pattern} --key alice --dry-run");
+        let (said, code) = session.output(&line);
+        assert_eq!(code, 0, "{line}\n{said}");
+    }
+}
+
+#[test]
 fn janitors_change_keys() {
     let mut session = Session::settled();
     session

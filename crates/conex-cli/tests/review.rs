@@ -131,6 +131,62 @@ fn what_kind_of_edit_it_is() {
 }
 
 #[test]
+fn a_file_that_stops_clients_is_told() {
+    let pulls = Pulls::new("opam");
+    let warns = |text: &str| {
+        pulls.pull(1, "alice", |session| session.write(&opam("lib", "9"), text));
+        says(&pulls, 0, "--pr 1")
+    };
+    for (text, clients, reason) in [
+        (
+            "opam-version: \"2.2\"\n",
+            "opam up to 2.2",
+            "its opam-version is 2.2",
+        ),
+        ("synopsis: \"x\"\n", "every opam", "it has no opam-version"),
+        (
+            "opam-version: \"2.0\"\nx-a: _\n",
+            "opam 2.6",
+            "it has the number _",
+        ),
+    ] {
+        let said = warns(text);
+        let told = format!(
+            "stops-clients: with lib/9, {clients} cannot load any package of the repository: {reason}"
+        );
+        assert!(said.contains(&told), "{said}");
+    }
+    // The honest twin, and one that only this release is lost by.
+    for text in [
+        "opam-version: \"2.0\"\n",
+        "synopsis: \"x\"\nopam-version: \"2.1\"\n",
+    ] {
+        assert!(!warns(text).contains("stops-clients"));
+    }
+}
+
+#[test]
+fn a_stamp_in_repo_asks_for_nothing() {
+    let pulls = Pulls::new("opam");
+    pulls.pull(1, "alice", |session| {
+        session.write("repo", "# served\nstamp: \"2\"\n");
+    });
+    let said = says(&pulls, 0, "--pr 1");
+    assert!(
+        said.contains("repo: repository file, as servers may write it"),
+        "{said}"
+    );
+    assert!(!said.contains("needs"), "{said}");
+    // The honest twin.
+    pulls.pull(1, "alice", |session| {
+        session.write("repo", "stamp: \"1\"\nredirect: \"x\"\n");
+    });
+    let said = says(&pulls, 0, "--pr 1");
+    assert!(said.contains("repo: repository file\n"), "{said}");
+    assert!(said.contains("needs"), "{said}");
+}
+
+#[test]
 fn upkeep_that_forces_an_old_release_is_told() {
     let pulls = Pulls::new("opam");
     pulls.pull(1, "alice", |session| {

@@ -43,20 +43,30 @@ pub struct Checksums {
     pub files: Vec<File>,
 }
 
-/// What of a release is source, file by file.
+/// What of a file is signed as source, or as a repository file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum SourceFile {
     /// A file that counts whole.
     Whole(File),
     /// A file that counts by its source form.
     Projected {
-        /// Relative to the release's directory.
+        /// Relative to the release's directory; for repository files, to the top.
         path: Path,
         /// The projection's name.
         projection: Scheme,
         /// SHA-256 of the source form.
         digest: FileDigest,
     },
+}
+
+impl SourceFile {
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Whole(file) => &file.path,
+            Self::Projected { path, .. } => path,
+        }
+    }
 }
 
 /// The releases of a package, each with the digest of its source.
@@ -95,7 +105,25 @@ impl Releases {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepositoryFiles {
     /// Sorted by path.
-    pub files: Vec<File>,
+    pub files: Vec<SourceFile>,
+}
+
+/// The repository files as read.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// Their statement.
+    pub statement: RepositoryFiles,
+    /// Its digest.
+    pub digest: Digest,
+    /// Files that the layout's projection could not read, and that count whole.
+    pub whole: Vec<(Path, Unreadable)>,
+}
+
+impl Repository {
+    /// Where the first of them stands, if there is one.
+    pub fn place(&self) -> Option<&Path> {
+        self.statement.files.first().map(SourceFile::path)
+    }
 }
 
 /// A release as read.
@@ -222,27 +250,46 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         }
     }
 
-    /// Reads files and computes their digests; paths are relative to `base`.
+    /// Reads the repository files and computes their statement.
     ///
     /// # Errors
     /// A problem for each file that cannot be read.
-    pub fn repository(&self, paths: &[Path]) -> Result<(RepositoryFiles, Digest), Vec<Problem>> {
-        let mut buffer = Vec::new();
+    pub fn repository(&self, paths: &[Path]) -> Result<Repository, Vec<Problem>> {
+        let mut buffers = Buffers::new();
         let mut problems = Vec::new();
         let mut files = Vec::new();
+        let mut whole = Vec::new();
         for path in paths {
-            match self.file(path, path.clone(), &mut buffer) {
-                Ok(file) => files.push(file),
-                Err(problem) => problems.push(problem),
-            }
+            let file = match self.file(path, path.clone(), &mut buffers.bytes) {
+                Ok(file) => file,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            let projection = self.layout.repository_projection(path);
+            files.push(match projection {
+                Some(projection) => match self.project(projection, &file, &mut buffers) {
+                    Ok(file) => file,
+                    Err(unreadable) => {
+                        whole.push((path.clone(), unreadable));
+                        SourceFile::Whole(file)
+                    }
+                },
+                None => SourceFile::Whole(file),
+            });
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        files.sort();
+        files.sort_by(|a, b| a.path().cmp(b.path()));
         let statement = RepositoryFiles { files };
         let digest = encoding::digest(self.digests, Context::Repository, self.origin, &statement);
-        Ok((statement, digest))
+        Ok(Repository {
+            statement,
+            digest,
+            whole,
+        })
     }
 
     /// The statement of a package's releases under one projection.

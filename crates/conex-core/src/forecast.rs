@@ -358,7 +358,7 @@ fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendmen
         .iter()
         .find(|finding| finding.subject == Subject::Repository)
     {
-        judge.repository(Some(&files.place), files.digest, people);
+        judge.repository_at(Some(&files.place), files.digest, people);
     }
     for (package, place) in present.values() {
         judge.package(package, place, ownership, people);

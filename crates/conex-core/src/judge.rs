@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
-use crate::content::{Package, Release};
+use crate::content::{Package, Release, Repository};
 use crate::crypto::Digests;
 use crate::digest::{Context, Digest};
 use crate::encoding;
@@ -16,6 +16,7 @@ use crate::name::{PackageName, ReleaseName};
 use crate::path::Path;
 use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
+use crate::projection::Unreadable;
 use crate::statement::{Author, Authorisation, Root, Team};
 use crate::verify::Finding;
 use crate::version::{Threshold, Version};
@@ -368,15 +369,29 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         self.conclude(finding, rule, people)
     }
 
-    /// The repository files. `place` is that of the first one, if there is one at all.
-    pub(crate) fn repository(&mut self, place: Option<&Path>, digest: Digest, people: &People) {
+    /// The repository files.
+    pub(crate) fn repository(&mut self, repository: &Repository, people: &People) {
+        let place = repository.place();
+        if self.repository_at(place, repository.digest, people) {
+            self.note_whole(&repository.whole);
+        }
+    }
+
+    /// The repository files, of which the first one stands at `place`, if there is one at all. Whether they
+    /// are judged: not where nobody vouched for them.
+    pub(crate) fn repository_at(
+        &mut self,
+        place: Option<&Path>,
+        digest: Digest,
+        people: &People,
+    ) -> bool {
         let subject = Subject::Repository;
         let votes = self.index.named(subject.name()).of(&subject);
         let rule = self.quorum(Epoch::Only(0));
         let assessment = rule.assess(&votes, &[digest]);
         let is_unsigned = assessment.standing == Standing::Pending;
         if place.is_none() && is_unsigned {
-            return;
+            return false;
         }
         let place = place.cloned().unwrap_or_default();
         let finding = Finding::new(subject, place, (digest, None), assessment);
@@ -386,6 +401,14 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         } else {
             self.conclude(finding, &rule, people);
         }
+        !is_unsigned
+    }
+
+    /// Says of files that a projection cannot read that they count whole.
+    fn note_whole(&mut self, whole: &[(Path, Unreadable)]) {
+        self.problems.extend(whole.iter().map(|(path, why)| {
+            Problem::new(Code::WholeSource, path, &why.reason).at_line(Some(why.line))
+        }));
     }
 
     /// A package, present or (without releases) absent.
@@ -457,10 +480,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             self.conclude(finding, rule, people);
         }
         for release in &package.releases {
-            self.problems
-                .extend(release.whole.iter().map(|(path, why)| {
-                    Problem::new(Code::WholeSource, path, &why.reason).at_line(Some(why.line))
-                }));
+            self.note_whole(&release.whole);
         }
     }
 

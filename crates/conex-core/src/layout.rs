@@ -121,6 +121,13 @@ pub trait Layout: Sync {
     /// Whether projections apply to a file of a release; `file` is relative to the release.
     fn is_projected(&self, file: &Path) -> bool;
 
+    /// The projection that applies to a repository file. It is part of the layout, whatever projections a
+    /// root lists.
+    fn repository_projection(&self, file: &Path) -> Option<&dyn Projection> {
+        let _ = file;
+        None
+    }
+
     /// The directory of a release, where tools put it; `None` when the names do not fit the layout.
     fn directory(&self, package: &PackageName, release: &ReleaseName) -> Option<Path>;
 

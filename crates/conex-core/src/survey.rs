@@ -1,6 +1,7 @@
 //! Accounting for every path at the top of a tree (spec section 8).
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -8,7 +9,7 @@ use crate::content::collisions;
 use crate::layout::{ClientRelease, Layout, PackageUnit, Place};
 use crate::limits;
 use crate::metadata;
-use crate::path::Path;
+use crate::path::{Path, Pattern};
 use crate::problem::{Code, Problem};
 use crate::statement::Root;
 use crate::store::{Entry, EntryKind, Store};
@@ -112,6 +113,27 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
 fn is_version_control(name: &str) -> bool {
     let names = [".git", "git~1", ".hg", "_darcs"];
     names.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
+/// Why nothing that `pattern` names can be ignored in a layout; `None` where something may be.
+///
+/// A pattern with a star in its first name is never without effect: there are other names.
+pub fn cannot_ignore(layout: &dyn Layout, pattern: &Pattern) -> Option<String> {
+    let text = pattern.as_str();
+    let (first, kind) = match text.split_once('/') {
+        Some((first, _)) => (first, EntryKind::Directory),
+        None => (text, EntryKind::File),
+    };
+    if first == metadata::DIRECTORY {
+        return Some(format!("{first}/ is what all verification rests on"));
+    }
+    match (layout.place(first, kind, true), kind) {
+        (Place::Other, _) => None,
+        (Place::Packages, _) => Some(format!(
+            "packages stand in {first}/, and all that stands there is theirs"
+        )),
+        (Place::Repository, _) => Some(format!("clients read the file {first}")),
+    }
 }
 
 /// Reports directories that the client may take for releases, outside `conex/` and what the layout

@@ -435,10 +435,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         let mut judge = Judge::new(root, index, self.crypto, self.ahead);
         if part.is_none_or(Part::has_repository) {
             match reader.repository(&tree.repository) {
-                Ok((statement, digest)) => {
-                    let place = statement.files.first().map(|file| &file.path);
-                    judge.repository(place, digest, people);
-                }
+                Ok(repository) => judge.repository(&repository, people),
                 Err(found) => problems.extend(found),
             }
         }

@@ -669,3 +669,50 @@ fn parser_differential() {
         .verify()
         .refused(&[(Code::ContentDiffers, "packages/foo")]);
 }
+
+/// Servers write the file `repo` anew, and may: what clients act on stays what was approved.
+#[test]
+fn what_servers_write_into_repo() {
+    let signed = "opam-version: \"2.0\"\narchive-mirrors: \"cache\"\n";
+    let mut community = Community::settled("opam");
+    community.write("repo", signed);
+    community.approve_by(&["alice", "bob"], ". repository");
+    community.verify().accepted();
+    for honest in [
+        "opam-version: \"2.0\"\narchive-mirrors: \"cache\"\nstamp: \"1\"\n",
+        "# served\nstamp: \"2\" archive-mirrors: [ \"cache\" ] upstream: \"x\" opam-version: \"2.0\"",
+    ] {
+        let mut served = community.clone();
+        served.write("repo", honest);
+        served.verify().accepted().notes(&[]);
+    }
+    for hostile in [
+        "opam-version: \"2.0\"\narchive-mirrors: \"https://evil.example\"\n",
+        "opam-version: \"2.0\"\narchive-mirrors: \"cache\"\nredirect: \"https://evil.example\"\n",
+        "opam-version: \"2.0\"\narchive-mirrors: \"cache\"\nannounce: \"Run this.\"\n",
+        "archive-mirrors: \"cache\"\n",
+        "opam-version: \"2.0\"\n",
+        "opam-version: \"2.0\"\narchive-mirrors: \"cache\"\nx: 1\n",
+        "opam-version: \"2.0\"\narchive-mirrors: \"cache\"\nstamp: [\"1\"]\n",
+    ] {
+        let mut served = community.clone();
+        served.write("repo", hostile);
+        served.verify().refused_for(Code::ContentDiffers, "repo");
+    }
+}
+
+/// What cannot be read without doubt counts whole, and says so.
+#[test]
+fn a_repo_that_cannot_be_read() {
+    let mut community = Community::settled("opam");
+    community.write("repo", "opam-version: \"2.0\"\nbrowse: 1\n");
+    community.approve_by(&["alice", "bob"], ". repository");
+    community
+        .verify()
+        .accepted()
+        .notes(&[(Code::WholeSource, "repo")]);
+    community.write("repo", "opam-version: \"2.0\"\nbrowse:  1\n");
+    community
+        .verify()
+        .refused(&[(Code::ContentDiffers, "repo")]);
+}

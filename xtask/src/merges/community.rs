@@ -557,8 +557,8 @@ impl Community {
     fn repository(&self, store: &impl Store) -> Result<(Subject, Digest)> {
         let files = [Path::parse("repo")?, Path::parse("version")?];
         let found = self.reader(store).repository(&files);
-        let (_, digest) = found.map_err(|problems| anyhow!("{problems:?}"))?;
-        Ok((Subject::Repository, digest))
+        let found = found.map_err(|problems| anyhow!("{problems:?}"))?;
+        Ok((Subject::Repository, found.digest))
     }
 
     fn package_named(

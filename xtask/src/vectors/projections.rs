@@ -1,7 +1,7 @@
-//! Source forms of `opam/1`.
+//! Source forms of `opam/1` and `repo/1`.
 
-use conex_core::projection::Projection as _;
-use conex_repo::opam::OpamProjection;
+use conex_core::projection::Projection;
+use conex_repo::opam::{OpamProjection, RepoProjection};
 use conex_tests::opam_file;
 use serde_json::json;
 
@@ -9,18 +9,18 @@ use super::{Cases, hex};
 
 pub(super) fn add(cases: &mut Cases) {
     let honest = opam_file("4.08", "dune");
-    let mut put = |name: &str, text: &str| {
+    let mut put_under = |projection: &dyn Projection, name: &str, text: &str| {
         let mut source = Vec::new();
-        let result = OpamProjection.project(text.as_bytes(), &mut source);
+        let result = projection.project(text.as_bytes(), &mut source);
         let case = match result {
             Ok(()) => json!({
-                "projection": "opam/1",
+                "projection": projection.name(),
                 "input": text,
                 "source": String::from_utf8_lossy(&source),
                 "source_hex": hex(&source),
             }),
             Err(unreadable) => json!({
-                "projection": "opam/1",
+                "projection": projection.name(),
                 "input": text,
                 "unreadable": {"line": unreadable.line, "reason": unreadable.reason},
             }),
@@ -31,6 +31,13 @@ pub(super) fn add(cases: &mut Cases) {
             "{name} is there twice"
         );
     };
+    put_under(&RepoProjection, "repo-honest", REPO);
+    for (name, from, to) in REPO_EDITS {
+        assert!(REPO.contains(from), "{from} is not in {REPO}");
+        let name = format!("repo-{name}");
+        put_under(&RepoProjection, &name, &REPO.replacen(from, to, 1));
+    }
+    let mut put = |name: &str, text: &str| put_under(&OpamProjection, name, text);
     put("honest", &honest);
     for (name, from, to) in EDITS {
         assert!(honest.contains(from), "{from} is not in {honest}");
@@ -123,6 +130,27 @@ const EDITS: &[(&str, &str, &str)] = &[
         "build:",
         "(* a (* b *) c *)\nbuild:",
     ),
+    (
+        "unreadable-empty-group",
+        "build:",
+        "conflicts: [ () ]\nbuild:",
+    ),
+    (
+        "unreadable-both-conflict",
+        "build:",
+        "conflicts: [ \"a\" & \"b\" ]\nbuild:",
+    ),
+    ("unreadable-no-version-compared", "{>= \"4.08\"}", "{>= 4}"),
+    (
+        "unreadable-no-package",
+        "build:",
+        "conflicts: [ \"a.1\" ]\nbuild:",
+    ),
+    (
+        "unreadable-defined-bound",
+        "{>= \"4.08\"}",
+        "{?(>= \"4.08\")}",
+    ),
     ("unreadable-twice", "build:", "synopsis: \"again\"\nbuild:"),
     ("unreadable-escape", "A library", "\\q A library"),
     ("unreadable-open-string", "story\"", "story"),
@@ -145,4 +173,74 @@ const WHOLE: &[(&str, &str)] = &[
         "opam-version: \"1.2\"\navailable: [os != \"darwin\"]\ndepends: [\"x\" {> \"1\"}]\n",
     ),
     ("only-comment", "# nothing\n"),
+];
+
+/// A file `repo` as people write it.
+const REPO: &str = r#"# The repository of a story.
+opam-version: "2.0"
+browse: "https://packages.example.org"
+upstream: "https://forge.example.org/packages"
+archive-mirrors: "cache"
+announce: [
+  "Your opam is old." {opam-version < "2.1" & (os = "linux" | os = "macos")}
+  "Be kind."
+]
+"#;
+
+/// Edits of it: `server-` leaves the form as it is, `signed-` changes it.
+const REPO_EDITS: &[(&str, &str, &str)] = &[
+    ("server-stamp", "browse:", "stamp: \"2026-11-28\"\nbrowse:"),
+    (
+        "server-browse",
+        "packages.example.org",
+        "mirror.example.org",
+    ),
+    ("server-upstream", "forge.example.org", "mirror.example.org"),
+    (
+        "server-order",
+        "opam-version: \"2.0\"\nbrowse",
+        "opam-version: \"2.0\" browse",
+    ),
+    ("server-brackets", "\"cache\"", "[\"cache\"]"),
+    (
+        "server-spelling",
+        "\"Be kind.\"",
+        "\"\"\"\\x42e\\ kind.\"\"\"",
+    ),
+    (
+        "server-parentheses",
+        "opam-version < \"2.1\" &",
+        "((opam-version < \"2.1\")) &",
+    ),
+    ("server-true", "\"Be kind.\"", "\"Be kind.\" {true}"),
+    ("server-empty-list", "browse:", "redirect: []\nbrowse:"),
+    (
+        "signed-mirror",
+        "\"cache\"",
+        "\"https://other.example.org\"",
+    ),
+    (
+        "signed-redirect",
+        "browse:",
+        "redirect: \"https://other.example.org\"\nbrowse:",
+    ),
+    ("signed-announce", "Be kind.", "Be unkind."),
+    ("signed-filter", "os = \"linux\" |", "os = \"linux\" &"),
+    ("signed-version", "\"2.0\"", "\"1.2\""),
+    ("signed-no-version", "opam-version: \"2.0\"\n", ""),
+    ("signed-unknown-field", "browse:", "x-browse:"),
+    (
+        "signed-section",
+        "browse:",
+        "mirror \"a\" { url: \"b\" }\nbrowse:",
+    ),
+    ("unreadable-twice", "upstream:", "browse:"),
+    ("unreadable-version", "\"2.0\"", "\"2.1\""),
+    ("unreadable-stamp", "browse:", "stamp: \"a\\027b\"\nbrowse:"),
+    ("unreadable-list", "\"cache\"", "[[\"cache\"]]"),
+    (
+        "unreadable-filter",
+        "os = \"macos\")",
+        "os = \"macos\" )}{(arch)",
+    ),
 ];

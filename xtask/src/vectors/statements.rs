@@ -147,10 +147,20 @@ fn computed(cases: &mut Cases, origin: &Origin) {
         "checksums",
         statement(Context::Checksums, origin, &checksums, &told),
     );
-    let repository = RepositoryFiles {
-        files: vec![file("repo", b"opam-version: \"2.0\"\n")],
+    let version = file("version", b"0.9.0\n");
+    let form = StandardCrypto.sha256(b"opam-version : \"2.0\"\n");
+    let repo = SourceFile::Projected {
+        path: path("repo"),
+        projection: Scheme::parse("repo/1").expect("a projection's name"),
+        digest: form,
     };
-    let told = json!({"files": files_told(&repository.files)});
+    let told = json!({"files": [
+        {"path": "repo", "projection": "repo/1", "sha256": form.to_string()},
+        {"whole": file_told(&version)},
+    ]});
+    let repository = RepositoryFiles {
+        files: vec![repo, SourceFile::Whole(version)],
+    };
     put(
         "repository",
         statement(Context::Repository, origin, &repository, &told),

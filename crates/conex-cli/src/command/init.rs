@@ -173,6 +173,9 @@ fn projections(layout: &Scheme) -> Result<Vec<Scheme>> {
 
 /// The patterns given, or else one for everything at the top that the layout does not know.
 fn patterns(tree: &Tree, arguments: &Arguments, layout: &Scheme) -> Result<Vec<Pattern>> {
+    for pattern in &arguments.ignore {
+        root::may_ignore(layout, pattern)?;
+    }
     if !arguments.ignore.is_empty() {
         return Ok(arguments.ignore.clone());
     }

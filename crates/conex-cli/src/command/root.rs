@@ -5,12 +5,16 @@ use std::path::Path;
 
 use conex_core::crypto::Digests as _;
 use conex_core::key::Fingerprint;
+use conex_core::layout::Schemes as _;
 use conex_core::metadata::{StoredRoot, place};
 use conex_core::name::Id;
+use conex_core::path::Pattern;
 use conex_core::spelling::Stored as _;
-use conex_core::statement::{Janitor, Root, RootSignature};
+use conex_core::statement::{Janitor, Root, RootSignature, Scheme};
+use conex_core::survey::cannot_ignore;
 use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
+use conex_repo::KnownSchemes;
 
 use crate::error::{CommandError, Result};
 use crate::foresee::Step;
@@ -250,4 +254,22 @@ pub(crate) fn fingerprints(root: &Root) -> Vec<(Id, Fingerprint)> {
             .collect()
     };
     root.janitors.iter().flat_map(of).collect()
+}
+
+/// Refuses a pattern by which nothing would be ignored.
+///
+/// # Errors
+/// Says why the layout leaves it without effect.
+pub(crate) fn may_ignore(layout: &Scheme, pattern: &Pattern) -> Result<()> {
+    let Some(layout) = KnownSchemes.layout(layout) else {
+        return Ok(());
+    };
+    match cannot_ignore(&*layout, pattern) {
+        None => Ok(()),
+        Some(reason) => Err(CommandError::usage(format_args!(
+            "the pattern {pattern} would have no effect: {reason}"
+        ))
+        .hint("leave it out: what stands there is approved, as it is (conex approve)")
+        .hint("patterns name what clients do not read, such as README.md or docs/**")),
+    }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use conex_core::approval::Standing;
-use conex_core::content::File;
+use conex_core::content::{File, SourceFile};
 use conex_core::digest::Digest;
 use conex_core::encoding::canonical;
 use conex_core::name::{Id, PackageName, ReleaseName};
@@ -228,11 +228,20 @@ fn statement(
             metadata.authorisations.get(package).ok_or_else(absent)?,
         ),
         Subject::Repository => {
-            let (statement, _) = tree.repository(&work.head)?;
+            let repository = tree.repository(&work.head)?;
             if !bytes {
-                files(out, &statement.files);
+                for file in &repository.statement.files {
+                    match file {
+                        SourceFile::Whole(file) => files(out, core::slice::from_ref(file)),
+                        SourceFile::Projected {
+                            path,
+                            projection,
+                            digest,
+                        } => line(out, format_args!("{path} {projection} {digest}")),
+                    }
+                }
             }
-            canonical(origin, &statement)
+            canonical(origin, &repository.statement)
         }
         Subject::Releases(name) => {
             let package = tree.package(&work.head, name)?.ok_or_else(absent)?;
@@ -280,7 +289,8 @@ fn heading(out: &mut impl Write, work: &Work, subject: &Subject) {
     };
     let columns = match subject.kind() {
         Kind::Releases => " (release, digest of its source)",
-        Kind::Checksums | Kind::Repository => " (file, size, SHA-256)",
+        Kind::Checksums => " (file, size, SHA-256)",
+        Kind::Repository => " (file, size or projection, SHA-256)",
         Kind::Author | Kind::Team | Kind::Authorisation => "",
     };
     line(out, format_args!("{BOLD}{subject}{RESET}{columns}"));

@@ -13,6 +13,7 @@ use conex_core::survey::survey;
 use conex_core::verify::Report;
 use conex_core::vouch::Subject;
 use conex_repo::Parallel;
+use conex_repo::opam::clients::Loss;
 use conex_repo::opam::edit::{self, Edit, Forced, Kind, Kinds};
 use conex_repo::opam::facts::{Archive, Facts, Strength};
 
@@ -25,7 +26,8 @@ pub(super) struct Edits {
     pub(super) packages: BTreeMap<PackageName, PackageEdit>,
     /// People, teams and ownership, each with its file, and whether that was there before.
     pub(super) people: Vec<(Subject, TreePath, bool)>,
-    pub(super) repository: Vec<TreePath>,
+    /// Repository files, each with whether something else of it is signed than before.
+    pub(super) repository: Vec<(TreePath, bool)>,
     pub(super) roots: Vec<TreePath>,
     /// Pages and batches that are new.
     pub(super) pages: Vec<TreePath>,
@@ -56,6 +58,8 @@ pub(super) struct ReleaseEdit {
     pub(super) forced: Vec<Forced>,
     /// What it fetches, if that is new, where its checksums are weak.
     pub(super) weak: Vec<(String, Strength)>,
+    /// Why clients cannot load the repository with it.
+    pub(super) loss: Option<Loss>,
 }
 
 impl ReleaseEdit {
@@ -71,6 +75,7 @@ struct FileEdit {
     kinds: Kinds,
     forced: Vec<Forced>,
     weak: Vec<(String, Strength)>,
+    loss: Option<Loss>,
 }
 
 /// The packages of one side that a change touches.
@@ -110,7 +115,8 @@ impl Edits {
             match components.as_slice() {
                 [DIRECTORY, rest @ ..] => edits.metadata(base, path, rest),
                 [name] if layout.place(name, EntryKind::File, false) == Place::Repository => {
-                    edits.repository.push(path.clone());
+                    let is_signed = is_signed_otherwise(layout, (base, result), path);
+                    edits.repository.push((path.clone(), is_signed));
                 }
                 _ => data.push(path),
             }
@@ -153,6 +159,7 @@ impl Edits {
             edit.kinds.extend(file.kinds.iter());
             edit.forced.extend(file.forced);
             edit.weak.extend(file.weak);
+            edit.loss = edit.loss.take().or(file.loss);
         }
         edits.before = before;
         edits
@@ -185,7 +192,7 @@ impl Edits {
             .iter()
             .map(|(subject, ..)| subject.clone())
             .collect();
-        if !self.repository.is_empty() {
+        if self.repository.iter().any(|(_, is_signed)| *is_signed) {
             asked.insert(Subject::Repository);
         }
         for (package, edit) in &self.packages {
@@ -239,8 +246,13 @@ impl Edits {
                 add(format!("{package}/{release}"), kinds, &one.place);
             }
         }
-        for path in &self.repository {
-            add(path.to_string(), vec!["repository file".into()], path);
+        for (path, is_signed) in &self.repository {
+            let kind = if *is_signed {
+                "repository file"
+            } else {
+                "repository file, as servers may write it"
+            };
+            add(path.to_string(), vec![kind.into()], path);
         }
         for path in &self.pages_lost {
             add(path.to_string(), vec!["page changed or gone".into()], path);
@@ -249,6 +261,24 @@ impl Edits {
             add(path.to_string(), vec!["other file".into()], path);
         }
         view
+    }
+}
+
+/// Whether a repository file becomes one of which something else is signed.
+fn is_signed_otherwise(
+    layout: &dyn Layout,
+    (base, result): (&dyn Store, &dyn Store),
+    path: &TreePath,
+) -> bool {
+    let form = |store| {
+        let mut form = Vec::new();
+        let bytes = read(store, path)?;
+        let projection = layout.repository_projection(path)?;
+        projection.project(&bytes, &mut form).ok().map(|()| form)
+    };
+    match (form(base), form(result)) {
+        (Some(old), Some(new)) => old != new,
+        _ => true,
     }
 }
 
@@ -292,6 +322,9 @@ impl Comparison<'_> {
                 }
             }
             _ => edit.kinds.insert(Kind::Source),
+        }
+        if is_projected {
+            edit.loss = new.as_deref().and_then(Loss::of);
         }
         if let (Some(new), true) = (&new, fetches_otherwise && !edit.kinds.is_upkeep()) {
             edit.weak = weak(new, &relative);

@@ -42,6 +42,7 @@ pub(super) fn find(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView>
     let mut found = similar_names(reviewer, edits);
     found.extend(owners(reviewer, edits, report));
     found.extend(archives(edits));
+    found.extend(lost(edits));
     found.extend(forced(reviewer, edits));
     found.extend(pages_of_others(edits));
     found.extend(inert(edits, report));
@@ -140,6 +141,25 @@ fn archives(edits: &Edits) -> Vec<WarningView> {
                 };
                 warning("weak-checksum", &release.place, text)
             })
+        })
+        .collect()
+}
+
+/// Files with which some clients cannot load the repository at all.
+fn lost(edits: &Edits) -> Vec<WarningView> {
+    let packages = edits.packages.iter();
+    let releases = packages.flat_map(|(package, edit)| {
+        let releases = edit.releases.iter();
+        releases.map(move |(name, release)| (package, name, release))
+    });
+    releases
+        .filter_map(|(package, name, release)| {
+            let loss = release.loss.as_ref()?;
+            let text = format!(
+                "with {package}/{name}, {} cannot load any package of the repository: {loss}",
+                loss.clients()
+            );
+            Some(warning("stops-clients", &release.place, text))
         })
         .collect()
 }

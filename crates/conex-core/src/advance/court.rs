@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::chain::Head;
-use crate::content::{Package, Reader};
+use crate::content::{Package, Reader, Repository};
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
@@ -504,25 +504,23 @@ where
         let there = on_main.repository(&main.survey.repository);
         let may_change = main.repository && !round.left.all && !round.left.repository;
         let there = there.ok().filter(|_| may_change);
-        let place = main.survey.repository.first();
-        if let Some((_, digest)) = &there
-            && self.wrong_with_repository(place, *digest).is_empty()
+        if let Some(there) = &there
+            && self.wrong_with_repository(there).is_empty()
         {
             return Ok(true);
         }
-        let Ok((_, signed)) = reader.repository(&round.signed.survey.repository) else {
+        let Ok(signed) = reader.repository(&round.signed.survey.repository) else {
             return Ok(false);
         };
-        let place = round.signed.survey.repository.first();
-        if self.wrong_with_repository(place, signed).is_empty() {
+        if self.wrong_with_repository(&signed).is_empty() {
             return Ok(false);
         }
         let subject = Subject::Repository;
         let rule = self.settled.ownership.rule(self.root(), &subject);
         let votes = self.settled.index.named(subject.name()).of(&subject);
         let mut remedy = Remedy::default();
-        let mut digests = alloc::vec![alloc::vec![signed]];
-        digests.extend(there.map(|(_, digest)| alloc::vec![digest]));
+        let mut digests = alloc::vec![alloc::vec![signed.digest]];
+        digests.extend(there.map(|there| alloc::vec![there.digest]));
         blame.ahead(&rule, (&subject, votes), &digests, &mut remedy);
         if remedy.pages.is_empty() {
             self.relieve(blame, |_| false, &mut remedy);
@@ -530,15 +528,11 @@ where
         Err(remedy)
     }
 
-    pub(super) fn wrong_with_repository(
-        &self,
-        place: Option<&Path>,
-        digest: Digest,
-    ) -> Vec<Problem> {
+    pub(super) fn wrong_with_repository(&self, repository: &Repository) -> Vec<Problem> {
         let settled = self.settled;
         let crypto = self.round.advance.crypto;
         let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
-        judge.repository(place, digest, &settled.people);
+        judge.repository(repository, &settled.people);
         if judge.unsigned_files.is_some() {
             let (before, subject) = (self.before(), Subject::Repository);
             let index: &Index<'_> = &before.standing.settled.index;

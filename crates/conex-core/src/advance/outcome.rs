@@ -389,10 +389,7 @@ where
             projections: &projections,
         };
         let problems = match reader.repository(&main.repository) {
-            Ok((_, digest)) => {
-                let place = main.repository.first();
-                self.court.wrong_with_repository(place, digest)
-            }
+            Ok(repository) => self.court.wrong_with_repository(&repository),
             Err(problems) => problems,
         };
         waiting.push(Waiting {

@@ -13,10 +13,11 @@ use conex_core::layout::{Client, ClientRelease, Layout, PackageUnit, Place, Rele
 use conex_core::name::{PackageName, ReleaseName};
 use conex_core::path::Path;
 use conex_core::problem::{Code, Problem};
+use conex_core::projection::Projection;
 use conex_core::store::{EntryKind, Store};
 
 use super::{all_or, entries, files_below};
-use crate::opam::version;
+use crate::opam::{RepoProjection, version};
 
 /// The layout `opam`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -141,6 +142,10 @@ impl Layout for OpamLayout {
 
     fn is_projected(&self, file: &Path) -> bool {
         file.as_str() == "opam"
+    }
+
+    fn repository_projection(&self, file: &Path) -> Option<&dyn Projection> {
+        (file.as_str() == "repo").then_some(&RepoProjection)
     }
 
     fn directory(&self, package: &PackageName, release: &ReleaseName) -> Option<Path> {

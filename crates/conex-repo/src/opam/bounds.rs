@@ -7,42 +7,61 @@
 use super::fields;
 use super::lexer::{Fault, Kind};
 use super::reader::{Reader, content};
+use super::values::unescaped;
 
 impl Reader<'_, '_> {
     /// A package formula, or a list of them.
-    pub(super) fn dependencies(&mut self) -> Result<(), Fault> {
+    pub(super) fn dependencies(&mut self, of: Packages) -> Result<(), Fault> {
         if self.token.kind != Kind::OpenBracket {
-            return self.packages();
+            return self.packages(of);
         }
         self.keep()?;
         while self.token.kind != Kind::CloseBracket {
-            self.packages()?;
+            self.packages(of)?;
         }
         self.close(Kind::CloseBracket)
     }
 
     /// Packages joined by `&` and `|`. Braces stand behind a name and nowhere else, once: opam
     /// ignores the whole field where they don't, and that must not depend on what is left out.
-    fn packages(&mut self) -> Result<(), Fault> {
+    fn packages(&mut self, of: Packages) -> Result<(), Fault> {
         loop {
             if self.token.kind == Kind::OpenParen {
                 self.open()?;
+                if self.token.kind == Kind::CloseParen {
+                    return Err(self.fault("opam cannot print a group without a package"));
+                }
                 while self.token.kind != Kind::CloseParen {
-                    self.packages()?;
+                    self.packages(of)?;
                 }
                 self.close_nested(Kind::CloseParen)?;
-            } else if self.token.kind.is_string() {
+            } else {
+                self.package_name()?;
                 self.keep()?;
                 if self.token.kind == Kind::OpenBrace {
                     self.constraint()?;
                 }
-            } else {
-                return Err(self.fault("a package name should stand here"));
             }
-            if !matches!(self.token.kind, Kind::And | Kind::Or) {
-                return Ok(());
+            match (self.token.kind, of) {
+                (Kind::And, Packages::Conflicting) => {
+                    return Err(self.fault("opam reads this & as a |"));
+                }
+                (Kind::And | Kind::Or, _) => self.keep()?,
+                _ => return Ok(()),
             }
-            self.keep()?;
+        }
+    }
+
+    /// Whether the next token is a string that opam takes for the name of a package; it ignores a field
+    /// with another one.
+    pub(super) fn package_name(&self) -> Result<(), Fault> {
+        if !self.token.kind.is_string() {
+            return Err(self.fault("a package name should stand here"));
+        }
+        if fields::is_package_name(&unescaped(self.token.text)) {
+            Ok(())
+        } else {
+            Err(self.fault("this is no package name"))
         }
     }
 
@@ -94,7 +113,12 @@ impl Reader<'_, '_> {
     fn formula_item(&mut self, whole: bool) -> Result<bool, Fault> {
         let prefixed = self.token.kind == Kind::Pfxop;
         while self.token.kind == Kind::Pfxop {
+            let asks_for_variables = self.token.text == b"?";
             self.keep()?;
+            if asks_for_variables {
+                self.check()?;
+                return Ok(false);
+            }
         }
         let bounds = match self.token.kind {
             Kind::OpenParen => {
@@ -105,13 +129,7 @@ impl Reader<'_, '_> {
             }
             Kind::Relop => {
                 self.keep()?;
-                let bound = match self.token.kind {
-                    Kind::Plain => fields::is_version(content(self.token.text)),
-                    Kind::Ident => self.token.text == b"version",
-                    _ => false,
-                };
-                self.atom()?;
-                bound
+                self.version()?
             }
             _ => {
                 self.atom()?;
@@ -124,4 +142,27 @@ impl Reader<'_, '_> {
         };
         Ok(bounds && !prefixed)
     }
+
+    /// What a package's version is compared with; whether that makes a bound.
+    fn version(&mut self) -> Result<bool, Fault> {
+        let text = self.token.text;
+        let bound = match self.token.kind {
+            Kind::Plain if fields::is_version(content(text)) => true,
+            kind if kind.is_string() && fields::may_be_version(&unescaped(text)) => false,
+            Kind::Ident => text == b"version",
+            Kind::Scoped => false,
+            _ => return Err(self.fault("a version should stand here")),
+        };
+        self.keep()?;
+        Ok(bound)
+    }
+}
+
+/// What packages are listed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packages {
+    /// `depends` and `depopts`.
+    Needed,
+    /// `conflicts`: each of the packages by itself.
+    Conflicting,
 }

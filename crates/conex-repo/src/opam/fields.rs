@@ -99,3 +99,44 @@ pub(super) fn is_version(content: &[u8]) -> bool {
     };
     !content.is_empty() && content.iter().all(allowed)
 }
+
+/// Whether opam takes `content` for a version, whatever its variables are: in each place of
+/// `%{variable}%` it has one.
+pub(super) fn may_be_version(content: &[u8]) -> bool {
+    let mut version = Vec::with_capacity(content.len());
+    let mut rest = content;
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, behind) = match (first, after) {
+            (b'%', [b'{', inside @ ..]) => match variable(inside) {
+                Some(behind) => (b'-', behind),
+                None => return false,
+            },
+            _ => (first, after),
+        };
+        version.push(byte);
+        rest = behind;
+    }
+    is_version(&version)
+}
+
+/// What follows a variable, alone or of one package, and the `}%` that ends it.
+fn variable(text: &[u8]) -> Option<&[u8]> {
+    let run = |text: &[u8]| {
+        let is_run = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        text.iter().take_while(is_run).count()
+    };
+    let is_name = |name: &[u8]| name.iter().any(u8::is_ascii_alphabetic);
+    let (first, behind) = text.split_at(run(text));
+    if let Some(second) = behind.strip_prefix(b":") {
+        let (second, behind) = second.split_at(run(second));
+        let is_scoped = (is_name(first) || first == b"_") && is_name(second);
+        return behind.strip_prefix(b"}%").filter(|_| is_scoped);
+    }
+    behind.strip_prefix(b"}%").filter(|_| is_name(first))
+}
+
+/// Whether `content` is the name of a package to opam.
+pub(super) fn is_package_name(content: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+');
+    content.iter().all(allowed) && content.iter().any(u8::is_ascii_alphabetic)
+}

@@ -7,17 +7,20 @@
 //! - `lexer`: bytes to tokens, the rules of opam-file-format where all its versions agree;
 //! - `fields`: which field is treated how;
 //! - `reader`: the grammar of a file, and what is left out of it;
+//! - `repo`: the projection `repo/1` of the file `repo`, which reads with the same lexer;
 //! - `bounds`: what is left out of `depends` and `depopts`;
 //! - `values`: what a file says, for people's tools, which no projection reads;
 //! - `facts`: what an opam file says of people, places and archives;
-//! - `edit`, `version`: what a change of a release does, told to people; nothing is decided by it.
+//! - `edit`, `clients`, `version`: what a change of a release does, told to people; nothing is decided by it.
 
 mod bounds;
+pub mod clients;
 pub mod edit;
 pub mod facts;
 mod fields;
 mod lexer;
 mod reader;
+mod repo;
 pub mod values;
 pub mod version;
 
@@ -25,6 +28,8 @@ pub mod version;
 mod tests;
 
 use conex_core::projection::{Projection, Unreadable};
+
+pub use repo::RepoProjection;
 
 /// The projection `opam/1` of opam files in the formats 2.0 and 1.2.
 ///

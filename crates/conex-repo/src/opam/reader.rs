@@ -3,6 +3,7 @@
 //! Every kept token goes to the source form as it is read; what turns out to be left out is cut
 //! off again. So there is no tree, and nothing is allocated but the form.
 
+use super::bounds::Packages;
 use super::fields::{self, Field};
 use super::lexer::{Fault, Kind, Lexer, Token};
 
@@ -28,18 +29,7 @@ pub(super) fn read_items(
     source: &mut Vec<u8>,
     each: impl FnMut(Item),
 ) -> Result<(), Fault> {
-    let mut lexer = Lexer::new(bytes)?;
-    let token = lexer.next()?;
-    Reader {
-        lexer,
-        token,
-        source,
-        depth: 0,
-        met: 0,
-        others: Vec::new(),
-        format: None,
-    }
-    .file(each)
+    Reader::new(bytes, source)?.file(each)
 }
 
 pub(super) struct Reader<'a, 's> {
@@ -77,7 +67,22 @@ pub(super) struct Mark<'a> {
     source: usize,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a, 's> Reader<'a, 's> {
+    /// Begins to read `bytes`; what is kept goes to `source`.
+    pub(super) fn new(bytes: &'a [u8], source: &'s mut Vec<u8>) -> Result<Self, Fault> {
+        let mut lexer = Lexer::new(bytes)?;
+        let token = lexer.next()?;
+        Ok(Self {
+            lexer,
+            token,
+            source,
+            depth: 0,
+            met: 0,
+            others: Vec::new(),
+            format: None,
+        })
+    }
+
     fn file(mut self, mut each: impl FnMut(Item)) -> Result<(), Fault> {
         while self.token.kind != Kind::End {
             each(Item {
@@ -177,13 +182,15 @@ impl<'a> Reader<'a, '_> {
                 self.string()?;
                 Ok(false)
             }
-            Field::Homepage
-            | Field::Doc
-            | Field::BugReports
-            | Field::License
-            | Field::Authors
-            | Field::ConflictClass => {
+            Field::Homepage | Field::Doc | Field::BugReports | Field::License | Field::Authors => {
                 self.strings()?;
+                Ok(false)
+            }
+            Field::ConflictClass => {
+                self.each(|reader| {
+                    reader.package_name()?;
+                    reader.skip()
+                })?;
                 Ok(false)
             }
             Field::Available => {
@@ -191,7 +198,7 @@ impl<'a> Reader<'a, '_> {
                 Ok(self.format == Some(Format::V1_2))
             }
             Field::Conflicts => {
-                self.dependencies()?;
+                self.dependencies(Packages::Conflicting)?;
                 Ok(false)
             }
             Field::XMaintenanceIntent
@@ -204,7 +211,7 @@ impl<'a> Reader<'a, '_> {
             Field::Flags => self.flags(),
             Field::Tags => self.tags(),
             Field::Depends | Field::Depopts => {
-                self.dependencies()?;
+                self.dependencies(Packages::Needed)?;
                 Ok(true)
             }
             Field::Maintainer
@@ -248,7 +255,10 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Calls `one` for each element of a list, or for the one element that stands without brackets.
-    fn each(&mut self, mut one: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+    pub(super) fn each(
+        &mut self,
+        mut one: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         if self.token.kind != Kind::OpenBracket {
             return one(self);
         }
@@ -306,20 +316,7 @@ impl<'a> Reader<'a, '_> {
     /// Atoms, comparisons of atoms, and formulas made of them.
     fn filter(&mut self) -> Result<(), Fault> {
         loop {
-            while self.token.kind == Kind::Pfxop {
-                self.keep()?;
-            }
-            if self.token.kind == Kind::OpenParen {
-                self.open()?;
-                self.filter()?;
-                self.close_nested(Kind::CloseParen)?;
-            } else {
-                self.atom()?;
-                if self.token.kind == Kind::Relop {
-                    self.keep()?;
-                    self.atom()?;
-                }
-            }
+            self.check()?;
             if !matches!(self.token.kind, Kind::And | Kind::Or) {
                 return Ok(());
             }
@@ -327,8 +324,26 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// One operand of a filter's `&` and `|`.
+    pub(super) fn check(&mut self) -> Result<(), Fault> {
+        while self.token.kind == Kind::Pfxop {
+            self.keep()?;
+        }
+        if self.token.kind == Kind::OpenParen {
+            self.open()?;
+            self.filter()?;
+            return self.close_nested(Kind::CloseParen);
+        }
+        self.atom()?;
+        if self.token.kind == Kind::Relop {
+            self.keep()?;
+            self.atom()?;
+        }
+        Ok(())
+    }
+
     /// `{ ... }`, named or not: fields and sections, all of them source.
-    fn section(&mut self) -> Result<(), Fault> {
+    pub(super) fn section(&mut self) -> Result<(), Fault> {
         if self.token.kind.is_string() {
             self.keep()?;
         }
@@ -466,7 +481,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-const REPEATED: &str = "a field or section that was there before";
+pub(super) const REPEATED: &str = "a field or section that was there before";
 
 /// What stands between the quotes of a plain string.
 pub(super) fn content(string: &[u8]) -> &[u8] {

@@ -113,7 +113,7 @@ impl Reader<'_> {
     fn section(&mut self, depth: usize) -> Result<Value, Fault> {
         let mut name = None;
         if self.token.kind.is_string() {
-            name = Some(unescaped(self.token.text));
+            name = Some(readable(self.token.text));
             self.next()?;
         }
         self.expect(Kind::OpenBrace, "a name without a value")?;
@@ -149,7 +149,7 @@ impl Reader<'_> {
             return Err(self.fault("too deeply nested"));
         }
         let mut value = match self.token.kind {
-            kind if kind.is_string() => Value::Text(unescaped(self.token.text)),
+            kind if kind.is_string() => Value::Text(readable(self.token.text)),
             kind if kind.is_atom() || is_operator(kind) => Value::Word(text(&self.token)),
             Kind::OpenBracket => Value::List(self.until(Kind::CloseBracket, depth)?),
             Kind::OpenParen => Value::List(self.until(Kind::CloseParen, depth)?),
@@ -186,8 +186,16 @@ fn text(token: &Token<'_>) -> String {
     String::from_utf8_lossy(token.text).into_owned()
 }
 
-/// A string without its quotes and escapes. The lexer lets no other escapes pass.
-fn unescaped(string: &[u8]) -> String {
+/// A string without its quotes and escapes, as text.
+fn readable(string: &[u8]) -> String {
+    match String::from_utf8(unescaped(string)) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    }
+}
+
+/// The content of a string. The lexer lets no other escapes pass.
+pub(super) fn unescaped(string: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(string.len());
     let mut rest = super::reader::content(string);
     while let Some((&first, after)) = rest.split_first() {
@@ -200,18 +208,19 @@ fn unescaped(string: &[u8]) -> String {
             (b'\\', [b'b', after @ ..]) => (Some(8), after),
             // The line goes on, less the blanks that indent it.
             (b'\\', [b'\n', after @ ..] | [b'\r', b'\n', after @ ..]) => {
-                (None, after.trim_ascii_start())
+                let is_blank = |byte: &&u8| matches!(**byte, b' ' | b'\t');
+                let blanks = after.iter().take_while(is_blank).count();
+                (None, after.get(blanks..).unwrap_or_default())
             }
+            // An end of line is one character, however it is spelled.
+            (b'\r', after @ [b'\n', ..]) => (None, after),
             (b'\\', [other, after @ ..]) => (Some(*other), after),
             (first, after) => (Some(first), after),
         };
         text.extend(byte);
         rest = after;
     }
-    match String::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    }
+    text
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u8> {

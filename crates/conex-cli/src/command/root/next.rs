@@ -18,7 +18,7 @@ use conex_core::version::Threshold;
 use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
 
-use super::{JanitorArgument, janitor_key, stored, tell_what_lacks, waiting};
+use super::{JanitorArgument, janitor_key, may_ignore, stored, tell_what_lacks, waiting};
 use crate::error::{CommandError, Result};
 use crate::foresee::{self, Accepted, Adoption, Step};
 use crate::keys;
@@ -155,6 +155,7 @@ impl Setting {
             Self::Unclaimed(people) => fields.unclaimed = *people,
             Self::Complete => fields.complete = true,
             Self::Ignore(pattern) => {
+                may_ignore(&fields.layout, pattern)?;
                 fields.ignore.retain(|present| present != pattern);
                 fields.ignore.push(pattern.clone());
             }

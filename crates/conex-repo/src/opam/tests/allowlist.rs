@@ -156,7 +156,7 @@ fn an_allowlisted_field_of_another_shape_is_refused() {
         ("homepage: [\"a\" {x}]", "a string should stand here"),
         ("license: [[\"a\"]]", "a string should stand here"),
         ("authors: [\"a\" & \"b\"]", "a string should stand here"),
-        ("conflict-class: [a]", "a string should stand here"),
+        ("conflict-class: [a]", "a package name should stand here"),
         ("conflicts: [a]", "a package name should stand here"),
         ("available: [a b]", "a bracket should be closed here"),
         ("available: [\"a\" {b}]", "a bracket should be closed here"),

@@ -72,7 +72,9 @@ fn bounds_beside_a_filter_in_a_disjunction_stay() {
 fn negated_and_odd_bounds_stay() {
     constraints(&[
         ("{!(>= \"1\")}", "{ ! ( >= \"1\" ) } "),
-        ("{?(>= \"1\")}", "{ ? ( >= \"1\" ) } "),
+        ("{!(!(>= \"1\"))}", "{ ! ( ! ( >= \"1\" ) ) } "),
+        ("{?build & < \"2\"}", "{ ? build } "),
+        ("{!?(!a & b = c) & < \"2\"}", "{ ! ? ( ! a & b = c ) } "),
         ("{!>= \"1\" & < \"2\"}", "{ ! >= \"1\" } "),
         (
             "{!(build & >= \"1\") & < \"2\"}",
@@ -83,18 +85,83 @@ fn negated_and_odd_bounds_stay() {
         ("{>= \"\"\"1\"\"\"}", "{ >= \"\"\"1\"\"\" } "),
         ("{= _:version}", "{ = _:version } "),
         ("{= other}", "{ = other } "),
+        ("{= \"%{a}%.%{b:c}%\"}", "{ = \"%{a}%.%{b:c}%\" } "),
         ("{build >= \"1\"}", "{ build >= \"1\" } "),
     ]);
 }
 
-/// opam ignores all dependencies where one version isn't one.
+/// opam ignores all dependencies where one version isn't one, or `?` asks for more than variables.
 #[test]
-fn what_is_no_version_is_no_bound() {
-    constraints(&[
-        ("{>= \"\"}", "{ >= \"\" } "),
-        ("{>= \"1 0\"}", "{ >= \"1 0\" } "),
-        ("{>= \"1/0\"}", "{ >= \"1/0\" } "),
-        ("{>= \"é\"}", "{ >= \"é\" } "),
+fn what_opam_ignores_the_field_for_is_not_read() {
+    for field in ["depends", "depopts", "conflicts"] {
+        for (constraint, reason) in [
+            (">= \"\"", "a version should stand here"),
+            (">= \"1 0\"", "a version should stand here"),
+            (">= \"1/0\"", "a version should stand here"),
+            (">= \"é\"", "a version should stand here"),
+            (">= \"\\032\"", "a version should stand here"),
+            (">= \"%{a\"", "a version should stand here"),
+            (">= \"%{}%\"", "a version should stand here"),
+            (">= \"%{a+b:c}%\"", "a version should stand here"),
+            (">= \"%{1:c}%\"", "a version should stand here"),
+            (">= \"%%\"", "a version should stand here"),
+            (">= 1", "a version should stand here"),
+            (">= true", "a version should stand here"),
+            ("?(>= \"1\")", "a value should stand here"),
+            ("?>= \"1\"", "a value should stand here"),
+            ("?!>= \"1\"", "a value should stand here"),
+            ("?(a b)", "a bracket should be closed here"),
+            ("!?(a & >= \"1\")", "a value should stand here"),
+        ] {
+            let fields = format!("{field}: [ \"a\" {{{constraint}}} ]");
+            assert_eq!(refusal(&fields).1, reason, "{fields}");
+        }
+        for name in ["", "1", "a.1", "a b", "_", "é", "a:b"] {
+            let fields = format!("{field}: [ \"{name}\" ]");
+            assert_eq!(refusal(&fields).1, "this is no package name", "{fields}");
+        }
+        for name in ["a", "-a", "+a", "_a", "1a", "A-"] {
+            form(&format!("{field}: [ \"{name}\" \"\"\"{name}\"\"\" ]"));
+        }
+    }
+    for value in ["\"1\"", "[ \"a\" \"b c\" ]"] {
+        let fields = format!("conflict-class: {value}");
+        assert_eq!(refusal(&fields).1, "this is no package name", "{fields}");
+    }
+    vanishes(&["conflict-class: \"a\"", "conflict-class: [ \"a\" \"b+c\" ]"]);
+}
+
+/// opam reads a group without a package, and stops with an internal error when it prints it.
+#[test]
+fn what_opam_cannot_print_is_not_read() {
+    for field in ["depends", "depopts", "conflicts"] {
+        for value in [
+            "()",
+            "[ () ]",
+            "[ \"a\" () ]",
+            "[ (\"a\" ()) ]",
+            "\"a\" | ()",
+        ] {
+            let fields = format!("{field}: {value}");
+            let reason = "opam cannot print a group without a package";
+            assert_eq!(refusal(&fields).1, reason, "{fields}");
+        }
+        form(&format!("{field}: [ (\"a\") ((\"b\" | \"c\")) ]"));
+    }
+}
+
+#[test]
+fn both_of_a_conflict_are_either_to_opam() {
+    let reason = "opam reads this & as a |";
+    refuses(&[
+        ("conflicts: [ \"a\" & \"b\" ]", reason),
+        ("conflicts: \"a\" & \"b\"", reason),
+        ("conflicts: [ (\"a\" {< \"1\"} & \"b\") ]", reason),
+    ]);
+    vanishes(&[
+        "conflicts: [ \"a\" | \"b\" ]",
+        "conflicts: [ (\"a\" \"b\") \"c\" {>= \"1\" & < \"2\"} ]",
+        "conflicts: []",
     ]);
 }
 
