@@ -41,6 +41,8 @@ enum Case {
     Adds,
     /// An update that was approved is taken.
     Honest(fn(&mut Community)),
+    /// The same, with a file that goes while others stay beside it.
+    Moved(fn(&mut Community)),
     /// The same, of which git makes a renamed file that is edited, too.
     EditedRename(fn(&mut Community)),
     /// The same, of an empty file, which `diff -N` tells from no file at all as little as opam does that uses it.
@@ -71,7 +73,7 @@ const CASES: [(&str, Case); 24] = [
     ("other scripts changed", Case::Honest(scripts_changed)),
     ("lines appended", Case::Honest(appended)),
     ("last line without end", Case::Honest(endless)),
-    ("file renamed", Case::Honest(renamed)),
+    ("file renamed", Case::Moved(renamed)),
     (
         "file renamed, edited",
         Case::EditedRename(renamed_and_edited),
@@ -256,7 +258,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn states() -> Vec<Community> {
     let mut now = community();
     let after = CASES.iter().map(|(_, case)| {
-        if let Case::Honest(change) | Case::EditedRename(change) | Case::EmptyFile(change) = case {
+        if let Case::Honest(change)
+        | Case::Moved(change)
+        | Case::EditedRename(change)
+        | Case::EmptyFile(change) = case
+        {
             change(&mut now);
             now.verify().accepted();
         }
@@ -315,6 +321,7 @@ fn story(programs: &Programs, over: Over, states: &[Community]) -> Vec<Cell> {
         user,
         over,
         is_old: !programs.is_at_least(2, 4),
+        is_lossy: programs.is_at_least(2, 6) && matches!(over, Over::Packed | Over::Http),
         before: first.clone(),
         now: first.clone(),
     };
@@ -341,6 +348,8 @@ struct Story {
     /// Whether programs of the system make and apply its patches. Since then, a library of opam's own does, which knows empty
     /// files, and reads renamed files that are edited, too, otherwise than git does.
     is_old: bool,
+    /// Whether it keeps an archive, which loses what stands beside a file that goes.
+    is_lossy: bool,
     /// The state before the last one.
     before: Community,
     /// What the user has, or should have.
@@ -352,7 +361,7 @@ impl Story {
         match case {
             Case::AddsNoOther => self.user.adds_no_other()?,
             Case::Adds => self.user.adds(&self.now)?,
-            Case::Honest(_) | Case::EditedRename(_) | Case::EmptyFile(_) => {
+            Case::Honest(_) | Case::Moved(_) | Case::EditedRename(_) | Case::EmptyFile(_) => {
                 self.before = core::mem::replace(&mut self.now, after.clone());
                 return self.follows(case);
             }
@@ -384,6 +393,9 @@ impl Story {
         }
         if matches!(case, Case::EmptyFile(_)) && self.is_old && !self.over.is_git() {
             return self.must_fetch_in_full("behind");
+        }
+        if self.is_lossy && matches!(case, Case::Moved(_) | Case::EditedRename(_)) {
+            return self.must_fetch_in_full("bad-patch");
         }
         if !self.is_edited_rename(&self.before, &self.now)? {
             self.user.takes(&self.now)?;
