@@ -6,7 +6,7 @@
 //! update and from scratch, no more and no fewer, up to its own equality of versions. Changes
 //! that conex refuses are shown, too: among them have to be some that mislead opam.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
@@ -88,15 +88,20 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             if !program.knows(over) {
                 continue;
             }
-            let wrong = differing(program, over, &accepted)?;
+            let mut shown: Vec<_> = accepted.iter().collect();
+            if program.keeps_archive(over) {
+                shown = shown.chunks(BATCH).flat_map(whole_when_packed).collect();
+            }
+            let wrong = differing(program, over, &shown)?;
+            let all: Vec<_> = refused.iter().collect();
             // What conex refuses may well stop an opam.
-            let misled = differing(program, over, &refused).map_or(0, |misled| misled.len());
+            let misled = differing(program, over, &all).map_or(0, |misled| misled.len());
             println!(
                 "{:<8} {:<11} {:>8} of {:<8}     {:>8} of {}",
                 program.version,
                 over.name(),
-                accepted.len() - wrong.len(),
-                accepted.len(),
+                shown.len() - wrong.len(),
+                shown.len(),
                 misled,
                 refused.len()
             );
@@ -118,19 +123,52 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Those of some cases, all in one repository, after which an archive of opam 2.6 still has all files: a patch that
+/// removes a file and leaves others beside it is refused, whatever it leads to (spec section 9.6).
+fn whole_when_packed<'c>(cases: &[&'c (Case, Releases)]) -> Vec<&'c (Case, Releases)> {
+    let mut shown = cases.to_vec();
+    loop {
+        let all = |side: fn(&Case) -> &BTreeMap<String, String>| -> BTreeSet<&str> {
+            let files = shown.iter().flat_map(|(case, _)| side(case).keys());
+            files.map(String::as_str).collect()
+        };
+        let (before, after) = (all(|case| &case.before), all(|case| &case.after));
+        let stays_beside = |removed: &str| {
+            removed.rsplit_once('/').is_some_and(|(directory, _)| {
+                let directory = format!("{directory}/");
+                let mut stay = before.intersection(&after);
+                stay.any(|path| path.starts_with(&directory))
+            })
+        };
+        let loses = |case: &Case| {
+            let mut removed = case.before.keys();
+            removed.any(|path| !after.contains(path.as_str()) && stays_beside(path))
+        };
+        let kept: Vec<_> = shown
+            .iter()
+            .copied()
+            .filter(|(case, _)| !loses(case))
+            .collect();
+        if kept.len() == shown.len() {
+            return kept;
+        }
+        shown = kept;
+    }
+}
+
 /// The cases after which a client has something else than was verified, with what it has. Where nothing was
 /// verified, those after which an updated client has something else than a fresh one.
 fn differing<'c>(
     program: &Program,
     over: Over,
-    cases: &'c [(Case, Releases)],
+    cases: &[&'c (Case, Releases)],
 ) -> anyhow::Result<Vec<(&'c Case, String)>> {
     let mut differing = Vec::new();
     for batch in cases.chunks(BATCH) {
         let seen = program
             .shows(over, batch.iter().map(|(case, _)| case))
             .with_context(|| format!("opam {} over {}", program.version, over.name()))?;
-        for (case, verified) in batch {
+        for (case, verified) in batch.iter().copied() {
             let (updated, fresh) = (case.own(&seen.updated), case.own(&seen.fresh));
             let expected = if verified.is_empty() {
                 &fresh

@@ -77,11 +77,20 @@ impl Program {
         programs.collect()
     }
 
-    /// Only opam 2.6 and later keeps archives.
+    /// Only opam 2.6 and later keeps archives and updates them as such.
     pub(super) fn knows(&self, over: Over) -> bool {
+        over != Over::Packed || self.is_at_least_2_6()
+    }
+
+    /// Whether it keeps what reaches it so as an archive.
+    pub(super) fn keeps_archive(&self, over: Over) -> bool {
+        matches!(over, Over::Packed | Over::Http) && self.is_at_least_2_6()
+    }
+
+    fn is_at_least_2_6(&self) -> bool {
         let mut numbers = self.version.split(['.', '~', '-']).map(str::parse::<u32>);
         let version = (numbers.next(), numbers.next());
-        over != Over::Packed || matches!(version, (Some(Ok(2)), Some(Ok(6..))) | (Some(Ok(3..)), _))
+        matches!(version, (Some(Ok(2)), Some(Ok(6..))) | (Some(Ok(3..)), _))
     }
 
     /// Shows an opam all the cases at once, before and after.
