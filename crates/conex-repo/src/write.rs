@@ -1,5 +1,6 @@
 //! Changing a tree so that it is never half-changed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path as SystemPath, PathBuf};
@@ -11,8 +12,10 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 /// allows.
 ///
 /// Every file is first written in full, without a name where the file system can, and flushed to
-/// disk; only when all are there, each is put into its place, in the order they were added. So a reader sees each file old
-/// or new, and a full disk changes nothing. What has to be there before something refers to it is
+/// disk; only when all are there, each is put into its place, in the order they were added. So a
+/// reader sees each file old or new, and a full disk changes nothing. Where a file is replaced, the
+/// new one has a name of its own for a moment, `.conex-` and six letters or digits: whoever is killed
+/// just then leaves it behind, and the next change of that directory removes it. What has to be there before something refers to it is
 /// added first: should the machine stop in between, what is there refers to nothing absent.
 /// Deletions come last, when what takes the place of the deleted files is there and on disk: should
 /// the machine stop before, some of both are there, which says the same twice.
@@ -71,6 +74,13 @@ impl Change {
             .iter()
             .map(|path| deletable(root, path).map_err(|error| named(path, &error)))
             .collect::<io::Result<_>>()?;
+        let targets = self.files.iter().map(|(path, _)| root.join(path.as_str()));
+        let directories: BTreeSet<PathBuf> = targets
+            .filter_map(|target| target.parent().map(SystemPath::to_owned))
+            .collect();
+        for directory in &directories {
+            sweep(directory);
+        }
         let mut staged = Vec::with_capacity(self.files.len());
         for (path, bytes) in &self.files {
             let target = root.join(path.as_str());
@@ -119,8 +129,7 @@ fn deletable(root: &SystemPath, path: &Path) -> io::Result<PathBuf> {
 enum Staged {
     /// Without a name: whoever stops here, however suddenly, leaves nothing behind.
     Nameless(fs::File),
-    /// Where the file system has no nameless files. Left behind by a sudden end, it is in nobody's
-    /// way but a verifier's, which says so.
+    /// Where the file system has no nameless files.
     Named(tempfile::NamedTempFile),
 }
 
@@ -139,7 +148,7 @@ impl Staged {
             put(&mut file)?;
             return Ok(Self::Nameless(file));
         }
-        let mut file = temporary().tempfile_in(directory)?;
+        let mut file = owned(directory)?;
         put(file.as_file_mut())?;
         Ok(Self::Named(file))
     }
@@ -159,6 +168,7 @@ impl Staged {
         }
         // Only a rename replaces a file, and only what has a name can be renamed.
         let directory = target.parent().unwrap_or(target);
+        file.lock()?;
         temporary()
             .make_in(directory, |path| link(&file, path))?
             .into_temp_path()
@@ -175,11 +185,52 @@ fn link(file: &fs::File, path: &SystemPath) -> io::Result<()> {
     Ok(())
 }
 
+/// A new file with a name, locked by this program.
+fn owned(directory: &SystemPath) -> io::Result<tempfile::NamedTempFile> {
+    loop {
+        let file = temporary().tempfile_in(directory)?;
+        file.as_file().lock()?;
+        // Between the two, another program may have taken it for a dead one's, and removed it.
+        if fs::symlink_metadata(file.path()).is_ok() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes what programs that were killed left in a directory. Each holds a lock on its file as long
+/// as it lives; what cannot be removed stays, and the change itself says what is wrong.
+fn sweep(directory: &SystemPath) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let is_ours = is_temporary(entry.file_name().as_encoded_bytes())
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_ours {
+            continue;
+        }
+        let place = entry.path();
+        let is_dead = fs::File::open(&place).is_ok_and(|file| file.try_lock().is_ok());
+        if is_dead && fs::remove_file(&place).is_ok() {
+            tracing::debug!(place = %place.display(), "left by a program that was killed");
+        }
+    }
+}
+
+/// Whether a file is named like one on its way to its place.
+fn is_temporary(name: &[u8]) -> bool {
+    name.strip_prefix(PREFIX.as_bytes())
+        .is_some_and(|rest| rest.len() == RANDOM && rest.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// How the name of a file on its way begins.
+const PREFIX: &str = ".conex-";
+/// How many random letters and digits follow.
+const RANDOM: usize = 6;
+
 fn temporary() -> tempfile::Builder<'static, 'static> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut builder = tempfile::Builder::new();
     builder
-        .prefix(".conex-")
+        .prefix(PREFIX)
+        .rand_bytes(RANDOM)
         .permissions(fs::Permissions::from_mode(MODE));
     builder
 }
@@ -232,7 +283,7 @@ mod tests {
         for staged in [
             |dir: &SystemPath| Staged::write(dir, b"nameless", false).unwrap(),
             |dir: &SystemPath| {
-                let mut file = temporary().tempfile_in(dir).unwrap();
+                let mut file = owned(dir).unwrap();
                 file.write_all(b"named").unwrap();
                 Staged::Named(file)
             },
@@ -250,6 +301,31 @@ mod tests {
             assert_eq!(mode & 0o600, 0o600);
             assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         }
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        // Their owners are gone; the last was made by one that lives.
+        let dead = [".conex-aB3dE6", ".conex-000000"];
+        let others = [
+            ".conex-short",
+            ".conex-aB3_E6",
+            "conex-aB3dE6",
+            ".other-aB3dE6",
+        ];
+        for name in dead.iter().chain(&others) {
+            fs::write(at(name), "half").unwrap();
+        }
+        let living = owned(dir.path()).unwrap();
+        let mut change = Change::new();
+        change.write(path("a"), "new");
+        change.commit(dir.path()).unwrap();
+        assert!(dead.iter().all(|name| !at(name).exists()));
+        assert!(others.iter().all(|name| at(name).exists()));
+        assert!(living.path().exists());
+        living.persist(at("b")).unwrap();
     }
 
     #[test]
