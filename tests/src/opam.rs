@@ -438,6 +438,10 @@ impl User {
         let is_named = why.starts_with(&format!("opam repository {NAME}\n"));
         ensure!(is_named, "the report is not found by the repository: {why}");
         ensure!(why.contains("\naccepted"), "not verified: {why}");
+        ensure!(
+            !why.contains(": drifted: "),
+            "the copy was not known: {why}"
+        );
         let check = self.conex(&["opam-hook", "--check"])?.0;
         let is_about = |line: &str| line.starts_with(&format!("{NAME}: "));
         let found = check.lines().find(|line| is_about(line));
@@ -464,6 +468,10 @@ impl User {
         ensure!(
             why.contains(&format!(": {because}: ")),
             "not {because}: {why}"
+        );
+        ensure!(
+            !why.contains(": drifted: "),
+            "the copy was not known: {why}"
         );
         ensure!(files(&records)? == before, "a record was changed");
         self.has(has)

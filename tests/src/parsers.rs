@@ -10,13 +10,14 @@ use std::path::Path as SystemPath;
 use std::sync::LazyLock;
 
 use conex_core::crypto::{Namespace, Signatures as _, Signer as _};
+use conex_core::digest::Digest;
 use conex_core::key::{Fingerprint, PublicKey, Signature};
 use conex_core::layout::Layout as _;
 use conex_core::name::{Id, PackageName, ReleaseName};
 use conex_core::page::{Batch, Page, PageBody};
 use conex_core::path::{Path, Pattern};
 use conex_core::projection::Projection as _;
-use conex_core::record::LocalRecord;
+use conex_core::record::{CopyMark, CopyRecord, CopyState, FloorMark, LocalRecord, MarkKind};
 use conex_core::spelling::Stored;
 use conex_core::statement::{Author, Authorisation, Root, RootSignature, Team};
 use conex_core::store::{EntryKind, MemoryStore, Store};
@@ -34,7 +35,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
-use crate::{Community, fingerprint, id, secret};
+use crate::{Community, fingerprint, id, path, secret};
 
 /// A parser.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +88,7 @@ pub const PARSERS: &[Parser] = &[
     Parser {
         name: "record",
         seeds: records,
-        check: stored::<LocalRecord>,
+        check: stored::<CopyRecord>,
     },
     Parser {
         name: "text",
@@ -451,12 +452,29 @@ fn records() -> Vec<Vec<u8>> {
         let verdict = community.verify_from(&trust);
         let verified = verdict.verified().expect("it is honest");
         let record = LocalRecord::new(&trust, verified, 1_700_000_000);
-        record.expect("trust is in anchors").to_text().into_bytes()
+        record.expect("trust is in anchors")
     };
-    vec![
-        of(community.anchor()),
-        of(community.anchor_keys(&["alice", "bob"], 2)),
-    ]
+    let digest = Digest::from_bytes([0xab; 32]);
+    let state = |record, kind| CopyState {
+        record,
+        copy: Some(CopyMark { kind, digest }),
+        floor: Some(FloorMark {
+            base: digest,
+            length: 4_711,
+            digest,
+        }),
+    };
+    let record = of(community.anchor());
+    let edited = ["packages/a/a.1/opam", "repo"].map(path);
+    let updating = CopyRecord::updating(
+        state(record.clone(), MarkKind::Metadata),
+        state(record.clone(), MarkKind::Content),
+        edited.into_iter().collect(),
+    );
+    let keys = of(community.anchor_keys(&["alice", "bob"], 2));
+    [CopyRecord::from(record), updating, keys.into()]
+        .map(|record| record.to_text().into_bytes())
+        .into()
 }
 
 fn texts() -> Vec<Vec<u8>> {

@@ -92,11 +92,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     table.row("metadata of day zero, files", as_f64(files as u64), 100.0);
     updates::real(&scene, &anchor, arguments.runs, &mut table)?;
     let trees = (base.path().join("old"), base.path().join("patch"));
+    let earlier = arguments.before.as_ref().map(|before| {
+        let base = base.path().join("before");
+        packed::Earlier::new(before, &base, &arguments.bundle)
+    });
     packed::real(
-        &scene,
-        &anchor,
-        (&trees.0, &trees.1),
-        arguments.before.as_deref(),
+        &packed::Packed::new(&scene, &anchor, &trees.0, &trees.1)?,
+        earlier.transpose()?.as_ref(),
         arguments.runs,
         &mut table,
     )?;
@@ -186,9 +188,19 @@ fn pair(scene: &Scene, arguments: &[&str]) -> anyhow::Result<Pair> {
 }
 
 fn floor_of(tree: &Path) -> anyhow::Result<Usage> {
+    floor(tree, &[])
+}
+
+/// What it costs to ask for the metadata of every file, and nothing else.
+fn metadata_of(tree: &Path) -> anyhow::Result<Usage> {
+    floor(tree, &["--metadata"])
+}
+
+fn floor(tree: &Path, options: &[&str]) -> anyhow::Result<Usage> {
     measure(
         Command::new(std::env::current_exe()?)
             .arg("floor")
+            .args(options)
             .arg(tree),
     )
 }

@@ -1,9 +1,10 @@
 //! The floor: walk a tree, read every file and digest it with SHA-256, in parallel, and nothing else.
 //!
 //! It uses the same store and the same threads as verification, so that the ratio between the two
-//! is the price of verification alone.
+//! is the price of verification alone. The floor of an update the fast way only asks for the metadata of every
+//! file: without that nobody can tell whether the files that did not change in an update are those that were verified.
 
-use std::path::PathBuf;
+use std::path::{Path as SystemPath, PathBuf};
 
 use conex_core::crypto::Digests as _;
 use conex_core::path::Path;
@@ -16,9 +17,17 @@ use rayon::prelude::*;
 pub(crate) struct Arguments {
     /// The tree
     directory: PathBuf,
+
+    /// Ask for the metadata of the files only
+    #[arg(long)]
+    metadata: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.metadata {
+        println!("{} bytes", metadata_below(&arguments.directory)?);
+        return Ok(());
+    }
     let store = DirectoryStore::open(&arguments.directory)?;
     println!("{} bytes", below(&store, &Path::top())?);
     Ok(())
@@ -39,6 +48,23 @@ fn below(store: &DirectoryStore, directory: &Path) -> anyhow::Result<u64> {
     let deeper: anyhow::Result<Vec<u64>> = directories
         .into_par_iter()
         .map(|entry| below(store, &directory.join(&entry.name)?))
+        .collect();
+    Ok(bytes + deeper?.into_iter().sum::<u64>())
+}
+
+fn metadata_below(directory: &SystemPath) -> anyhow::Result<u64> {
+    let (mut directories, mut bytes) = (Vec::new(), 0);
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            directories.push(entry.path());
+        } else {
+            bytes += core::hint::black_box(entry.metadata()?).len();
+        }
+    }
+    let deeper: anyhow::Result<Vec<u64>> = directories
+        .into_par_iter()
+        .map(|directory| metadata_below(&directory))
         .collect();
     Ok(bytes + deeper?.into_iter().sum::<u64>())
 }

@@ -16,6 +16,7 @@ mod claims;
 mod command;
 mod difference;
 mod error;
+mod floors;
 mod foresee;
 mod forge;
 mod git;

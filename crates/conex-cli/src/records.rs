@@ -1,4 +1,5 @@
-//! What is known of repositories that were verified: kept outside of them, one small file each.
+//! What is known of repositories that were verified: kept outside of them, one small file each, and for a client's copy
+//! the metadata beside it.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
@@ -7,12 +8,14 @@ use std::path::{Path, PathBuf};
 use conex_core::chain::Trust;
 use conex_core::crypto::Digests as _;
 use conex_core::path::Path as TreePath;
-use conex_core::record::LocalRecord;
+use conex_core::record::{CopyRecord, CopyState, FloorMark, LocalRecord};
 use conex_core::spelling::Stored as _;
+use conex_core::store::MemoryStore;
 use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
 
 use crate::error::{CommandError, Result, at};
+use crate::floors::{Floors, Plan};
 use crate::{home, reports};
 
 /// Where the record of one state is, and what stood there when this program looked.
@@ -20,7 +23,7 @@ use crate::{home, reports};
 pub(crate) struct Kept {
     /// The directory; none where there is no home to keep things in.
     directory: Option<PathBuf>,
-    name: String,
+    stem: String,
     found: Option<Vec<u8>>,
 }
 
@@ -34,11 +37,11 @@ impl Kept {
             key.push(0);
             key.extend_from_slice(commit.as_bytes());
         }
-        let name = format!("{}.toml", StandardCrypto.sha256(&key));
+        let stem = StandardCrypto.sha256(&key).to_string();
         let directory = home::records().ok();
         let mut kept = Self {
             directory,
-            name,
+            stem,
             found: None,
         };
         kept.found = kept.read()?;
@@ -46,26 +49,65 @@ impl Kept {
     }
 
     /// The record, if it can be read and was made from these anchors. Any other says nothing.
-    pub(crate) fn record(&self, trust: &Trust) -> Option<LocalRecord> {
-        LocalRecord::from_bytes(self.found.as_deref()?)
+    pub(crate) fn record(&self, trust: &Trust) -> Option<CopyRecord> {
+        CopyRecord::from_bytes(self.found.as_deref()?)
             .ok()
-            .filter(|record| record.fits(trust))
+            .filter(|record| record.confirmed().record.fits(trust))
+    }
+
+    /// What it says of a state that nobody has a copy of.
+    pub(crate) fn state(&self, trust: &Trust) -> Option<LocalRecord> {
+        Some(self.record(trust)?.confirmed().record.clone())
+    }
+
+    /// Whether the metadata of a state seems to be kept.
+    pub(crate) fn has_floor(&self, mark: &FloorMark) -> bool {
+        self.floors().is_some_and(|floors| floors.has(mark))
+    }
+
+    /// The metadata of a state, if it is kept as the record says.
+    pub(crate) fn floor(&self, mark: &FloorMark) -> Option<MemoryStore> {
+        self.floors()?.read(mark)
+    }
+
+    fn floors(&self) -> Option<Floors<'_>> {
+        Some(Floors {
+            directory: self.directory.as_deref()?,
+            stem: &self.stem,
+        })
     }
 
     /// Keeps a record, whole or not at all. `over` says what it rests on: where that is the record
     /// found before, another program may not have kept another one since.
     pub(crate) fn save(&self, record: &LocalRecord, over: Over) -> Result<()> {
-        let text = record.to_text();
-        let Some(directory) = &self.directory else {
+        self.save_copy(&CopyRecord::from(record.clone()), &Plan::default(), over)
+    }
+
+    /// The same of a client's copy, with what is planned of its metadata.
+    pub(crate) fn save_copy(&self, record: &CopyRecord, plan: &Plan, over: Over) -> Result<()> {
+        let Some(floors) = self.floors() else {
             // The verdict stands without it, and the next one does without it, too.
             return Ok(());
         };
+        let directory = floors.directory;
         fs::create_dir_all(directory).map_err(at(directory.display()))?;
         let lock = File::open(directory).map_err(at(directory.display()))?;
         // Held for a moment; the system gives it back however this program ends.
         lock.lock().map_err(at(directory.display()))?;
         let now = self.read()?;
-        if now.as_deref() == Some(text.as_bytes()) {
+        let kept = record.confirmed().floor;
+        let planned = plan.marks(kept.filter(|mark| floors.has(mark)));
+        let needed = [planned.confirmed, planned.pending];
+        let mut record = record.clone().with_floors(needed);
+        let mut text = record.to_text();
+        if text.len() as u64 >= RECORD {
+            record = record.without_marks();
+            text = record.to_text();
+        }
+        let is_kept = |state: &CopyState| state.floor.is_none_or(|mark| floors.has(&mark));
+        let states = [Some(record.confirmed()), record.pending()];
+        let are_kept = states.into_iter().flatten().all(is_kept);
+        if are_kept && now.as_deref() == Some(text.as_bytes()) {
             return Ok(());
         }
         if over == Over::Found
@@ -77,7 +119,8 @@ impl Kept {
             )
             .hint("update again"));
         }
-        let name = TreePath::parse(&self.name).map_err(CommandError::io)?;
+        floors.write(&planned).map_err(at(directory.display()))?;
+        let name = TreePath::parse(&self.name()).map_err(CommandError::io)?;
         let mut change = Change::new();
         change.write(name, text);
         // Should the machine stop right after this, the record may be the one before, and never half of one. Where
@@ -85,14 +128,20 @@ impl Kept {
         if now.is_none() {
             change = change.fleeting();
         }
-        change.commit(directory).map_err(at(directory.display()))
+        change.commit(directory).map_err(at(directory.display()))?;
+        floors.sweep(needed);
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        format!("{}.toml", self.stem)
     }
 
     fn read(&self) -> Result<Option<Vec<u8>>> {
         let Some(directory) = &self.directory else {
             return Ok(None);
         };
-        let place = directory.join(&self.name);
+        let place = directory.join(self.name());
         let read = || -> std::io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
             File::open(&place)?.take(RECORD).read_to_end(&mut bytes)?;
@@ -123,5 +172,5 @@ fn timeless(text: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
-/// Larger than any record.
-const RECORD: u64 = 1 << 20;
+/// More than any record has: what would be longer is kept without the marks of the copy.
+const RECORD: u64 = 16 << 20;

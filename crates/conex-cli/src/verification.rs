@@ -59,7 +59,7 @@ pub(crate) fn recorded(
     trust: &Trust,
     mode: Mode,
 ) -> Result<core::result::Result<LocalRecord, Box<Report>>> {
-    if let Some(record) = Kept::look(repo, Some(&commit.to_string()))?.record(trust) {
+    if let Some(record) = Kept::look(repo, Some(&commit.to_string()))?.state(trust) {
         return Ok(Ok(record));
     }
     Ok(unrecorded(store, trust, mode))

@@ -171,9 +171,11 @@ impl View {
                 ),
             );
         }
-        // Beside a refusal stands what may have caused it.
-        let explains =
-            |note: &&ProblemView| self.is_refused() && note.code == Code::Attributes.as_str();
+        // Beside a refusal stands what may have caused it; and who uses a copy wants to know that it drifted.
+        let explains = |note: &&ProblemView| {
+            note.code == Code::Drifted.as_str()
+                || (self.is_refused() && note.code == Code::Attributes.as_str())
+        };
         let notes: Vec<&ProblemView> = match most {
             None => self.notes.iter().collect(),
             Some(_) => self.notes.iter().filter(explains).collect(),

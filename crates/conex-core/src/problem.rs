@@ -135,6 +135,8 @@ codes! {
     EqualReleases "equal-releases" "nothing has to be done; clients show one of the two, so the next release should have a version of its own"
     /// Note: a state before an update that is not the one on record.
     Unrecorded "unrecorded" "nothing has to be done: the new state was verified in full, and is the one on record next"
+    /// Note: a client's copy that is not what it was verified to be.
+    Drifted "drifted" "nothing has to be done where the update is accepted: it was verified in full. Where it is refused for a file that the update does not change, remove this copy, and update, which fetches everything again"
     /// Note: an update of which the fast way could not tell what is concerned.
     JudgedWhole "judged-whole" "nothing has to be done: everything was verified, which takes longer"
 }
@@ -162,6 +164,7 @@ impl Code {
                 | Self::Margin
                 | Self::EqualReleases
                 | Self::Unrecorded
+                | Self::Drifted
                 | Self::JudgedWhole
         )
     }

@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path as SystemPath;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
 
 use conex_core::limits;
 use conex_core::path::{Path, PathError};
@@ -119,7 +119,7 @@ pub enum ArchiveError {
 }
 
 /// Makes the mark of a file of its content.
-type Mark<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
+type Mark<'a> = &'a (dyn Fn(&[u8]) -> [u8; 32] + Sync);
 
 /// A tree that was read from an archive, whole.
 #[derive(Debug, Clone)]
@@ -152,7 +152,7 @@ impl ArchiveStore {
     /// [`ArchiveError`].
     pub fn read_marked(
         input: impl Read + Send,
-        mark: &dyn Fn(&[u8]) -> [u8; 32],
+        mark: &(dyn Fn(&[u8]) -> [u8; 32] + Sync),
     ) -> Result<Self, ArchiveError> {
         Self::unpack(input, Some(mark))
     }
@@ -167,7 +167,19 @@ impl ArchiveStore {
                 .name("unpack".into())
                 .spawn_scoped(scope, move || unpack::unpack(input, &full, &empty))
                 .map_err(failed)?;
-            let files = members::read(pieces, back, mark)?;
+            let Some(mark) = mark else {
+                let files = members::read(pieces, back, None)?;
+                return Ok(Self { files });
+            };
+            // Marks take about as long as unpacking, so another thread makes them.
+            let (marker, full) = channel();
+            let marking = std::thread::Builder::new()
+                .name("mark".into())
+                .spawn_scoped(scope, move || files::marks(full, mark))
+                .map_err(failed)?;
+            let mut files = members::read(pieces, back, Some(marker))?;
+            let gone = |_| ArchiveError::Io("the thread that makes marks is gone".into());
+            files.mark(marking.join().map_err(gone)?);
             Ok(Self { files })
         })
     }

@@ -1,17 +1,26 @@
 //! A tree in a directory of the file system.
 
+mod marked;
+
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path as SystemPath, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use conex_core::limits;
 use conex_core::path::Path;
+use conex_core::record::MarkKind;
 use conex_core::store::{Entry, EntryKind, Store, StoreError};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use rustix::io::Errno;
+
+use thread_local::ThreadLocal;
+
+use crate::marks;
+use marked::Seen;
 
 /// A directory, opened once; everything is resolved beneath it and no link is ever followed.
 ///
@@ -27,6 +36,8 @@ pub struct DirectoryStore {
     root: PathBuf,
     beneath: bool,
     own: Vec<&'static CStr>,
+    /// What was seen, if it is to be remembered.
+    seen: Option<(MarkKind, ThreadLocal<Mutex<Seen>>)>,
 }
 
 /// What git, Mercurial and darcs keep at the top of a working copy.
@@ -61,7 +72,23 @@ impl DirectoryStore {
             root,
             beneath,
             own,
+            seen: None,
         })
+    }
+
+    /// The same, which remembers the marks of what it gives: [`marks::Marks::of_directory`] then are of what was
+    /// read, and not of what stands there afterwards.
+    #[must_use]
+    pub fn remembering(mut self, kind: MarkKind) -> Self {
+        self.seen = Some((kind, ThreadLocal::new()));
+        self
+    }
+
+    fn remember(&self, what: impl FnOnce(&mut Seen)) {
+        if let Some((_, seen)) = &self.seen {
+            let seen = seen.get_or_default().lock();
+            what(&mut seen.unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
     /// The same, where only what stands in the tree before an update, too, is version control's own: its
@@ -106,6 +133,37 @@ impl DirectoryStore {
             )?);
         }
         rustix::fs::openat(at.as_ref().unwrap_or(&self.top), last, flags, Mode::empty())
+    }
+
+    /// What stands in an opened directory, sorted by the bytes of the names.
+    fn entries(&self, directory: &Path, opened: &OwnedFd) -> Result<Vec<Entry>, StoreError> {
+        let mut buffer = [MaybeUninit::uninit(); LISTING];
+        let mut reader = RawDir::new(opened, &mut buffer);
+        let mut entries = Vec::new();
+        while let Some(found) = reader.next() {
+            let found = found.map_err(|errno| store_error(errno, "directory"))?;
+            let name = found.file_name();
+            if matches!(name.to_bytes(), b"." | b"..")
+                || (directory.as_str().is_empty() && self.own.contains(&name))
+            {
+                continue;
+            }
+            if entries.len() >= limits::ENTRIES {
+                return Err(StoreError::TooMany);
+            }
+            let kind = match found.file_type() {
+                FileType::Unknown => {
+                    Self::kind_at(opened, name).map_err(|errno| store_error(errno, "directory"))?
+                }
+                known => kind(known),
+            };
+            entries.push(Entry {
+                name: text(name),
+                kind,
+            });
+        }
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
     }
 
     fn kind_at(directory: &OwnedFd, name: &CStr) -> Result<EntryKind, Errno> {
@@ -201,32 +259,8 @@ impl Store for DirectoryStore {
         let opened = self
             .open_beneath(directory, directory_flags())
             .map_err(|errno| store_error(errno, "directory"))?;
-        let mut buffer = [MaybeUninit::uninit(); LISTING];
-        let mut reader = RawDir::new(&opened, &mut buffer);
-        let mut entries = Vec::new();
-        while let Some(found) = reader.next() {
-            let found = found.map_err(|errno| store_error(errno, "directory"))?;
-            let name = found.file_name();
-            if matches!(name.to_bytes(), b"." | b"..")
-                || (directory.as_str().is_empty() && self.own.contains(&name))
-            {
-                continue;
-            }
-            if entries.len() >= limits::ENTRIES {
-                return Err(StoreError::TooMany);
-            }
-            let kind = match found.file_type() {
-                FileType::Unknown => {
-                    Self::kind_at(&opened, name).map_err(|errno| store_error(errno, "directory"))?
-                }
-                known => kind(known),
-            };
-            entries.push(Entry {
-                name: text(name),
-                kind,
-            });
-        }
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let entries = self.entries(directory, &opened)?;
+        self.remember(|seen| seen.list(directory, &entries));
         Ok(entries)
     }
 
@@ -254,12 +288,20 @@ impl Store for DirectoryStore {
         let expected = usize::try_from(size).map_err(|_| StoreError::TooLarge(limit))?;
         buffer.reserve(expected + 1);
         // One byte more than expected tells a file that grew from one that did not.
-        let mut file = File::from(opened).take(size + 1);
-        file.read_to_end(buffer)
+        let mut opened = File::from(opened).take(size + 1);
+        opened
+            .read_to_end(buffer)
             .map_err(|error| StoreError::Io(error.to_string()))?;
         let after =
-            rustix::fs::fstat(file.get_ref()).map_err(|errno| store_error(errno, "file"))?;
+            rustix::fs::fstat(opened.get_ref()).map_err(|errno| store_error(errno, "file"))?;
         if buffer.len() == expected && is_untouched(&stat, &after) {
+            if let Some((kind, _)) = &self.seen {
+                let mark = match kind {
+                    MarkKind::Metadata => marks::metadata(&after),
+                    MarkKind::Content => marks::mark_at(file, buffer),
+                };
+                self.remember(|seen| seen.read.push((marks::key(file.as_str()), mark)));
+            }
             Ok(())
         } else {
             Err(StoreError::Changed)

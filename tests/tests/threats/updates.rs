@@ -2,8 +2,9 @@
 //! verifies is offered to such a client as well: `Community::verify` sees to it.
 
 use conex_core::chain::Trust;
+use conex_core::digest::Digest;
 use conex_core::problem::Code;
-use conex_core::record::LocalRecord;
+use conex_core::record::{CopyMark, CopyRecord, CopyState, FloorMark, LocalRecord, MarkKind};
 use conex_core::spelling::Stored as _;
 use conex_core::store::MemoryStore;
 use conex_core::update::{Changes, Update};
@@ -312,6 +313,75 @@ fn a_record_has_one_spelling() {
             }
         }
     }
+}
+
+#[test]
+fn a_record_of_a_copy_has_one_spelling_and_two_states_at_most() {
+    let community = Community::settled("plain");
+    let record = Client::starting(&community.tree, &community.anchor(), Mode::Warn).record;
+    let digest = |byte| Digest::from_bytes([byte; 32]);
+    let state = |byte, kind| CopyState {
+        record: record.clone(),
+        copy: Some(CopyMark {
+            kind,
+            digest: digest(byte),
+        }),
+        floor: Some(FloorMark {
+            base: digest(9),
+            length: 100,
+            digest: digest(byte),
+        }),
+    };
+    let (old, new) = (state(1, MarkKind::Metadata), state(2, MarkKind::Content));
+    let edited = ["a/b", "a/c"].map(conex_tests::path);
+    let both = CopyRecord::updating(old.clone(), new.clone(), edited.iter().cloned().collect());
+    assert_eq!(both.edited(), edited);
+    let text = both.to_text();
+    assert_eq!(CopyRecord::from_bytes(text.as_bytes()), Ok(both.clone()));
+    // A copy is in the state whose digest it has, by the kind of marks of that state.
+    let settled = |kind, byte| both.settled(|asked| (asked == kind).then(|| digest(byte)));
+    assert_eq!(settled(MarkKind::Metadata, 1), Some(&old));
+    assert_eq!(settled(MarkKind::Content, 2), Some(&new));
+    for (kind, byte) in [
+        (MarkKind::Metadata, 2),
+        (MarkKind::Content, 1),
+        (MarkKind::Content, 3),
+    ] {
+        assert_eq!(settled(kind, byte), None);
+    }
+    let unmarked = both.clone().without_marks();
+    assert_eq!(unmarked.settled(|_| Some(digest(1))), None);
+    assert!(unmarked.edited().is_empty());
+    // What has a copy is no record of a commit, and the other way round.
+    assert!(LocalRecord::from_bytes(text.as_bytes()).is_err());
+    let commit = record.to_text();
+    assert_eq!(
+        CopyRecord::from_bytes(commit.as_bytes()),
+        Ok(CopyRecord::from(record.clone()))
+    );
+    let pending = text.split_once("\n[[pending]]").unwrap().1;
+    for other in [
+        format!("{text}\n[[pending]]{pending}"),
+        text.replace("metadata:", "neither:"),
+        text.replace("metadata:", ""),
+        text.replace(":100:", ":-1:"),
+        text.replace(":100:", "::"),
+        text.replace(":100:", ":0100:"),
+        text.replace("a/b", "a/d"),
+        text.replace("a/b", "a/c"),
+        text.replace("a/b", "../b"),
+        text.replace("[[pending]]", "[[planned]]"),
+    ] {
+        assert_ne!(other, text);
+        assert!(CopyRecord::from_bytes(other.as_bytes()).is_err(), "{other}");
+    }
+    // More than a record lists is no reason to refuse an update, but nothing is known of the copy then.
+    let many =
+        (0..=conex_core::record::EDITED).map(|number| conex_tests::path(&format!("a/{number}")));
+    let many = CopyRecord::updating(old, new, many.collect());
+    assert_eq!(many.confirmed().copy, None);
+    assert_eq!(many.pending().and_then(|state| state.copy), None);
+    assert!(many.edited().is_empty());
 }
 
 #[test]

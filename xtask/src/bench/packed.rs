@@ -6,9 +6,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::updates::patched;
 use super::{Table, as_f64};
 use crate::measure::{Usage, measure, median};
-use crate::scene::Scene;
+use crate::scene::{self, Scene};
 
 /// Reads an archive, unpacks it with the decompressor of the program, and throws the data away.
 #[derive(Debug, clap::Args)]
@@ -44,58 +45,112 @@ pub(crate) fn inflate(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// A client whose copy is packed, as opam 2.6 keeps it, and an update of five packages.
+pub(super) struct Packed<'a> {
+    scene: &'a Scene,
+    anchor: &'a str,
+    archive: String,
+    /// What the update leads to.
+    new: PathBuf,
+    patch: String,
+}
+
+impl<'a> Packed<'a> {
+    /// Packs the tree before, and the one after, which the scene has.
+    pub(super) fn new(scene: &'a Scene, anchor: &'a str, old: &Path, patch: &Path) -> Result<Self> {
+        let base = old.parent().context("a parent")?;
+        let archive = base.join("packed.tar.gz");
+        let new = base.join("packed.tar.gz.new");
+        pack(scene, old, &archive)?;
+        pack(scene, scene.tree(), &new)?;
+        Ok(Self {
+            scene,
+            anchor,
+            archive: archive.display().to_string(),
+            new,
+            patch: patch.display().to_string(),
+        })
+    }
+
+    fn verify(&self, arguments: &[&str]) -> Result<Usage> {
+        let enforce = [
+            "verify",
+            "--mode",
+            "enforce",
+            "--trust-anchors",
+            self.anchor,
+        ];
+        self.scene.measure(&[&enforce, arguments].concat())
+    }
+
+    /// Verifies the archive whole, from nothing, and an update of it.
+    fn whole_and_fast(&self) -> Result<(Usage, Usage)> {
+        // A record that is kept already is not written again.
+        self.scene.forget_records()?;
+        let whole = self.verify(&["--dir", &self.archive])?;
+        let (archive, patch) = (self.archive.as_str(), self.patch.as_str());
+        let update = ["--fast", "--incremental", "--repository", archive];
+        let fast = self.verify(&[&update[..], &["--patch", patch]].concat())?;
+        Ok((whole, fast))
+    }
+}
+
+/// The same with another build, which signs its own repository: roots and projections of a newer one may
+/// be nothing to it.
+pub(super) struct Earlier {
+    scene: Scene,
+    anchor: String,
+    old: PathBuf,
+    patch: PathBuf,
+}
+
+impl Earlier {
+    pub(super) fn new(program: &Path, base: &Path, bundle: &Path) -> Result<Self> {
+        let scene = Scene::new(program.to_owned(), base.join("home"), base.join("tree"));
+        fs::create_dir_all(base)?;
+        scene::clone(bundle, scene.tree())?;
+        let anchor = scene.found()?;
+        scene.expect(&["bootstrap", "--key", "alice", "--yes"])?;
+        scene.expect(&["approve", "--all", "--key", "bob", "--yes"])?;
+        let (old, patch) = patched(&scene)?;
+        Ok(Self {
+            scene,
+            anchor,
+            old,
+            patch,
+        })
+    }
+
+    fn packed(&self) -> Result<Packed<'_>> {
+        Packed::new(&self.scene, &self.anchor, &self.old, &self.patch)
+    }
+}
+
 /// Measures an update of five packages, with the copy packed as opam 2.6 keeps it.
 pub(super) fn real(
-    scene: &Scene,
-    anchor: &str,
-    (old, patch): (&Path, &Path),
-    before: Option<&Path>,
+    packed: &Packed<'_>,
+    earlier: Option<&Earlier>,
     runs: usize,
     table: &mut Table,
 ) -> Result<()> {
-    let base = old.parent().context("a parent")?;
-    let archive = base.join("packed.tar.gz");
-    let new = base.join("packed.tar.gz.new");
-    pack(scene, old, &archive)?;
-    pack(scene, scene.tree(), &new)?;
-    let archive = archive.display().to_string();
-    let patch = patch.display().to_string();
-    let enforce = ["verify", "--mode", "enforce", "--trust-anchors", anchor];
-    let full = [&enforce[..], &["--dir", &archive]].concat();
-    let update = [
-        &enforce[..],
-        &[
-            "--fast",
-            "--incremental",
-            "--repository",
-            &archive,
-            "--patch",
-            &patch,
-        ],
-    ]
-    .concat();
-    let (mut fast, mut plain, mut whole) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut earlier, mut earlier_whole) = (Vec::new(), Vec::new());
+    let earlier = earlier.map(Earlier::packed).transpose()?;
+    let (mut to_floor, mut plain, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut to_earlier, mut whole_to_earlier) = (Vec::new(), Vec::new());
     let mut memory = 0;
     for _ in 0..runs {
-        // A record that is kept already is not written again.
-        scene.forget_records()?;
-        let verified = scene.measure(&full)?;
-        let updated = scene.measure(&update)?;
+        let (verified, updated) = packed.whole_and_fast()?;
         memory = updated.memory.max(memory);
-        let unpacked = floor(&new)?;
-        fast.push(updated.wall / unpacked.wall);
+        let unpacked = floor(&packed.new)?;
+        to_floor.push(updated.wall / unpacked.wall);
         plain.push((updated.wall, unpacked.wall));
-        if let Some(before) = before {
-            scene.forget_records()?;
-            let verified_before = measure(&scene.command_of(before, old, &full))?;
-            let updated_before = measure(&scene.command_of(before, old, &update))?;
-            earlier.push(updated.wall / updated_before.wall);
-            earlier_whole.push(verified.wall / verified_before.wall);
+        if let Some(earlier) = &earlier {
+            let (verified_earlier, updated_earlier) = earlier.whole_and_fast()?;
+            to_earlier.push(updated.wall / updated_earlier.wall);
+            whole_to_earlier.push(verified.wall / verified_earlier.wall);
         }
         whole.push(verified.wall);
     }
-    table.row("packed, fast / unpacking it", median(fast), 1.3);
+    table.row("packed, fast / unpacking it", median(to_floor), 1.3);
     let (updated, unpacked): (Vec<f64>, Vec<f64>) = plain.into_iter().unzip();
     table.note(format_args!(
         "{:.1} ms, beside {:.1} ms; verified whole in {:.1} ms",
@@ -103,13 +158,10 @@ pub(super) fn real(
         median(unpacked) * 1e3,
         median(whole) * 1e3
     ));
-    if before.is_some() {
-        table.row(
-            "packed, fast / the build before",
-            median(earlier),
-            1.0 / 3.0,
-        );
-        let ratio = median(earlier_whole);
+    if earlier.is_some() {
+        let ratio = median(to_earlier);
+        table.row("packed, fast / the build before", ratio, 1.0 / 3.0);
+        let ratio = median(whole_to_earlier);
         table.row("packed, verified whole / the build before", ratio, 1.0);
     }
     table.row("peak memory of it, MB", as_f64(memory) / 1e6, 60.0);

@@ -100,8 +100,9 @@ impl Client {
     pub(crate) fn records(&self) -> Vec<String> {
         let files = files(&self.at("state/records"));
         files
-            .into_values()
-            .map(|bytes| String::from_utf8(bytes).unwrap())
+            .into_iter()
+            .filter(|(path, _)| path.extension().is_some_and(|kind| kind == "toml"))
+            .map(|(_, bytes)| String::from_utf8(bytes).unwrap())
             .collect()
     }
 }

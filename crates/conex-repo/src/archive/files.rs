@@ -2,6 +2,8 @@
 
 use core::cmp::Ordering;
 use core::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
 
 use conex_core::store::{Entry, EntryKind};
 
@@ -13,12 +15,25 @@ const BLOCK: usize = 256 << 10;
 pub(super) struct Files {
     /// All names, one after another.
     names: String,
-    blocks: Vec<Vec<u8>>,
+    blocks: Vec<Arc<Vec<u8>>>,
+    /// The block that is being filled, and the files in it.
+    open: Vec<u8>,
+    filled: Vec<Content>,
     /// Sorted by [`order`] once [`Self::settle`] was called.
     members: Vec<Member>,
-    /// By the number of the member, if they were asked for.
+    /// By the number of the file, if they were asked for.
     marks: Option<Vec<[u8; 32]>>,
+    /// How many files there are.
+    count: u32,
+    /// Who makes the marks of full blocks.
+    marker: Option<Sender<Full>>,
 }
+
+/// The content of a file in a block, and the number of the file.
+type Content = (u32, Range<u32>);
+
+/// A block that is full, and the files in it.
+pub(super) type Full = (Arc<Vec<u8>>, Vec<Content>);
 
 /// A file or a directory.
 #[derive(Debug, Clone)]
@@ -26,7 +41,7 @@ struct Member {
     name: Range<u32>,
     block: u32,
     content: Range<u32>,
-    mark: u32,
+    number: u32,
     is_directory: bool,
 }
 
@@ -36,6 +51,18 @@ pub(super) struct Found<'a> {
     pub(super) bytes: &'a [u8],
 }
 
+/// The marks of the files of full blocks, by the numbers of the files.
+pub(super) fn marks(full: Receiver<Full>, mark: super::Mark<'_>) -> Vec<(u32, [u8; 32])> {
+    let mut made = Vec::new();
+    for (block, files) in full {
+        made.extend(files.into_iter().map(|(number, content)| {
+            let bytes = block.get(content.start as usize..content.end as usize);
+            (number, mark(bytes.unwrap_or_default()))
+        }));
+    }
+    made
+}
+
 /// What stands where it cannot stand.
 pub(super) enum Clash {
     Twice(String),
@@ -43,9 +70,9 @@ pub(super) enum Clash {
 }
 
 impl Files {
-    pub(super) fn new(marked: bool) -> Self {
+    pub(super) fn new(marker: Option<Sender<Full>>) -> Self {
         Self {
-            marks: marked.then(Vec::new),
+            marker,
             ..Self::default()
         }
     }
@@ -70,7 +97,7 @@ impl Files {
             name: number(start)..number(self.names.len()),
             block: number(block),
             content: number(content.start)..number(content.end),
-            mark: number(self.marks.as_ref().map_or(0, Vec::len)),
+            number: self.count,
             is_directory,
         });
     }
@@ -85,35 +112,57 @@ impl Files {
         &mut self,
         name: &str,
         size: usize,
-        mark: Option<super::Mark<'_>>,
         fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let fits = |block: &Vec<u8>| block.capacity() - block.len() >= size;
-        if !self.blocks.last().is_some_and(fits) {
-            self.blocks.push(Vec::with_capacity(size.max(BLOCK)));
+        if self.open.capacity() - self.open.len() < size {
+            self.close();
+            self.open = Vec::with_capacity(size.max(BLOCK));
         }
-        let number = self.blocks.len().saturating_sub(1);
-        if let Some(block) = self.blocks.last_mut() {
-            let start = block.len();
-            fill(block)?;
-            let end = block.len();
-            let made = mark.map(|mark| mark(block.get(start..).unwrap_or_default()));
-            self.push(name, number, start..end, false);
-            if let (Some(marks), Some(made)) = (&mut self.marks, made) {
-                marks.push(made);
+        let start = self.open.len();
+        fill(&mut self.open)?;
+        let content = start..self.open.len();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        if self.marker.is_some() {
+            let content = number(content.start)..number(content.end);
+            self.filled.push((self.count, content));
+        }
+        self.push(name, self.blocks.len(), content, false);
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Takes a block for full.
+    fn close(&mut self) {
+        let block = Arc::new(core::mem::take(&mut self.open));
+        if let Some(marker) = &self.marker {
+            // Nobody listens where an archive is refused already.
+            let _ = marker.send((Arc::clone(&block), core::mem::take(&mut self.filled)));
+        }
+        self.blocks.push(block);
+    }
+
+    /// Takes the marks that were made.
+    pub(super) fn mark(&mut self, made: Vec<(u32, [u8; 32])>) {
+        let mut marks = vec![[0; 32]; made.len()];
+        for (number, mark) in made {
+            if let Some(place) = marks.get_mut(number as usize) {
+                *place = mark;
             }
         }
-        Ok(())
+        self.marks = Some(marks);
     }
 
     /// Sorts what was added, and makes sure that each path is one thing, and each file there once.
     pub(super) fn settle(&mut self) -> Result<(), Clash> {
+        self.close();
+        self.marker = None;
         let names = core::mem::take(&mut self.names);
         let name = |member: &Member| {
             let range = member.name.start as usize..member.name.end as usize;
             names.get(range).unwrap_or_default().as_bytes()
         };
-        self.members.sort_unstable_by(|a, b| {
+        // Most archives are almost in order, which this sort makes use of.
+        self.members.sort_by(|a, b| {
             let kinds = a.is_directory.cmp(&b.is_directory);
             order(name(a), name(b)).then(kinds)
         });
@@ -148,7 +197,7 @@ impl Files {
     pub(super) fn marks(&self) -> Option<impl Iterator<Item = (&str, [u8; 32])>> {
         let marks = self.marks.as_ref()?;
         Some(self.members.iter().filter_map(|member| {
-            let mark = marks.get(member.mark as usize)?;
+            let mark = marks.get(member.number as usize)?;
             Some((self.name(member), *mark))
         }))
     }

@@ -1,11 +1,11 @@
 //! The members of an archive, one after another, from the pieces that were unpacked.
 
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use conex_core::limits;
 use conex_core::path::Path;
 
-use super::files::{Clash, Files};
+use super::files::{Clash, Files, Full};
 use super::header::{BLOCK, Block, Extended, Header, long_name};
 use super::unpack::Piece;
 use super::{ArchiveError, MEMBERS};
@@ -22,10 +22,10 @@ type Result<T> = core::result::Result<T, ArchiveError>;
 pub(super) fn read(
     pieces: Receiver<Piece>,
     back: SyncSender<Vec<u8>>,
-    mark: Option<super::Mark<'_>>,
+    marker: Option<Sender<Full>>,
 ) -> Result<Files> {
     let mut stream = Stream::new(pieces, back);
-    let mut files = Files::new(mark.is_some());
+    let mut files = Files::new(marker);
     let mut members = 0;
     // What the members before said of the next one.
     let mut before: Option<Extended> = None;
@@ -92,7 +92,7 @@ pub(super) fn read(
             return Err(ArchiveError::FileTooLarge(path));
         }
         let room = usize::try_from(size).unwrap_or_default();
-        files.add(path.as_str(), room, mark, |to| stream.copy(size, to))?;
+        files.add(path.as_str(), room, |to| stream.copy(size, to))?;
         stream.pad(size)?;
     }
     stream.end()?;

@@ -208,7 +208,7 @@ impl Job<'_> {
     /// verification says of it now.
     fn record(&self, commit: CommitId, signed: &GitStore) -> Result<LocalRecord> {
         let kept = Kept::look(&self.repo, Some(&commit.to_string()))?;
-        if let Some(record) = kept.record(&self.trust) {
+        if let Some(record) = kept.state(&self.trust) {
             return Ok(record);
         }
         let record = unrecorded(signed, &self.trust, self.mode)
@@ -245,7 +245,7 @@ impl Job<'_> {
         let mut before = Some(parent);
         while let Some(commit) = before {
             let kept = Kept::look(&self.repo, Some(&commit.to_string()))?;
-            let record = kept.record(&self.trust);
+            let record = kept.state(&self.trust);
             if let Some(record) = record.filter(|record| !record.is_ahead()) {
                 return Ok(Some((self.store(commit)?, record)));
             }

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use conex_core::chain::Trust;
 use conex_core::problem::{Code, Problem};
-use conex_core::record::LocalRecord;
+use conex_core::record::{CopyMark, CopyRecord, CopyState, LocalRecord, MarkKind};
 use conex_core::store::{Store, StoreError};
 use conex_core::update::{Changes, Update};
 use conex_core::verify::{Mode, Report};
@@ -15,9 +15,11 @@ use conex_repo::patch::{PatchError, Refused};
 use conex_repo::{KnownSchemes, Patch};
 
 use super::Failure;
-use super::input::{Input, is_empty};
+use super::copy::{self, Copy, Standing};
+use super::input::{Input, Tree, is_empty};
 use crate::attributes::Noticing;
 use crate::error::CommandError;
+use crate::floors::Plan;
 use crate::output::Watched;
 use crate::records::{Kept, Over};
 use crate::verification::verify;
@@ -36,14 +38,27 @@ pub(super) struct Client<'a> {
 /// A verdict, and what is to be kept of it.
 pub(super) struct Judged {
     pub(super) report: Report,
-    record: Option<(Kept, LocalRecord, Over)>,
+    record: Option<Keeping>,
+}
+
+/// What is to be kept, and where.
+struct Keeping {
+    kept: Kept,
+    record: CopyRecord,
+    plan: Plan,
+    over: Over,
 }
 
 impl Judged {
     /// Keeps the record, if there is one: nothing is kept of what was refused or only observed.
     pub(super) fn record(&self) -> Result<()> {
         match &self.record {
-            Some((kept, record, over)) => Ok(kept.save(record, *over)?),
+            Some(Keeping {
+                kept,
+                record,
+                plan,
+                over,
+            }) => Ok(kept.save_copy(record, plan, *over)?),
             None => Ok(()),
         }
     }
@@ -53,32 +68,38 @@ impl Client<'_> {
     /// Verifies.
     pub(super) fn judge(&self, input: &Input, subject: &Path) -> Result<Judged> {
         match input {
-            Input::Whole(tree) => Ok(self.state(&**tree, Kept::look(subject, None)?)),
+            Input::Whole(tree) => {
+                let kept = Kept::look(subject, None)?;
+                Ok(self.state(&**tree, kept, || copy::mark(tree, tree.kind())))
+            }
             Input::Revision(commit, store) => {
                 let kept = Kept::look(subject, Some(&commit.to_string()))?;
-                Ok(self.state(store, kept))
+                Ok(self.state(store, kept, || None))
             }
             Input::Trees(before, after) => {
                 let kept = Kept::look(subject, None)?;
-                let record = kept.record(self.trust);
-                self.update(&**before, &**after, record, kept, || {
+                let changes = || {
                     if self.fast {
                         changes::changed(&**before, &**after).map(Changes::from)
                     } else {
                         // To find it out costs more than to verify everything.
                         Ok(Changes::everywhere())
                     }
-                })
+                };
+                let keep =
+                    |copy: Copy<'_>, kept: &Kept, old, new| copy.replaced(kept, old, new, after);
+                let mark = || copy::mark(after, MarkKind::Content);
+                self.update(before, (&**after, mark), kept, changes, keep)
             }
             Input::Patch(before, patch) => {
                 let kept = Kept::look(subject, None)?;
                 let refused = |error| refused_patch(&patch.path, &error);
                 let parsed = Patch::parse(&patch.bytes).map_err(refused)?;
                 let after = parsed.apply(&**before).map_err(refused)?;
-                let record = kept.record(self.trust);
-                let judged = self.update(&**before, &after, record, kept, || {
-                    Ok(after.changed().into())
-                })?;
+                let changes = || Ok(after.changed().into());
+                let keep =
+                    |copy: Copy<'_>, kept: &Kept, old, new| copy.patched(kept, old, new, &after);
+                let judged = self.update(before, (&after, || None), kept, changes, keep)?;
                 // What the state itself is refused for says more than how its patch would be applied.
                 if before.is_packed() && judged.report.verified().is_some() {
                     parsed.check_packed(&after).map_err(refused)?;
@@ -86,64 +107,131 @@ impl Client<'_> {
                 Ok(judged)
             }
             Input::Range([(old, before), (new, after)]) => {
-                // The record of a commit says nothing of another one.
+                // The record of a commit says nothing of another one, and what is in it never changes.
                 let from = Kept::look(subject, Some(&old.to_string()))?;
                 let to = Kept::look(subject, Some(&new.to_string()))?;
-                self.update(before, after, from.record(self.trust), to, || {
-                    before.changed(after).map(Changes::from)
-                })
+                let Some(record) = from.state(self.trust).or_else(|| self.as_recorded(before))
+                else {
+                    return Ok(self.state(after, to, || None));
+                };
+                let changes = before.changed(after).map_err(|error| unreadable(&error))?;
+                let report = self.step(before, after, &record, &changes.into(), self.fast);
+                let record = updated(&record, &report).map(|record| Keeping {
+                    kept: to,
+                    record: record.into(),
+                    plan: Plan::default(),
+                    over: Over::Found,
+                });
+                Ok(Judged { report, record })
             }
         }
     }
 
-    fn state(&self, store: &dyn Store, kept: Kept) -> Judged {
+    /// Verifies a state from anchors. `mark` says what it is as the client's copy.
+    fn state(
+        &self,
+        store: &dyn Store,
+        kept: Kept,
+        mark: impl FnOnce() -> Option<CopyMark>,
+    ) -> Judged {
         let noticing = Noticing::new(store);
         let mut report = verify(&noticing, self.trust, self.mode, self.ahead);
         noticing.note(&mut report);
         let record = report
             .verified()
             .and_then(|verified| LocalRecord::new(self.trust, verified, now()))
-            .map(|record| (kept, record, Over::Whatever));
+            .map(|record| Keeping {
+                kept,
+                record: CopyRecord::of(CopyState {
+                    record,
+                    copy: mark(),
+                    floor: None,
+                }),
+                plan: Plan::default(),
+                over: Over::Whatever,
+            });
         Judged { report, record }
     }
 
-    /// Verifies an update, with the record of the state before.
+    /// Verifies an update of the client's copy: from the state that it is in, or, where it is in none that is on
+    /// record, whole, and held to the state that was confirmed last.
     fn update(
+        &self,
+        before: &Tree,
+        (after, mark): (&dyn Store, impl FnOnce() -> Option<CopyMark>),
+        kept: Kept,
+        changes: impl FnOnce() -> core::result::Result<Changes, ChangesError>,
+        keep: impl FnOnce(Copy<'_>, &Kept, LocalRecord, LocalRecord) -> (CopyRecord, Plan),
+    ) -> Result<Judged> {
+        let copy = Copy::look(before, kept.record(self.trust));
+        let (record, report) = match &copy.standing {
+            Standing::Drifted(state, why) => {
+                let floor = copy.floor(&kept, state);
+                let before: &dyn Store = match &floor {
+                    Some(floor) => floor,
+                    None => &**before,
+                };
+                let everywhere = Changes::everywhere();
+                let mut report = self.step(before, after, &state.record, &everywhere, false);
+                report.notes.push(copy::drifted(why, floor.is_some()));
+                report.notes.sort();
+                (state.record.clone(), report)
+            }
+            standing => {
+                let record = match standing {
+                    Standing::Settled(state) => Some(state.record.clone()),
+                    Standing::Absent(record) => Some(record.clone()),
+                    _ => self.as_recorded(&**before),
+                };
+                let Some(record) = record else {
+                    return Ok(self.state(after, kept, mark));
+                };
+                let changes = changes().map_err(|error| unreadable(&error))?;
+                let report = self.step(&**before, after, &record, &changes, self.fast);
+                (record, report)
+            }
+        };
+        let record = updated(&record, &report).map(|new| {
+            let (record, plan) = keep(copy, &kept, record, new);
+            Keeping {
+                kept,
+                record,
+                plan,
+                over: Over::Found,
+            }
+        });
+        Ok(Judged { report, record })
+    }
+
+    /// Verifies what follows a state on record.
+    fn step(
         &self,
         before: &dyn Store,
         after: &dyn Store,
-        record: Option<LocalRecord>,
-        kept: Kept,
-        changes: impl FnOnce() -> core::result::Result<Changes, ChangesError>,
-    ) -> Result<Judged> {
-        let Some(record) = record.or_else(|| self.as_recorded(before)) else {
-            return Ok(self.state(after, kept));
-        };
-        let changes = changes().map_err(|error| unreadable(&error))?;
+        record: &LocalRecord,
+        changes: &Changes,
+        fast: bool,
+    ) -> Report {
         let workers = Watched::new();
         let noticing = Noticing::new(after);
         let update = Update {
             before,
             after: &noticing,
-            changes: &changes,
-            record: &record,
+            changes,
+            record,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &workers,
             mode: self.mode,
             ahead: self.ahead,
         };
-        let mut report = if self.fast {
+        let mut report = if fast {
             update.run_fast()
         } else {
             update.run()
         };
         noticing.note(&mut report);
-        let record = report.verified().map(|verified| {
-            let time = report.whole.then(now);
-            (kept, record.updated(verified, time), Over::Found)
-        });
-        Ok(Judged { report, record })
+        report
     }
 
     /// What would be on record of a state, had it been verified: where the record is lost, the
@@ -155,6 +243,12 @@ impl Client<'_> {
         let report = verify(before, self.trust, Mode::Warn, self.ahead);
         LocalRecord::new(self.trust, report.verified()?, now())
     }
+}
+
+/// What is on record once a step was accepted.
+fn updated(record: &LocalRecord, report: &Report) -> Option<LocalRecord> {
+    let verified = report.verified()?;
+    Some(record.updated(verified, report.whole.then(now)))
 }
 
 /// The time, in seconds since 1970. Nothing but the record's date follows from it.

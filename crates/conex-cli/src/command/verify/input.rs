@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
+use conex_core::record::MarkKind;
 use conex_core::store::{MemoryStore, Store, StoreError};
 use conex_repo::git::CommitId;
-use conex_repo::{ArchiveStore, DirectoryStore, GitRepository, GitStore, patch};
+use conex_repo::{ArchiveStore, DirectoryStore, GitRepository, GitStore, Marks, marks, patch};
 
 use super::{Arguments, Failure};
 use crate::error::{CommandError, at};
@@ -18,16 +19,51 @@ type Result<T> = core::result::Result<T, Failure>;
 
 /// A tree, wherever it is.
 pub(super) struct Tree {
-    store: Box<dyn Store>,
+    found: Found,
     /// Where it is, and which file or directory that was.
     place: Option<(PathBuf, Mark)>,
+}
+
+enum Found {
+    Directory(Box<DirectoryStore>),
+    Archive(ArchiveStore),
+    Nothing(MemoryStore),
 }
 
 impl Tree {
     /// Whether it is an archive.
     pub(super) fn is_packed(&self) -> bool {
-        let mark = self.place.as_ref().map(|(_, mark)| mark);
-        mark.is_some_and(|mark| mark.written.is_some())
+        matches!(self.found, Found::Archive(_))
+    }
+
+    /// What tells this tree, as it stands there, from others. What was unpacked into a directory of the moment, and
+    /// what is in an archive, is told by its content alone.
+    pub(super) fn kind(&self) -> MarkKind {
+        let is_fleeting = self.place.as_ref().is_some_and(|(place, _)| {
+            let name = place.parent().and_then(Path::file_name);
+            name.is_some_and(|name| name.as_encoded_bytes().starts_with(FLEETING.as_bytes()))
+        });
+        match self.found {
+            Found::Directory(_) if !is_fleeting => MarkKind::Metadata,
+            _ => MarkKind::Content,
+        }
+    }
+
+    /// The marks of its files; `None` where it has none of that kind, or cannot be read.
+    pub(super) fn marks(&self, kind: MarkKind) -> Option<Marks> {
+        match (&self.found, kind) {
+            (Found::Directory(store), kind) => Marks::of_directory(store, kind).ok(),
+            (Found::Archive(store), MarkKind::Content) => Marks::of_archive(store),
+            _ => None,
+        }
+    }
+
+    /// The same, which remembers the marks of what is read of it.
+    fn remembering(mut self, kind: MarkKind) -> Self {
+        if let Found::Directory(store) = self.found {
+            self.found = Found::Directory(Box::new(store.remembering(kind)));
+        }
+        self
     }
 }
 
@@ -35,9 +71,16 @@ impl core::ops::Deref for Tree {
     type Target = dyn Store;
 
     fn deref(&self) -> &Self::Target {
-        &*self.store
+        match &self.found {
+            Found::Directory(store) => &**store,
+            Found::Archive(store) => store,
+            Found::Nothing(store) => store,
+        }
     }
 }
+
+/// How the names of directories begin in which opam unpacks things for a moment.
+const FLEETING: &str = "opam-";
 
 /// What tells a file or directory from another one at its place. A file that was written to is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,13 +147,23 @@ impl Input {
             // Package managers name the place of a repository before there is anything.
             (Some(before), None) if !before.exists() => {
                 let nothing = Tree {
-                    store: Box::new(MemoryStore::new()),
+                    found: Found::Nothing(MemoryStore::new()),
                     place: None,
                 };
-                Self::Trees(nothing, tree_after(after, None)?)
+                Self::Trees(
+                    nothing,
+                    tree_after(after, None)?.remembering(MarkKind::Content),
+                )
             }
-            (Some(before), None) => Self::Trees(own(before)?, tree_after(after, Some(before))?),
-            (None, _) => Self::Whole(offered(after)?),
+            (Some(before), None) => {
+                let after = tree_after(after, Some(before))?.remembering(MarkKind::Content);
+                Self::Trees(own(before)?, after)
+            }
+            (None, _) => {
+                let tree = offered(after)?;
+                let kind = tree.kind();
+                Self::Whole(tree.remembering(kind))
+            }
         })
     }
 
@@ -166,7 +219,7 @@ fn opams(repository: &Path, arguments: &Arguments) -> Option<PathBuf> {
         let log = arguments.patch.as_deref()?.parent()?;
         let repositories = log.parent().filter(|_| log.ends_with("log"))?.join("repo");
         let archive = repositories.join(format!("{name}.tar.gz"));
-        let is_packed = place.starts_with("opam-") && archive.is_file();
+        let is_packed = place.starts_with(FLEETING) && archive.is_file();
         is_packed.then(|| repositories.join(name))
     };
     let kept = || {
@@ -222,21 +275,21 @@ fn tree_of(
 ) -> Result<Tree> {
     let mark = Mark::of(path)
         .map_err(|error| at(path.display())(error).hint("give a directory or a .tar.gz archive"))?;
-    let store: Box<dyn Store> = if mark.written.is_some() {
+    let found = if mark.written.is_some() {
         let file = File::open(path).map_err(at(path.display()))?;
-        let store = ArchiveStore::read(file).map_err(|error| {
+        let store = ArchiveStore::read_marked(file, &marks::mark).map_err(|error| {
             let detail = format!("{error}{advice}");
             let problem = Problem::new(Code::BadArchive, path.display(), detail);
             Failure::Refused(Box::new(problem))
         })?;
-        Box::new(store)
+        Found::Archive(store)
     } else {
         let store = directory
             .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))?;
-        Box::new(store)
+        Found::Directory(Box::new(store))
     };
     let place = Some((path.to_owned(), mark));
-    Ok(Tree { store, place })
+    Ok(Tree { found, place })
 }
 
 /// A patch, of which no more is read than a patch may have; one byte more tells that it is too long.

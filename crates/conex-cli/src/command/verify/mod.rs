@@ -1,6 +1,7 @@
 //! `conex verify`.
 
 mod client;
+mod copy;
 mod input;
 
 use std::path::{Path, PathBuf};

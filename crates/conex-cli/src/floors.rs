@@ -1,0 +1,445 @@
+//! The metadata of the states that a client's record names, kept beside the record (spec section 9.5).
+//!
+//! A file is a sequence of changes, each behind its length: the first has all metadata of a state, and
+//! the others what became of it. The record says how many bytes are of a state, and has a digest of
+//! them. What is not as the record says is as good as absent.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use conex_core::digest::Digest;
+use conex_core::limits;
+use conex_core::metadata::DIRECTORY;
+use conex_core::path::Path as TreePath;
+use conex_core::record::FloorMark;
+use conex_core::store::{Entry, EntryKind, MemoryStore, Store, StoreError};
+use conex_repo::marks;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Most bytes of metadata that are kept of a state: some times what ten years of a large repository leave.
+const MOST: u64 = 256 << 20;
+
+/// A file that has grown by so much beyond twice its beginning is begun anew.
+const GROWN: u64 = 4 << 20;
+
+/// About what the path of a file takes.
+const ROOM: usize = 128;
+
+/// How the names of the files end.
+const SUFFIX: &str = ".floor";
+
+/// The length before each change.
+const LENGTH: usize = 8;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored<'a> {
+    anew: bool,
+    #[serde(borrow)]
+    files: Vec<(&'a str, Option<&'a [u8]>)>,
+}
+
+/// What becomes of the metadata of a state.
+#[derive(Debug)]
+pub(crate) struct Change(Vec<u8>);
+
+impl Change {
+    /// All metadata of a state; `None` if it cannot be read or is more than is kept.
+    pub(crate) fn all(store: &dyn Store) -> Option<Self> {
+        let read: Vec<(TreePath, Vec<u8>)> = files(store)?
+            .into_par_iter()
+            .map(|path| {
+                let mut bytes = Vec::new();
+                let limit = limits::ROOT_FILE;
+                store.read(&path, limit, &mut bytes).ok()?;
+                Some((path, bytes))
+            })
+            .collect::<Option<_>>()?;
+        let size: u64 = read.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        if size > MOST {
+            return None;
+        }
+        let files = read
+            .iter()
+            .map(|(path, bytes)| (path.as_str(), Some(bytes.as_slice())))
+            .collect();
+        let room = usize::try_from(size).ok()? + read.len() * ROOM;
+        Self::of(&Stored { anew: true, files }, room)
+    }
+
+    /// The metadata among some files that changed.
+    pub(crate) fn some<'a>(
+        files: impl Iterator<Item = (&'a TreePath, Option<&'a [u8]>)>,
+    ) -> Option<Self> {
+        let files = files
+            .map(|(path, bytes)| (path.as_str(), bytes))
+            .filter(|(path, _)| path.starts_with(DIRECTORY))
+            .filter(|(path, _)| {
+                path.get(DIRECTORY.len()..)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            })
+            .collect();
+        Self::of(&Stored { anew: false, files }, 0)
+    }
+
+    fn of(stored: &Stored<'_>, room: usize) -> Option<Self> {
+        postcard::to_extend(stored, Vec::with_capacity(room))
+            .ok()
+            .map(Self)
+    }
+
+    fn len(&self) -> u64 {
+        (LENGTH + self.0.len()) as u64
+    }
+
+    /// The mark of a state in which this comes after another one, or first.
+    fn after(&self, before: Option<&FloorMark>) -> FloorMark {
+        let digest = chained(before.map(|mark| mark.digest), &self.0);
+        FloorMark {
+            base: before.map_or(digest, |mark| mark.base),
+            length: before.map_or(0, |mark| mark.length) + self.len(),
+            digest,
+        }
+    }
+}
+
+fn chained(before: Option<Digest>, change: &[u8]) -> Digest {
+    let before = before.map_or([0; 32], |digest| *digest.as_bytes());
+    Digest::from_bytes(marks::mark(&[before, marks::mark(change)].concat()))
+}
+
+/// Every file of the metadata; `None` if it cannot be listed.
+fn files(store: &dyn Store) -> Option<Vec<TreePath>> {
+    let mut files = Vec::new();
+    let mut next = vec![TreePath::parse(DIRECTORY).ok()?];
+    while let Some(directory) = next.pop() {
+        for entry in store.list(&directory).ok()? {
+            let place = directory.join(&entry.name).ok()?;
+            match entry.kind {
+                EntryKind::Directory => next.push(place),
+                EntryKind::File => files.push(place),
+                EntryKind::Special(_) => return None,
+            }
+        }
+    }
+    files.sort_unstable();
+    Some(files)
+}
+
+/// What is to be kept of the states of a record.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// All of the state in place, where it is not kept yet.
+    pub(crate) base: Option<Change>,
+    /// What the update makes of it; or all of the new state.
+    pub(crate) next: Option<Change>,
+    /// Whether `next` is all of the new state.
+    pub(crate) anew: bool,
+}
+
+/// The marks of the states in place and to come, and what has to be written.
+pub(crate) struct Planned<'p> {
+    pub(crate) confirmed: Option<FloorMark>,
+    pub(crate) pending: Option<FloorMark>,
+    writes: Vec<(Option<FloorMark>, &'p Change)>,
+}
+
+impl Plan {
+    /// What comes of it, where this is kept of the state in place.
+    pub(crate) fn marks(&self, kept: Option<FloorMark>) -> Planned<'_> {
+        let mut writes = Vec::new();
+        let mut put = |before: Option<FloorMark>, change| {
+            writes.push((before, change));
+            Change::after(change, before.as_ref())
+        };
+        let confirmed = match &self.base {
+            Some(base) if kept.is_none() => Some(put(None, base)),
+            _ => kept,
+        };
+        let pending = match (&self.next, confirmed) {
+            (Some(next), Some(before)) => Some(put(Some(before), next)),
+            (Some(next), None) if self.anew => Some(put(None, next)),
+            _ => None,
+        };
+        Planned {
+            confirmed,
+            pending,
+            writes,
+        }
+    }
+}
+
+/// Where the files of one record are.
+#[derive(Debug)]
+pub(crate) struct Floors<'a> {
+    pub(crate) directory: &'a Path,
+    /// How their names begin.
+    pub(crate) stem: &'a str,
+}
+
+impl Floors<'_> {
+    fn place(&self, mark: &FloorMark) -> PathBuf {
+        self.directory.join(self.name(mark))
+    }
+
+    fn name(&self, mark: &FloorMark) -> String {
+        let base = mark.base.to_string();
+        format!(
+            "{}-{}{SUFFIX}",
+            self.stem,
+            base.get(..16).unwrap_or_default()
+        )
+    }
+
+    /// Whether a state seems to be kept, in a file that may go on growing.
+    pub(crate) fn has(&self, mark: &FloorMark) -> bool {
+        let look = || -> io::Result<bool> {
+            let mut file = File::open(self.place(mark))?;
+            let mut length = [0; LENGTH];
+            file.read_exact(&mut length)?;
+            let first = u64::from_le_bytes(length);
+            let is_grown = mark.length > first.saturating_mul(2).saturating_add(GROWN);
+            Ok(file.metadata()?.len() >= mark.length && !is_grown)
+        };
+        look().unwrap_or(false)
+    }
+
+    /// The metadata of a state; `None` if it is not there as it was kept.
+    pub(crate) fn read(&self, mark: &FloorMark) -> Option<MemoryStore> {
+        if mark.length > MOST.saturating_mul(2) {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(self.place(mark)).ok()?;
+        file.take(mark.length).read_to_end(&mut bytes).ok()?;
+        let (mut digest, mut rest) = (None, bytes.as_slice());
+        let mut files: BTreeMap<&str, &[u8]> = BTreeMap::new();
+        while let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() {
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            let (change, behind) = behind.split_at_checked(length)?;
+            rest = behind;
+            let made = chained(digest, change);
+            if digest.is_none() && made != mark.base {
+                return None;
+            }
+            digest = Some(made);
+            let stored: Stored<'_> = postcard::from_bytes(change).ok()?;
+            if stored.anew {
+                files.clear();
+            }
+            for (path, bytes) in stored.files {
+                match bytes {
+                    Some(bytes) => files.insert(path, bytes),
+                    None => files.remove(path),
+                };
+            }
+        }
+        if !rest.is_empty() || digest != Some(mark.digest) || bytes.len() as u64 != mark.length {
+            return None;
+        }
+        let mut store = MemoryStore::new();
+        for (path, bytes) in files {
+            store.insert(path, bytes);
+        }
+        Some(store)
+    }
+
+    /// Writes what was planned. The record is written afterwards: what stands here and is not in a record is nothing.
+    pub(crate) fn write(&self, planned: &Planned<'_>) -> io::Result<()> {
+        for (before, change) in &planned.writes {
+            let mark = change.after(before.as_ref());
+            let mut options = File::options();
+            options.write(true).create(true).truncate(false);
+            let mut file = options.open(self.place(&mark))?;
+            let length = before.map_or(0, |mark| mark.length);
+            file.set_len(length)?;
+            file.seek(SeekFrom::Start(length))?;
+            file.write_all(&(change.0.len() as u64).to_le_bytes())?;
+            file.write_all(&change.0)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the files that no state of the record needs.
+    pub(crate) fn sweep(&self, needed: [Option<FloorMark>; 2]) {
+        let needed: Vec<String> = needed
+            .iter()
+            .flatten()
+            .map(|mark| self.name(mark))
+            .collect();
+        let prefix = format!("{}-", self.stem);
+        for entry in fs::read_dir(self.directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let is_ours = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(SUFFIX))
+                .is_some();
+            if is_ours && needed.iter().all(|needed| **needed != *name) {
+                // What stays costs space and says nothing.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// A copy that drifted, with the metadata that was verified in place of what it has there.
+pub(crate) struct Floored<'s> {
+    pub(crate) copy: &'s dyn Store,
+    pub(crate) metadata: MemoryStore,
+}
+
+impl Floored<'_> {
+    fn store(&self, path: &TreePath) -> &dyn Store {
+        match path.components().next() {
+            Some(DIRECTORY) => &self.metadata,
+            _ => self.copy,
+        }
+    }
+}
+
+impl Store for Floored<'_> {
+    fn list(&self, directory: &TreePath) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = self.store(directory).list(directory)?;
+        if directory.as_str().is_empty() {
+            entries.retain(|entry| entry.name != DIRECTORY);
+            entries.extend(self.metadata.list(directory)?);
+            entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        }
+        Ok(entries)
+    }
+
+    fn read(&self, file: &TreePath, limit: u64, buffer: &mut Vec<u8>) -> Result<(), StoreError> {
+        self.store(file).read(file, limit, buffer)
+    }
+
+    fn kind(&self, path: &TreePath) -> Result<Option<EntryKind>, StoreError> {
+        self.store(path).kind(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> MemoryStore {
+        let mut store = MemoryStore::new();
+        for (path, text) in files {
+            store.insert(*path, *text);
+        }
+        store
+    }
+
+    fn found(store: &MemoryStore) -> Vec<(String, Vec<u8>)> {
+        store
+            .files()
+            .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
+            .collect()
+    }
+
+    /// Two states of which the second follows the first, and what is kept of them.
+    fn kept(directory: &Path) -> [(FloorMark, MemoryStore); 2] {
+        let floors = Floors {
+            directory,
+            stem: "stem",
+        };
+        let one = tree(&[("conex/a", "1"), ("conex/b/c", "1")]);
+        let two = tree(&[("conex/a", "2"), ("conex/d", "2")]);
+        let whole = tree(&[
+            ("conex/a", "1"),
+            ("conex/b/c", "1"),
+            ("conexions", "x"),
+            ("x", "y"),
+        ]);
+        let paths = ["conex/a", "conex/b/c", "conex/d", "conexions"]
+            .map(|path| TreePath::parse(path).unwrap());
+        let texts: [Option<&[u8]>; 4] = [Some(b"2"), None, Some(b"2"), Some(b"y")];
+        let plan = Plan {
+            base: Change::all(&whole),
+            next: Change::some(paths.iter().zip(texts)),
+            anew: false,
+        };
+        let planned = plan.marks(None);
+        floors.write(&planned).unwrap();
+        let marks = [planned.confirmed.unwrap(), planned.pending.unwrap()];
+        [(marks[0], one), (marks[1], two)]
+    }
+
+    #[test]
+    fn both_states_are_kept_and_a_third_takes_the_place_of_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let floors = Floors {
+            directory: directory.path(),
+            stem: "stem",
+        };
+        let [(one, first), (two, second)] = kept(directory.path());
+        for (mark, state) in [(&one, &first), (&two, &second)] {
+            assert!(floors.has(mark));
+            assert_eq!(found(&floors.read(mark).unwrap()), found(state));
+        }
+        // The second was not put in place: another one follows the first.
+        let third = tree(&[("conex/e", "3")]);
+        let plan = Plan {
+            base: None,
+            next: Change::all(&third),
+            anew: true,
+        };
+        let planned = plan.marks(Some(one));
+        floors.write(&planned).unwrap();
+        assert_eq!(planned.confirmed, Some(one));
+        let pending = planned.pending.unwrap();
+        assert_eq!(found(&floors.read(&pending).unwrap()), found(&third));
+        assert_eq!(found(&floors.read(&one).unwrap()), found(&first));
+        assert!(floors.read(&two).is_none());
+        // What nobody needs goes, and what is another record's stays.
+        fs::write(directory.path().join("stem-other.floor"), "").unwrap();
+        fs::write(directory.path().join("stern-other.floor"), "").unwrap();
+        floors.sweep([Some(one), planned.pending]);
+        assert!(floors.has(&one) && floors.has(&pending));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+        floors.sweep([None, None]);
+        assert!(!floors.has(&one));
+    }
+
+    #[test]
+    fn what_is_not_as_it_was_kept_is_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let floors = Floors {
+            directory: directory.path(),
+            stem: "stem",
+        };
+        let [(one, _), (two, _)] = kept(directory.path());
+        let place = floors.place(&two);
+        let whole = fs::read(&place).unwrap();
+        for at in 0..whole.len() {
+            let mut other = whole.clone();
+            other[at] ^= 1;
+            fs::write(&place, &other).unwrap();
+            assert!(floors.read(&two).is_none(), "{at}");
+            let is_first = u64::try_from(at).unwrap() < one.length;
+            assert_eq!(floors.read(&one).is_none(), is_first, "{at}");
+            fs::write(&place, &whole[..at]).unwrap();
+            assert!(floors.read(&two).is_none() && !floors.has(&two), "{at}");
+        }
+        fs::write(&place, &whole).unwrap();
+        for length in [0, one.length, two.length - 1, two.length + 1, u64::MAX] {
+            assert!(floors.read(&FloorMark { length, ..two }).is_none());
+        }
+        assert!(floors.read(&two).is_some());
+    }
+
+    #[test]
+    fn metadata_that_is_unusual_is_not_kept() {
+        assert!(Change::all(&tree(&[("x", "y")])).is_none());
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("conex")).unwrap();
+        let all = || {
+            let store = conex_repo::DirectoryStore::open(directory.path()).unwrap();
+            Change::all(&store)
+        };
+        assert!(all().is_some());
+        std::os::unix::fs::symlink("/", directory.path().join("conex/link")).unwrap();
+        assert!(all().is_none());
+    }
+}
