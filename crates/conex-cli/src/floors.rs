@@ -131,7 +131,7 @@ fn files(store: &dyn Store) -> Option<Vec<TreePath>> {
 /// What is to be kept of the states of a record.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// All of the state in place, where it is not kept yet.
+    /// All of the state in place, where it is not kept yet, or is to be kept anew.
     pub(crate) base: Option<Change>,
     /// What the update makes of it; or all of the new state.
     pub(crate) next: Option<Change>,
@@ -155,8 +155,8 @@ impl Plan {
             Change::after(change, before.as_ref())
         };
         let confirmed = match &self.base {
-            Some(base) if kept.is_none() => Some(put(None, base)),
-            _ => kept,
+            Some(base) => Some(put(None, base)),
+            None => kept,
         };
         let pending = match (&self.next, confirmed) {
             (Some(next), Some(before)) => Some(put(Some(before), next)),
@@ -193,15 +193,19 @@ impl Floors<'_> {
         )
     }
 
-    /// Whether a state seems to be kept, in a file that may go on growing.
+    /// Whether a state seems to be kept.
     pub(crate) fn has(&self, mark: &FloorMark) -> bool {
+        let found = fs::metadata(self.place(mark));
+        found.is_ok_and(|found| found.is_file() && found.len() >= mark.length)
+    }
+
+    /// Whether the file of a state has grown so much that it had better be begun anew.
+    pub(crate) fn is_grown(&self, mark: &FloorMark) -> bool {
         let look = || -> io::Result<bool> {
-            let mut file = File::open(self.place(mark))?;
             let mut length = [0; LENGTH];
-            file.read_exact(&mut length)?;
+            File::open(self.place(mark))?.read_exact(&mut length)?;
             let first = u64::from_le_bytes(length);
-            let is_grown = mark.length > first.saturating_mul(2).saturating_add(GROWN);
-            Ok(file.metadata()?.len() >= mark.length && !is_grown)
+            Ok(mark.length > first.saturating_mul(2).saturating_add(GROWN))
         };
         look().unwrap_or(false)
     }
@@ -427,6 +431,49 @@ mod tests {
             assert!(floors.read(&FloorMark { length, ..two }).is_none());
         }
         assert!(floors.read(&two).is_some());
+    }
+
+    #[test]
+    fn what_has_grown_is_begun_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let floors = Floors {
+            directory: directory.path(),
+            stem: "stem",
+        };
+        let large = "x".repeat(3 << 20);
+        let states = [("conex/a", "1"), ("conex/b", &large), ("conex/c", &large)];
+        let mut kept = None;
+        for (at, state) in states.iter().enumerate() {
+            let all = Change::all(&tree(&[*state]));
+            let plan = if at == 0 {
+                Plan {
+                    base: all,
+                    ..Plan::default()
+                }
+            } else {
+                Plan {
+                    base: None,
+                    next: all,
+                    anew: true,
+                }
+            };
+            let planned = plan.marks(kept);
+            floors.write(&planned).unwrap();
+            kept = planned.pending.or(planned.confirmed);
+            let kept = kept.unwrap();
+            assert!(floors.has(&kept));
+            assert_eq!(floors.is_grown(&kept), at == 2, "{at}");
+            assert!(floors.read(&kept).is_some());
+        }
+        // What is kept anew takes its place, whatever is there.
+        let plan = Plan {
+            base: Change::all(&tree(&states[2..])),
+            ..Plan::default()
+        };
+        let planned = plan.marks(kept);
+        assert_ne!(planned.confirmed, kept);
+        floors.write(&planned).unwrap();
+        assert!(!floors.is_grown(&planned.confirmed.unwrap()));
     }
 
     #[test]

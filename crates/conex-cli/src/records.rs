@@ -60,9 +60,10 @@ impl Kept {
         Some(self.record(trust)?.confirmed().record.clone())
     }
 
-    /// Whether the metadata of a state seems to be kept.
+    /// Whether the metadata of a state seems to be kept, where what becomes of it may be added.
     pub(crate) fn has_floor(&self, mark: &FloorMark) -> bool {
-        self.floors().is_some_and(|floors| floors.has(mark))
+        self.floors()
+            .is_some_and(|floors| floors.has(mark) && !floors.is_grown(mark))
     }
 
     /// The metadata of a state, if it is kept as the record says.

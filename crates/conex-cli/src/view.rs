@@ -173,8 +173,9 @@ impl View {
         }
         // Beside a refusal stands what may have caused it; and who uses a copy wants to know that it drifted.
         let explains = |note: &&ProblemView| {
+            let causes = [Code::Attributes, Code::PlainPatch];
             note.code == Code::Drifted.as_str()
-                || (self.is_refused() && note.code == Code::Attributes.as_str())
+                || (self.is_refused() && causes.iter().any(|code| note.code == code.as_str()))
         };
         let notes: Vec<&ProblemView> = match most {
             None => self.notes.iter().collect(),

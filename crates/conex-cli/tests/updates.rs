@@ -248,6 +248,25 @@ fn patch_tricks() {
 }
 
 #[test]
+fn an_empty_file_that_diff_does_not_show_is_no_fault_of_a_server() {
+    let (old, mut new) = states();
+    new.write("packages/foo/foo.3.0/files/empty", "");
+    new.approve("dave", "foo");
+    new.verify().accepted();
+    let client = offered(&old, &new);
+    let said = client.refuses(PATCH, "behind");
+    assert!(said.contains(": plain-patch: "), "{said}");
+    assert!(said.contains("no server is at fault"), "{said}");
+    // Where there is none, nothing is said of them.
+    let said = client.accepts(DIR);
+    assert!(!said.contains("plain-patch"), "{said}");
+    client.put("new", &states().1);
+    client.patch("old", "new", "patch");
+    let said = client.accepts(&format!("{PATCH} --all"));
+    assert!(!said.contains("plain-patch"), "{said}");
+}
+
+#[test]
 fn archives_that_are_none() {
     let (old, _) = states();
     let client = Client::of(&old);

@@ -137,6 +137,8 @@ codes! {
     Unrecorded "unrecorded" "nothing has to be done: the new state was verified in full, and is the one on record next"
     /// Note: a client's copy that is not what it was verified to be.
     Drifted "drifted" "nothing has to be done where the update is accepted: it was verified in full. Where it is refused for a file that the update does not change, remove this copy, and update, which fetches everything again"
+    /// Note: a refused update that came as a patch which cannot show everything.
+    PlainPatch "plain-patch" "if the problems are about an empty file, no server is at fault. Fetch in full: opam repository set-url NAME ADDRESS QUORUM ANCHORS, with the same as now; opam 2.4 and later see empty files"
     /// Note: an update of which the fast way could not tell what is concerned.
     JudgedWhole "judged-whole" "nothing has to be done: everything was verified, which takes longer"
 }
@@ -165,6 +167,7 @@ impl Code {
                 | Self::EqualReleases
                 | Self::Unrecorded
                 | Self::Drifted
+                | Self::PlainPatch
                 | Self::JudgedWhole
         )
     }

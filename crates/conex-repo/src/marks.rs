@@ -284,8 +284,30 @@ mod tests {
                 fs::write(dir.path().join("a/d"), "other").unwrap();
                 let marks = Marks::of_directory(&store, kind).unwrap();
                 assert_eq!(marks.digest(&[]) == before, remembering);
+                // What was remembered is remembered once.
+                let marks = Marks::of_directory(&store, kind).unwrap();
+                assert_ne!(marks.digest(&[]), before);
                 fs::rename(dir.path().join("away"), dir.path().join("a/d")).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_read_in_two_states_is_in_neither() {
+        for kind in [MarkKind::Metadata, MarkKind::Content] {
+            let dir = tree();
+            let store = DirectoryStore::open(dir.path()).unwrap().remembering(kind);
+            let marks =
+                |store: &DirectoryStore| Marks::of_directory(store, kind).unwrap().digest(&[]);
+            let mut seen = Vec::new();
+            for text in ["one", "other"] {
+                fs::write(dir.path().join("e"), text).unwrap();
+                store.list(&Path::top()).unwrap();
+                store.read(&path("e"), 100, &mut Vec::new()).unwrap();
+                let fresh = DirectoryStore::open(dir.path()).unwrap();
+                seen.push(marks(&fresh));
+            }
+            assert!(!seen.contains(&marks(&store)));
         }
     }
 

@@ -103,12 +103,14 @@ impl DirectoryStore {
                             true
                         }
                         EntryKind::Directory => listed.binary_search(&entry.key).is_ok(),
-                        EntryKind::File => read
-                            .binary_search_by_key(&entry.key, |(key, _)| *key)
-                            .ok()
-                            .and_then(|at| read.get(at))
-                            .map(|known| found.push(*known))
-                            .is_some(),
+                        EntryKind::File => {
+                            let start = read.partition_point(|(key, _)| *key < entry.key);
+                            let rest = read.get(start..).unwrap_or_default();
+                            let known = rest.iter().take_while(|(key, _)| *key == entry.key);
+                            let before = found.len();
+                            found.extend(known);
+                            found.len() > before
+                        }
                     };
                     if is_known {
                         continue;
@@ -134,8 +136,13 @@ impl DirectoryStore {
             }
         }
         found.par_sort_unstable();
-        // What was listed twice is there twice.
-        found.dedup_by_key(|(key, _)| *key);
+        // What was listed or read twice is there twice. What changed in between is neither.
+        found.dedup_by(|(key, mark), (kept, other)| {
+            if key == kept && mark != other {
+                *other = marks::special(CHANGED);
+            }
+            key == kept
+        });
         Ok(found)
     }
 
@@ -194,6 +201,9 @@ impl DirectoryStore {
 
 /// What is listed under a name that is no component of a path.
 const NO_NAME: &str = "a name that is none";
+
+/// What was read twice and was not the same.
+const CHANGED: &str = "what changed while it was read";
 
 /// What is listed and cannot be looked at, such as a name that is not text, and listed escaped.
 const NOT_THERE: &str = "what is not there as it was listed";

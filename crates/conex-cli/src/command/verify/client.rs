@@ -11,7 +11,7 @@ use conex_core::update::{Changes, Update};
 use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::changes::{self, ChangesError};
-use conex_repo::patch::{PatchError, Refused};
+use conex_repo::patch::{PatchError, Refused, Style};
 use conex_repo::{KnownSchemes, Patch};
 
 use super::Failure;
@@ -99,7 +99,13 @@ impl Client<'_> {
                 let changes = || Ok(after.changed().into());
                 let keep =
                     |copy: Copy<'_>, kept: &Kept, old, new| copy.patched(kept, old, new, &after);
-                let judged = self.update(before, (&after, || None), kept, changes, keep)?;
+                let mut judged = self.update(before, (&after, || None), kept, changes, keep)?;
+                if parsed.style() == Style::Plain && !judged.report.problems.is_empty() {
+                    let detail = "diff made this patch on this machine, and does not show empty files that come or go";
+                    let note = Problem::new(Code::PlainPatch, patch.path.display(), detail);
+                    judged.report.notes.push(note);
+                    judged.report.notes.sort();
+                }
                 // What the state itself is refused for says more than how its patch would be applied.
                 if before.is_packed() && judged.report.verified().is_some() {
                     parsed.check_packed(&after).map_err(refused)?;
