@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use conex_core::digest::Digest;
@@ -24,6 +24,9 @@ const MOST: u64 = 256 << 20;
 
 /// A file that has grown by so much beyond twice its beginning is begun anew.
 const GROWN: u64 = 4 << 20;
+
+/// Bytes that are read at once.
+const PIECE: usize = 64 << 10;
 
 /// About what the path of a file takes.
 const ROOM: usize = 128;
@@ -106,8 +109,21 @@ impl Change {
 }
 
 fn chained(before: Option<Digest>, change: &[u8]) -> Digest {
+    follows(before, marks::mark(change))
+}
+
+fn follows(before: Option<Digest>, change: marks::Mark) -> Digest {
     let before = before.map_or([0; 32], |digest| *digest.as_bytes());
-    Digest::from_bytes(marks::mark(&[before, marks::mark(change)].concat()))
+    Digest::from_bytes(marks::mark(&[before, change].concat()))
+}
+
+/// Makes sure that what stands at a place, if anything, is a regular file.
+pub(crate) fn regular(place: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(place)?.is_file() {
+        Ok(())
+    } else {
+        Err(io::Error::other("this is no regular file"))
+    }
 }
 
 /// Every file of the metadata; `None` if it cannot be listed.
@@ -193,17 +209,52 @@ impl Floors<'_> {
         )
     }
 
-    /// Whether a state seems to be kept.
+    /// Whether a state is kept, as it was written.
     pub(crate) fn has(&self, mark: &FloorMark) -> bool {
-        let found = fs::metadata(self.place(mark));
-        found.is_ok_and(|found| found.is_file() && found.len() >= mark.length)
+        let look = || -> io::Result<bool> {
+            let mut file = BufReader::with_capacity(PIECE, self.open(mark)?.take(mark.length));
+            let (mut digest, mut length) = (None, 0);
+            while length < mark.length {
+                let mut next = [0; LENGTH];
+                file.read_exact(&mut next)?;
+                let next = u64::from_le_bytes(next);
+                let mut hasher = blake3::Hasher::new();
+                let mut change = (&mut file).take(next);
+                let mut read = 0;
+                loop {
+                    let piece = change.fill_buf()?;
+                    if piece.is_empty() {
+                        break;
+                    }
+                    hasher.update(piece);
+                    let count = piece.len();
+                    change.consume(count);
+                    read += count as u64;
+                }
+                length += LENGTH as u64 + read;
+                let made = follows(digest, *hasher.finalize().as_bytes());
+                if read < next || (digest.is_none() && made != mark.base) {
+                    return Ok(false);
+                }
+                digest = Some(made);
+            }
+            Ok(digest == Some(mark.digest))
+        };
+        look().unwrap_or(false)
+    }
+
+    /// Opens the file of a state. It is a file, and no link or pipe that somebody put there.
+    fn open(&self, mark: &FloorMark) -> io::Result<File> {
+        let place = self.place(mark);
+        regular(&place)?;
+        File::open(place)
     }
 
     /// Whether the file of a state has grown so much that it had better be begun anew.
     pub(crate) fn is_grown(&self, mark: &FloorMark) -> bool {
         let look = || -> io::Result<bool> {
             let mut length = [0; LENGTH];
-            File::open(self.place(mark))?.read_exact(&mut length)?;
+            self.open(mark)?.read_exact(&mut length)?;
             let first = u64::from_le_bytes(length);
             Ok(mark.length > first.saturating_mul(2).saturating_add(GROWN))
         };
@@ -216,7 +267,7 @@ impl Floors<'_> {
             return None;
         }
         let mut bytes = Vec::new();
-        let file = File::open(self.place(mark)).ok()?;
+        let file = self.open(mark).ok()?;
         file.take(mark.length).read_to_end(&mut bytes).ok()?;
         let (mut digest, mut rest) = (None, bytes.as_slice());
         let mut files: BTreeMap<&str, &[u8]> = BTreeMap::new();
@@ -256,7 +307,12 @@ impl Floors<'_> {
             let mark = change.after(before.as_ref());
             let mut options = File::options();
             options.write(true).create(true).truncate(false);
-            let mut file = options.open(self.place(&mark))?;
+            let place = self.place(&mark);
+            match regular(&place) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = options.open(place)?;
             let length = before.map_or(0, |mark| mark.length);
             file.set_len(length)?;
             file.seek(SeekFrom::Start(length))?;

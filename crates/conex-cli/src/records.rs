@@ -15,7 +15,7 @@ use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
 
 use crate::error::{CommandError, Result, at};
-use crate::floors::{Floors, Plan};
+use crate::floors::{Floors, Plan, regular};
 use crate::{home, reports};
 
 /// Where the record of one state is, and what stood there when this program looked.
@@ -55,6 +55,13 @@ impl Kept {
             .filter(|record| record.confirmed().record.fits(trust))
     }
 
+    /// Why there is a record, and it cannot be read.
+    pub(crate) fn damage(&self) -> Option<String> {
+        let error = CopyRecord::from_bytes(self.found.as_deref()?).err()?;
+        let place = self.directory.as_ref()?.join(self.name());
+        Some(format!("{}: {error}", place.display()))
+    }
+
     /// What it says of a state that nobody has a copy of.
     pub(crate) fn state(&self, trust: &Trust) -> Option<LocalRecord> {
         Some(self.record(trust)?.confirmed().record.clone())
@@ -91,13 +98,13 @@ impl Kept {
             return Ok(());
         };
         let directory = floors.directory;
-        fs::create_dir_all(directory).map_err(at(directory.display()))?;
-        let lock = File::open(directory).map_err(at(directory.display()))?;
+        fs::create_dir_all(directory).map_err(unkept(directory))?;
+        let lock = File::open(directory).map_err(unkept(directory))?;
         // Held for a moment; the system gives it back however this program ends.
-        lock.lock().map_err(at(directory.display()))?;
+        lock.lock().map_err(unkept(directory))?;
         let now = self.read()?;
-        let kept = record.confirmed().floor;
-        let planned = plan.marks(kept.filter(|mark| floors.has(mark)));
+        let floor = record.confirmed().floor;
+        let planned = plan.marks(floor.filter(|mark| floors.has(mark)));
         let needed = [planned.confirmed, planned.pending];
         let mut record = record.clone().with_floors(needed);
         let mut text = record.to_text();
@@ -120,7 +127,7 @@ impl Kept {
             )
             .hint("update again"));
         }
-        floors.write(&planned).map_err(at(directory.display()))?;
+        floors.write(&planned).map_err(unkept(directory))?;
         let name = TreePath::parse(&self.name()).map_err(CommandError::io)?;
         let mut change = Change::new();
         change.write(name, text);
@@ -129,7 +136,7 @@ impl Kept {
         if now.is_none() {
             change = change.fleeting();
         }
-        change.commit(directory).map_err(at(directory.display()))?;
+        change.commit(directory).map_err(unkept(directory))?;
         floors.sweep(needed);
         Ok(())
     }
@@ -145,14 +152,25 @@ impl Kept {
         let place = directory.join(self.name());
         let read = || -> std::io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
+            regular(&place)?;
             File::open(&place)?.take(RECORD).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read() {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(at(place.display())(error)),
+            Err(error) => Err(unkept(&place)(error)),
         }
+    }
+}
+
+/// What cannot be kept, or read, and what mends that.
+fn unkept(place: &Path) -> impl FnOnce(std::io::Error) -> CommandError {
+    let failed = at(place.display().to_string());
+    move |error| {
+        failed(error).hint(
+            "conex keeps there what it verified: let the directory be yours, with nothing but what conex wrote in it, or set CONEX_STATE to another one",
+        )
     }
 }
 

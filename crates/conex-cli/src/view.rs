@@ -184,11 +184,17 @@ impl View {
         for note in notes {
             note.print(out, DIM);
         }
-        let explaining = self.notes.iter().filter(explains);
-        let told: Vec<&ProblemView> = self.problems.iter().chain(explaining).collect();
-        let mut codes: Vec<&str> = told.iter().map(|problem| problem.code.as_str()).collect();
-        codes.sort_unstable();
-        codes.dedup();
+        let codes = |told: &[&ProblemView]| -> Vec<String> {
+            let mut codes: Vec<String> = told.iter().map(|problem| problem.code.clone()).collect();
+            codes.sort_unstable();
+            codes.dedup();
+            codes
+        };
+        let explaining: Vec<&ProblemView> = self.notes.iter().filter(explains).collect();
+        let problems: Vec<&ProblemView> = self.problems.iter().collect();
+        // What may have caused the problems comes first.
+        let codes = [codes(&explaining), codes(&problems)].concat();
+        let told = [explaining, problems].concat();
         if !codes.is_empty() {
             line(out, format_args!("{BOLD}What to do{RESET}"));
         }

@@ -200,8 +200,8 @@ fn a_copy_that_went_back_is_held_to_what_was_verified() {
             let said = client.notices(&old, !kept);
             assert_eq!(said.contains(": rollback: "), kept, "{said}");
             assert_eq!(said.contains("nothing else was kept"), !kept, "{said}");
-            // The honest twin.
-            let new = format!("verify --repository=copy{way} --dir=three");
+            // The honest twin. What was accepted last counts, unless it is seen not to be in place.
+            let new = format!("verify --repository=copy{way} --dir=four");
             if kept {
                 client.notices(&new, true);
             } else {
@@ -241,5 +241,155 @@ fn packed_copies_and_such_as_are_unpacked_anew() {
         client.notices(&line, true);
         put("three");
         knows("34");
+    }
+}
+
+/// Writes a file of the copy again, as it is: the copy is no other, but nobody can tell by its metadata.
+fn rewrites(client: &Client) {
+    let place = client.at("copy/packages/lib/lib.1/opam");
+    fs::write(&place, fs::read(&place).unwrap()).unwrap();
+}
+
+#[test]
+fn drift_is_no_way_back() {
+    for way in WAYS {
+        let client = client();
+        client.knows("12", way);
+        for next in ["23", "34"] {
+            client.applies(if next == "23" { "12" } else { "23" });
+            rewrites(&client);
+            let update = format!("verify --repository=copy{way} --incremental --patch={next}");
+            client.notices(&update, true);
+        }
+        client.applies("34");
+        rewrites(&client);
+        for (state, accepted) in [("one", false), ("three", false), ("four", true)] {
+            let update = format!("verify --repository=copy{way} --dir={state}");
+            let said = client.notices(&update, accepted);
+            assert_eq!(said.contains(": rollback: "), !accepted, "{said}");
+        }
+        // What was accepted and is seen not to be in place holds nobody.
+        let client = self::client();
+        client.knows("12", way);
+        client.applies("12");
+        client.knows("23", way);
+        rewrites(&client);
+        client.notices(&format!("verify --repository=copy{way} --dir=two"), true);
+    }
+}
+
+#[test]
+fn a_copy_that_was_removed_is_no_way_back() {
+    for way in WAYS {
+        let client = client();
+        client.knows("12", way);
+        client.applies("12");
+        client.knows("23", way);
+        client.applies("23");
+        fs::remove_dir_all(client.at("copy")).unwrap();
+        for empty in [false, true] {
+            if empty {
+                fs::create_dir(client.at("copy")).unwrap();
+            }
+            let update = |state: &str| format!("verify --repository=copy{way} --dir={state}");
+            client.refuses(&update("two"), "rollback");
+            // What was accepted last counts, in place or not.
+            let next = if empty { "four" } else { "three" };
+            let said = client.accepts(&update(next));
+            assert!(!said.contains(DRIFTED), "{said}");
+        }
+        client.refuses("verify --repository=copy --dir=three", "rollback");
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_copy_may_be_damaged() {
+    let ends_with = |client: &Client, end: &str| {
+        let records = files(&client.at("state/records"));
+        let mut found = records.into_keys().filter(|path| {
+            let name = path.to_str().unwrap();
+            name.ends_with(end)
+        });
+        let place = found.next().unwrap();
+        assert_eq!(found.next(), None);
+        place
+    };
+    for way in WAYS {
+        let client = client();
+        client.knows("12", way);
+        client.applies("12");
+        // The metadata is kept anew with the next update.
+        let floor = ends_with(&client, ".floor");
+        let mut bytes = fs::read(&floor).unwrap();
+        bytes[100] ^= 1;
+        fs::write(&floor, bytes).unwrap();
+        client.knows("23", way);
+        client.applies("23");
+        rewrites(&client);
+        let back = format!("verify --repository=copy{way} --dir=one");
+        let said = client.notices(&back, false);
+        assert!(said.contains(": rollback: "), "{said}");
+        // A record that cannot be read is said, and made anew.
+        let record = ends_with(&client, ".toml");
+        fs::write(&record, "format = 1\n").unwrap();
+        let update = format!("verify --repository=copy --incremental --patch=34{way} --all");
+        let said = client.accepts(&update);
+        assert!(
+            said.contains("cannot be read") && said.contains(".toml: "),
+            "{said}"
+        );
+        let said = client.accepts(&update);
+        assert!(!said.contains("cannot be read"), "{said}");
+        // What is no file is not waited for.
+        fs::remove_file(&record).unwrap();
+        let made = Command::new("mkfifo").arg(&record).status().unwrap();
+        assert!(made.success());
+        let (said, code) = client.run(&update);
+        assert_eq!(code, 3, "{said}");
+        assert!(said.contains("CONEX_STATE"), "{said}");
+    }
+}
+
+#[test]
+fn a_repository_that_is_signed_with_an_update() {
+    for way in WAYS {
+        let client = client();
+        let mut unsigned = Community::settled("opam");
+        unsigned.remove("conex");
+        client.put("copy", &unsigned);
+        client.put("zero", &unsigned);
+        fs::remove_dir_all(client.at("state")).unwrap();
+        client.patch("zero", "one", "01");
+        let (said, code) = client.update("01", way);
+        assert_eq!(code, 0, "{said}");
+        client.applies("01");
+        client.knows("12", way);
+    }
+}
+
+#[test]
+fn a_patch_that_does_not_fit_a_copy_that_drifted() {
+    for way in WAYS {
+        let client = client();
+        client.knows("12", way);
+        let place = client.at("copy/packages/foo/foo.3.0");
+        fs::create_dir(&place).unwrap();
+        fs::copy(
+            client.at("two/packages/foo/foo.3.0/opam"),
+            place.join("opam"),
+        )
+        .unwrap();
+        let (said, code) = client.update("12", way);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains("is there already"), "{said}");
+        assert!(
+            said.contains("updated halfway: remove it, and update"),
+            "{said}"
+        );
+        // Where the copy is what it was, nothing is said of it.
+        fs::remove_dir_all(place).unwrap();
+        let (said, code) = client.update("23", way);
+        assert_eq!(code, 1, "{said}");
+        assert!(!said.contains("halfway"), "{said}");
     }
 }

@@ -259,26 +259,28 @@ impl CopyRecord {
         }
     }
 
+    /// The same, of a state of which some files are marked by their content, as in [`Self::updating`].
+    #[must_use]
+    pub fn editing(mut self, edited: BTreeSet<Path>) -> Self {
+        self.edited = edited.into_iter().collect();
+        if self.edited.len() > EDITED {
+            self = self.without_marks();
+        }
+        self
+    }
+
     /// A state that is in place, and an update of it that was accepted. The files at `edited` are
     /// marked by their content in both, whatever the marks of the others are: their metadata is
     /// not known before the update is in place.
     ///
     /// With more than [`EDITED`] such files, what the copy is in either state is not kept.
-    pub fn updating(
-        mut confirmed: CopyState,
-        mut pending: CopyState,
-        edited: BTreeSet<Path>,
-    ) -> Self {
-        let mut edited: Vec<Path> = edited.into_iter().collect();
-        if edited.len() > EDITED {
-            edited.clear();
-            (confirmed.copy, pending.copy) = (None, None);
-        }
-        Self {
+    pub fn updating(confirmed: CopyState, pending: CopyState, edited: BTreeSet<Path>) -> Self {
+        let record = Self {
             confirmed,
             pending: Some(pending),
-            edited,
-        }
+            edited: Vec::new(),
+        };
+        record.editing(edited)
     }
 
     /// The state that was in place.

@@ -31,6 +31,9 @@ pub struct Marks {
 /// opam prints this file anew when it has no `opam-version`.
 const REPO: &str = "repo";
 
+/// What it prints then.
+const OPAM_VERSION: &[u8] = b"opam-version: \"2.0\"\n";
+
 /// Bytes that are digested at once.
 const PART: usize = 16 << 10;
 
@@ -138,13 +141,13 @@ pub fn content<S: Store + ?Sized>(store: &S, path: &Path) -> Option<Mark> {
 /// of it: it is marked by what of it is signed.
 pub fn mark_at(path: &Path, bytes: &[u8]) -> Mark {
     if path.as_str() == REPO {
-        let mut form = Vec::new();
-        if RepoProjection.project(bytes, &mut form).is_ok() {
-            let lines = form.split_inclusive(|byte| *byte == b'\n');
-            let kept: Vec<&[u8]> = lines
-                .filter(|line| !line.starts_with(b"opam-version :"))
-                .collect();
-            return tagged(b'r', &kept);
+        // Nothing stands twice in such a file, so only one of these can be read.
+        let printed = [OPAM_VERSION, bytes].concat();
+        for text in [&printed, bytes] {
+            let mut form = Vec::new();
+            if RepoProjection.project(text, &mut form).is_ok() {
+                return tagged(b'r', &[&form]);
+            }
         }
     }
     mark(bytes)
@@ -355,6 +358,20 @@ mod tests {
         let other = b"opam-version: \"2.0\"\nannounce: \"olds\"\nstamp: \"1\"\n";
         assert_eq!(mark_at(&repo, written), mark_at(&repo, printed));
         assert_ne!(mark_at(&repo, written), mark_at(&repo, other));
+        for (one, two) in [
+            // What opam does not do is another file.
+            ("stamp: \"1\"\n", "opam-version: \"1.2\"\nstamp: \"1\"\n"),
+            // What looks like a field may be part of a string.
+            (
+                "x-a: \"1\nopam-version : one\n\"\n",
+                "x-a: \"1\nopam-version : two\n\"\n",
+            ),
+        ] {
+            assert_ne!(
+                mark_at(&repo, one.as_bytes()),
+                mark_at(&repo, two.as_bytes())
+            );
+        }
         let elsewhere = path("a/repo");
         assert_ne!(mark_at(&elsewhere, written), mark_at(&elsewhere, printed));
         for of in [metadata_of, content_of] {

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use conex_core::chain::Trust;
 use conex_core::problem::{Code, Problem};
-use conex_core::record::{CopyMark, CopyRecord, CopyState, LocalRecord, MarkKind};
+use conex_core::record::{CopyRecord, LocalRecord, MarkKind};
 use conex_core::store::{Store, StoreError};
 use conex_core::update::{Changes, Update};
 use conex_core::verify::{Mode, Report};
@@ -70,11 +70,13 @@ impl Client<'_> {
         match input {
             Input::Whole(tree) => {
                 let kept = Kept::look(subject, None)?;
-                Ok(self.state(&**tree, kept, || copy::mark(tree, tree.kind())))
+                Ok(self.state(&**tree, kept, |record| {
+                    copy::anew(record, tree, tree.kind())
+                }))
             }
             Input::Revision(commit, store) => {
                 let kept = Kept::look(subject, Some(&commit.to_string()))?;
-                Ok(self.state(store, kept, || None))
+                Ok(self.state(store, kept, CopyRecord::from))
             }
             Input::Trees(before, after) => {
                 let kept = Kept::look(subject, None)?;
@@ -88,18 +90,22 @@ impl Client<'_> {
                 };
                 let keep =
                     |copy: Copy<'_>, kept: &Kept, old, new| copy.replaced(kept, old, new, after);
-                let mark = || copy::mark(after, MarkKind::Content);
-                self.update(before, (&**after, mark), kept, changes, keep)
+                let anew = |_: Copy<'_>, record| copy::anew(record, after, MarkKind::Content);
+                self.update((before, &**after), kept, changes, keep, anew)
             }
             Input::Patch(before, patch) => {
                 let kept = Kept::look(subject, None)?;
                 let refused = |error| refused_patch(&patch.path, &error);
                 let parsed = Patch::parse(&patch.bytes).map_err(refused)?;
-                let after = parsed.apply(&**before).map_err(refused)?;
+                let after = match parsed.apply(&**before) {
+                    Ok(after) => after,
+                    Err(error) => return Err(self.unfitting(before, &kept, &patch.path, &error)),
+                };
                 let changes = || Ok(after.changed().into());
                 let keep =
                     |copy: Copy<'_>, kept: &Kept, old, new| copy.patched(kept, old, new, &after);
-                let mut judged = self.update(before, (&after, || None), kept, changes, keep)?;
+                let anew = |copy: Copy<'_>, record| copy.patched_anew(record, &after);
+                let mut judged = self.update((before, &after), kept, changes, keep, anew)?;
                 if parsed.style() == Style::Plain && !judged.report.problems.is_empty() {
                     let detail = "diff made this patch on this machine, and does not show empty files that come or go";
                     let note = Problem::new(Code::PlainPatch, patch.path.display(), detail);
@@ -118,7 +124,7 @@ impl Client<'_> {
                 let to = Kept::look(subject, Some(&new.to_string()))?;
                 let Some(record) = from.state(self.trust).or_else(|| self.as_recorded(before))
                 else {
-                    return Ok(self.state(after, to, || None));
+                    return Ok(self.state(after, to, CopyRecord::from));
                 };
                 let changes = before.changed(after).map_err(|error| unreadable(&error))?;
                 let report = self.step(before, after, &record, &changes.into(), self.fast);
@@ -133,12 +139,28 @@ impl Client<'_> {
         }
     }
 
-    /// Verifies a state from anchors. `mark` says what it is as the client's copy.
+    /// Why a patch does not fit the copy: perhaps it is the copy that is not what it was.
+    fn unfitting(&self, copy: &Tree, kept: &Kept, patch: &Path, error: &PatchError) -> Failure {
+        let copy = Copy::look(copy, kept, kept.record(self.trust).as_ref());
+        match copy.standing {
+            Standing::Drifted(_, why) if !matches!(error.reason, Refused::Store(..)) => {
+                let detail = format!(
+                    "{}; {why}: remove it, and update, which fetches everything again",
+                    error.reason
+                );
+                let problem = Problem::new(Code::BadPatch, patch.display(), detail);
+                Failure::Refused(Box::new(problem.at_line(Some(error.line))))
+            }
+            _ => refused_patch(patch, error),
+        }
+    }
+
+    /// Verifies a state from anchors. `keep` says what is kept of it.
     fn state(
         &self,
         store: &dyn Store,
         kept: Kept,
-        mark: impl FnOnce() -> Option<CopyMark>,
+        keep: impl FnOnce(LocalRecord) -> CopyRecord,
     ) -> Judged {
         let noticing = Noticing::new(store);
         let mut report = verify(&noticing, self.trust, self.mode, self.ahead);
@@ -148,11 +170,7 @@ impl Client<'_> {
             .and_then(|verified| LocalRecord::new(self.trust, verified, now()))
             .map(|record| Keeping {
                 kept,
-                record: CopyRecord::of(CopyState {
-                    record,
-                    copy: mark(),
-                    floor: None,
-                }),
+                record: keep(record),
                 plan: Plan::default(),
                 over: Over::Whatever,
             });
@@ -160,53 +178,60 @@ impl Client<'_> {
     }
 
     /// Verifies an update of the client's copy: from the state that it is in, or, where it is in none that is on
-    /// record, whole, and held to the state that was confirmed last.
+    /// record, whole, and held to the state that was verified last. `keep` says what is kept of the update, and
+    /// `anew` what is kept of the state alone, where nothing is known of the copy.
     fn update(
         &self,
-        before: &Tree,
-        (after, mark): (&dyn Store, impl FnOnce() -> Option<CopyMark>),
+        (before, after): (&Tree, &dyn Store),
         kept: Kept,
         changes: impl FnOnce() -> core::result::Result<Changes, ChangesError>,
         keep: impl FnOnce(Copy<'_>, &Kept, LocalRecord, LocalRecord) -> (CopyRecord, Plan),
+        anew: impl FnOnce(Copy<'_>, LocalRecord) -> CopyRecord,
     ) -> Result<Judged> {
-        let copy = Copy::look(before, kept.record(self.trust));
-        let (record, report) = match &copy.standing {
-            Standing::Drifted(state, why) => {
-                let floor = copy.floor(&kept, state);
+        let damage = kept.damage();
+        let copy = Copy::look(before, &kept, kept.record(self.trust).as_ref());
+        let floor = copy.floor(&kept);
+        let (record, why) = match &copy.standing {
+            Standing::Unknown => (self.as_recorded(&**before), None),
+            Standing::Settled(state) | Standing::Absent(state) => {
+                (Some(state.record.clone()), None)
+            }
+            Standing::Drifted(state, why) => (Some(state.record.clone()), Some(*why)),
+        };
+        let mut judged = if let Some(record) = record {
+            let mut report = if floor.is_some() || why.is_some() {
                 let before: &dyn Store = match &floor {
                     Some(floor) => floor,
                     None => &**before,
                 };
-                let everywhere = Changes::everywhere();
-                let mut report = self.step(before, after, &state.record, &everywhere, false);
-                report.notes.push(copy::drifted(why, floor.is_some()));
-                report.notes.sort();
-                (state.record.clone(), report)
-            }
-            standing => {
-                let record = match standing {
-                    Standing::Settled(state) => Some(state.record.clone()),
-                    Standing::Absent(record) => Some(record.clone()),
-                    _ => self.as_recorded(&**before),
-                };
-                let Some(record) = record else {
-                    return Ok(self.state(after, kept, mark));
-                };
+                self.step(before, after, &record, &Changes::everywhere(), false)
+            } else {
                 let changes = changes().map_err(|error| unreadable(&error))?;
-                let report = self.step(&**before, after, &record, &changes, self.fast);
-                (record, report)
+                self.step(&**before, after, &record, &changes, self.fast)
+            };
+            if let Some(why) = why {
+                report.notes.push(copy::drifted(why, floor.is_some()));
             }
+            let record = updated(&record, &report).map(|new| {
+                let (record, plan) = keep(copy, &kept, record, new);
+                Keeping {
+                    kept,
+                    record,
+                    plan,
+                    over: Over::Found,
+                }
+            });
+            Judged { report, record }
+        } else {
+            self.state(after, kept, |record| anew(copy, record))
         };
-        let record = updated(&record, &report).map(|new| {
-            let (record, plan) = keep(copy, &kept, record, new);
-            Keeping {
-                kept,
-                record,
-                plan,
-                over: Over::Found,
-            }
-        });
-        Ok(Judged { report, record })
+        if let Some(damage) = damage {
+            let detail = format!("the record of the last update cannot be read: {damage}");
+            let note = Problem::new(Code::Unrecorded, ".", detail);
+            judged.report.notes.push(note);
+        }
+        judged.report.notes.sort();
+        Ok(judged)
     }
 
     /// Verifies what follows a state on record.

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use conex_core::metadata::DIRECTORY;
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::record::{CopyMark, CopyRecord, CopyState, LocalRecord, MarkKind};
 use conex_core::store::{Overlay, Store};
 use conex_repo::Marks;
+use conex_repo::changes::changed_below;
 use conex_repo::marks::{self, Mark};
 
 use super::input::{Tree, is_empty};
@@ -25,32 +27,46 @@ pub(super) struct Copy<'t> {
 pub(super) enum Standing {
     /// Nothing.
     Unknown,
-    /// There is none. The record says what was there last.
-    Absent(LocalRecord),
     /// It is in this state.
     Settled(CopyState),
-    /// It is in no state on record. This one was confirmed last.
+    /// There is none. This state was accepted last.
+    Absent(CopyState),
+    /// It is in no state on record, and held to this one.
     Drifted(CopyState, &'static str),
 }
 
+/// The copy is neither what it was nor what it was to become.
+const CHANGED: &str = "the copy on this machine is not what was verified: it was changed by something else, updated without having been verified, or updated halfway";
+
+/// There is nothing to compare it with.
+const UNMARKED: &str =
+    "nothing on record tells whether the copy on this machine is what was verified";
+
+/// It had drifted before, and what was accepted then is not in place.
+const STILL: &str = "the copy on this machine was not what was verified when it was updated last, and that update is not in place";
+
 impl<'t> Copy<'t> {
     /// Looks at a copy, and in which state it is.
-    pub(super) fn look(tree: &'t Tree, record: Option<CopyRecord>) -> Self {
+    pub(super) fn look(tree: &'t Tree, kept: &Kept, record: Option<&CopyRecord>) -> Self {
         let mut copy = Self {
             tree,
             marks: BTreeMap::new(),
             standing: Standing::Unknown,
         };
+        if !is_empty(&**tree) {
+            // Before anything is read: what is changed afterwards is not taken for what was verified.
+            copy.marks(tree.kind());
+        }
         if let Some(record) = record {
-            copy.standing = copy.settle(&record);
+            copy.standing = copy.settle(kept, record);
         }
         copy
     }
 
-    fn settle(&mut self, record: &CopyRecord) -> Standing {
+    fn settle(&mut self, kept: &Kept, record: &CopyRecord) -> Standing {
+        let last = record.pending().unwrap_or(record.confirmed());
         if is_empty(&**self.tree) {
-            let last = record.pending().unwrap_or(record.confirmed());
-            return Standing::Absent(last.record.clone());
+            return Standing::Absent(last.clone());
         }
         let edited = self.content(record.edited());
         let states = [Some(record.confirmed()), record.pending()];
@@ -64,12 +80,27 @@ impl<'t> Copy<'t> {
         if let Some(state) = settled {
             return Standing::Settled(state.clone());
         }
-        let why = if now.is_empty() {
-            "nothing on record tells whether the copy on this machine is what was verified"
-        } else {
-            "the copy on this machine is not what was verified: it was changed by something else, or its last update was not put in place as a whole"
+        let why = match (last.copy, record.confirmed().copy) {
+            (None, _) => UNMARKED,
+            (_, None) => STILL,
+            _ => CHANGED,
         };
-        Standing::Drifted(record.confirmed().clone(), why)
+        let held = if is_kept(kept, last) && !self.has_metadata_of(kept, record.confirmed()) {
+            last
+        } else {
+            record.confirmed()
+        };
+        Standing::Drifted(held.clone(), why)
+    }
+
+    /// Whether the copy has exactly the metadata of a state that is kept: no later one was put in place.
+    fn has_metadata_of(&self, kept: &Kept, state: &CopyState) -> bool {
+        let changed = || {
+            let metadata = kept.floor(&state.floor?)?;
+            let place = TreePath::parse(DIRECTORY).ok()?;
+            changed_below(&metadata, &**self.tree, &place).ok()
+        };
+        changed().is_some_and(|changed| changed.is_empty())
     }
 
     /// The marks of some of its files by their content.
@@ -85,14 +116,49 @@ impl<'t> Copy<'t> {
         self.marks.get(&kind)
     }
 
-    /// What an update is held to, where the copy drifted: its metadata as it was verified, and whether
-    /// that is kept.
-    pub(super) fn floor(&self, kept: &Kept, state: &CopyState) -> Option<Floored<'t>> {
+    /// What an update is held to, where there is no copy or it drifted: its metadata as it was verified, if that
+    /// is kept.
+    pub(super) fn floor(&self, kept: &Kept) -> Option<Floored<'t>> {
+        let (Standing::Absent(state) | Standing::Drifted(state, _)) = &self.standing else {
+            return None;
+        };
         let metadata = kept.floor(&state.floor?)?;
         Some(Floored {
             copy: &**self.tree,
             metadata,
         })
+    }
+
+    /// What the copy is, and what a patch makes of it.
+    fn marks_around<S: Store>(
+        &mut self,
+        after: &Overlay<S>,
+    ) -> (Option<CopyMark>, Option<CopyMark>) {
+        let edited: Vec<TreePath> = after.changed().into_iter().collect();
+        let old = self.content(&edited);
+        let new: Vec<(&TreePath, Option<Mark>)> = after
+            .files()
+            .map(|(path, bytes)| (path, bytes.map(|bytes| marks::mark_at(path, bytes))))
+            .collect();
+        let marks = self.marks(self.tree.kind());
+        marks.map_or((None, None), |marks| {
+            (Some(marks.digest(&old)), Some(marks.digest(&new)))
+        })
+    }
+
+    /// What is to be kept once a state was accepted that a patch makes of this copy, of which nothing is known.
+    pub(super) fn patched_anew<S: Store>(
+        mut self,
+        record: LocalRecord,
+        after: &Overlay<S>,
+    ) -> CopyRecord {
+        let (_, copy) = self.marks_around(after);
+        let state = CopyState {
+            record,
+            copy,
+            floor: None,
+        };
+        CopyRecord::of(state).editing(after.changed())
     }
 
     /// What is to be kept once an update was accepted that patches this copy.
@@ -103,19 +169,7 @@ impl<'t> Copy<'t> {
         pending: LocalRecord,
         after: &Overlay<S>,
     ) -> (CopyRecord, Plan) {
-        let kind = self.tree.kind();
-        let edited: Vec<TreePath> = after.changed().into_iter().collect();
-        let old = self.content(&edited);
-        let new: Vec<(&TreePath, Option<Mark>)> = after
-            .files()
-            .map(|(path, bytes)| (path, bytes.map(|bytes| marks::mark_at(path, bytes))))
-            .collect();
-        let marks = self.marks(kind);
-        let (was, is) = (
-            marks.as_ref().map(|marks| marks.digest(&old)),
-            marks.map(|marks| marks.digest(&new)),
-        );
-        drop((old, new));
+        let (was, is) = self.marks_around(after);
         let plan = self.plan(kept, || Change::some(after.files()), after);
         let record = CopyRecord::updating(
             self.confirmed(confirmed, was),
@@ -124,7 +178,7 @@ impl<'t> Copy<'t> {
                 copy: is,
                 floor: None,
             },
-            edited.into_iter().collect(),
+            after.changed(),
         );
         (record, plan)
     }
@@ -137,26 +191,28 @@ impl<'t> Copy<'t> {
         pending: LocalRecord,
         after: &Tree,
     ) -> (CopyRecord, Plan) {
+        if let Standing::Absent(state) = &self.standing
+            && !is_kept(kept, state)
+        {
+            return (anew(pending, after, MarkKind::Content), Plan::default());
+        }
         let new = CopyState {
             record: pending,
             copy: mark(after, MarkKind::Content),
             floor: None,
         };
-        if matches!(self.standing, Standing::Absent(_)) {
-            return (CopyRecord::of(new), Plan::default());
-        }
-        let kind = self.tree.kind();
-        let was = self.marks(kind).map(|marks| marks.digest(&[]));
+        let was = self.marks(self.tree.kind());
+        let was = was.map(|marks| marks.digest(&[]));
         let plan = self.plan(kept, || None, &**after);
         let record = CopyRecord::updating(self.confirmed(confirmed, was), new, BTreeSet::new());
         (record, plan)
     }
 
-    /// The state that is in place.
+    /// The state that is in place, or that later updates are held to.
     fn confirmed(&self, record: LocalRecord, copy: Option<CopyMark>) -> CopyState {
         match &self.standing {
             // Nothing was seen to be in place since.
-            Standing::Drifted(state, _) => CopyState {
+            Standing::Drifted(state, _) | Standing::Absent(state) => CopyState {
                 copy: None,
                 ..state.clone()
             },
@@ -164,7 +220,7 @@ impl<'t> Copy<'t> {
                 copy,
                 ..state.clone()
             },
-            Standing::Unknown | Standing::Absent(_) => CopyState {
+            Standing::Unknown => CopyState {
                 record,
                 copy,
                 floor: None,
@@ -176,14 +232,14 @@ impl<'t> Copy<'t> {
     fn plan(&self, kept: &Kept, some: impl FnOnce() -> Option<Change>, after: &dyn Store) -> Plan {
         let floor = match &self.standing {
             Standing::Settled(state) => state.floor.filter(|mark| kept.has_floor(mark)),
-            Standing::Drifted(..) => {
+            Standing::Drifted(..) | Standing::Absent(_) => {
                 return Plan {
                     base: None,
                     next: Change::all(after),
                     anew: true,
                 };
             }
-            Standing::Unknown | Standing::Absent(_) => None,
+            Standing::Unknown => None,
         };
         let base = if floor.is_none() {
             Change::all(&**self.tree)
@@ -200,9 +256,23 @@ impl<'t> Copy<'t> {
     }
 }
 
+/// Whether the metadata of a state is kept.
+fn is_kept(kept: &Kept, state: &CopyState) -> bool {
+    state.floor.is_some_and(|mark| kept.floor(&mark).is_some())
+}
+
 /// What a tree is as the client's copy. How a tree is put in place is nobody's to know, but its content stays.
-pub(super) fn mark(tree: &Tree, kind: MarkKind) -> Option<CopyMark> {
+fn mark(tree: &Tree, kind: MarkKind) -> Option<CopyMark> {
     tree.marks(kind).map(|marks| marks.digest(&[]))
+}
+
+/// What is to be kept of a tree that was verified, and not as an update.
+pub(super) fn anew(record: LocalRecord, tree: &Tree, kind: MarkKind) -> CopyRecord {
+    CopyRecord::of(CopyState {
+        record,
+        copy: mark(tree, kind),
+        floor: None,
+    })
 }
 
 /// The note that a copy drifted.
