@@ -15,7 +15,6 @@ use conex_core::metadata::DIRECTORY;
 use conex_core::path::Path as TreePath;
 use conex_core::record::FloorMark;
 use conex_core::store::{Entry, EntryKind, MemoryStore, Store, StoreError};
-use conex_repo::marks;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -109,12 +108,13 @@ impl Change {
 }
 
 fn chained(before: Option<Digest>, change: &[u8]) -> Digest {
-    follows(before, marks::mark(change))
+    follows(before, blake3::hash(change))
 }
 
-fn follows(before: Option<Digest>, change: marks::Mark) -> Digest {
+fn follows(before: Option<Digest>, change: blake3::Hash) -> Digest {
     let before = before.map_or([0; 32], |digest| *digest.as_bytes());
-    Digest::from_bytes(marks::mark(&[before, change].concat()))
+    let both = [before, *change.as_bytes()].concat();
+    Digest::from_bytes(*blake3::hash(&both).as_bytes())
 }
 
 /// Makes sure that what stands at a place, if anything, is a regular file.
@@ -232,7 +232,7 @@ impl Floors<'_> {
                     read += count as u64;
                 }
                 length += LENGTH as u64 + read;
-                let made = follows(digest, *hasher.finalize().as_bytes());
+                let made = follows(digest, hasher.finalize());
                 if read < next || (digest.is_none() && made != mark.base) {
                     return Ok(false);
                 }
