@@ -50,15 +50,7 @@ pub(crate) struct Change(Vec<u8>);
 impl Change {
     /// All metadata of a state; `None` if it cannot be read or is more than is kept.
     pub(crate) fn all(store: &dyn Store) -> Option<Self> {
-        let read: Vec<(TreePath, Vec<u8>)> = files(store)?
-            .into_par_iter()
-            .map(|path| {
-                let mut bytes = Vec::new();
-                let limit = limits::ROOT_FILE;
-                store.read(&path, limit, &mut bytes).ok()?;
-                Some((path, bytes))
-            })
-            .collect::<Option<_>>()?;
+        let read = metadata(store)?;
         let size: u64 = read.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         if size > MOST {
             return None;
@@ -117,6 +109,33 @@ fn follows(before: Option<Digest>, change: blake3::Hash) -> Digest {
     Digest::from_bytes(*blake3::hash(&both).as_bytes())
 }
 
+/// Adds a change to a file, behind so many bytes of it.
+fn append(place: &Path, length: u64, change: &[u8]) -> io::Result<()> {
+    match regular(place) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    let mut file = options.open(place)?;
+    file.set_len(length)?;
+    file.seek(SeekFrom::Start(length))?;
+    file.write_all(&(change.len() as u64).to_le_bytes())?;
+    file.write_all(change)
+}
+
+/// All metadata of a state, in the order of the paths; `None` if it cannot be read.
+pub(crate) fn metadata(store: &dyn Store) -> Option<Vec<(TreePath, Vec<u8>)>> {
+    files(store)?
+        .into_par_iter()
+        .map(|path| {
+            let mut bytes = Vec::new();
+            store.read(&path, limits::ROOT_FILE, &mut bytes).ok()?;
+            Some((path, bytes))
+        })
+        .collect()
+}
+
 /// Makes sure that what stands at a place, if anything, is a regular file.
 pub(crate) fn regular(place: &Path) -> io::Result<()> {
     if fs::symlink_metadata(place)?.is_file() {
@@ -163,6 +182,14 @@ pub(crate) struct Planned<'p> {
 }
 
 impl Plan {
+    /// All of a state that is recorded alone.
+    pub(crate) fn of(store: &dyn Store) -> Self {
+        Self {
+            base: Change::all(store),
+            ..Self::default()
+        }
+    }
+
     /// What comes of it, where this is kept of the state in place.
     pub(crate) fn marks(&self, kept: Option<FloorMark>) -> Planned<'_> {
         let mut writes = Vec::new();
@@ -304,22 +331,19 @@ impl Floors<'_> {
     /// Writes what was planned. The record is written afterwards: what stands here and is not in a record is nothing.
     pub(crate) fn write(&self, planned: &Planned<'_>) -> io::Result<()> {
         for (before, change) in &planned.writes {
-            let mark = change.after(before.as_ref());
-            let mut options = File::options();
-            options.write(true).create(true).truncate(false);
-            let place = self.place(&mark);
-            match regular(&place) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = options.open(place)?;
+            let place = self.place(&change.after(before.as_ref()));
             let length = before.map_or(0, |mark| mark.length);
-            file.set_len(length)?;
-            file.seek(SeekFrom::Start(length))?;
-            file.write_all(&(change.0.len() as u64).to_le_bytes())?;
-            file.write_all(&change.0)?;
+            append(&place, length, &change.0).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", place.display()))
+            })?;
         }
         Ok(())
+    }
+
+    /// Whether there is as much of the file of a state as there has to be.
+    pub(crate) fn is_there(&self, mark: &FloorMark) -> bool {
+        let found = fs::symlink_metadata(self.place(mark));
+        found.is_ok_and(|found| found.is_file() && found.len() >= mark.length)
     }
 
     /// Removes the files that no state of the record needs.

@@ -104,7 +104,7 @@ impl Kept {
         lock.lock().map_err(unkept(directory))?;
         let now = self.read()?;
         let floor = record.confirmed().floor;
-        let planned = plan.marks(floor.filter(|mark| floors.has(mark)));
+        let planned = plan.marks(floor.filter(|mark| floors.is_there(mark)));
         let needed = [planned.confirmed, planned.pending];
         let mut record = record.clone().with_floors(needed);
         let mut text = record.to_text();
@@ -112,7 +112,7 @@ impl Kept {
             record = record.without_marks();
             text = record.to_text();
         }
-        let is_kept = |state: &CopyState| state.floor.is_none_or(|mark| floors.has(&mark));
+        let is_kept = |state: &CopyState| state.floor.is_none_or(|mark| floors.is_there(&mark));
         let states = [Some(record.confirmed()), record.pending()];
         let are_kept = states.into_iter().flatten().all(is_kept);
         if are_kept && now.as_deref() == Some(text.as_bytes()) {

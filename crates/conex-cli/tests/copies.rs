@@ -393,3 +393,38 @@ fn a_patch_that_does_not_fit_a_copy_that_drifted() {
         assert!(!said.contains("halfway"), "{said}");
     }
 }
+
+#[test]
+fn a_first_fetch_is_no_way_back_either() {
+    for way in WAYS {
+        let client = client();
+        fs::remove_dir_all(client.at("state")).unwrap();
+        fs::remove_dir_all(client.at("copy")).unwrap();
+        let update = |state: &str| format!("verify --repository=copy{way} --dir={state}");
+        client.accepts(&update("three"));
+        // It never came to be, or was removed.
+        client.refuses(&update("one"), "rollback");
+        client.accepts(&update("three"));
+        fs::rename(client.at("three"), client.at("copy")).unwrap();
+        client.knows("34", way);
+        // Whoever looks at the copy as a whole does not lose what is kept.
+        client.accepts("verify --dir copy");
+        fs::remove_dir_all(client.at("copy")).unwrap();
+        client.refuses(&update("two"), "rollback");
+        client.accepts(&update("four"));
+    }
+}
+
+#[test]
+fn drift_before_anything_is_kept() {
+    for way in WAYS {
+        let client = client();
+        rewrites(&client);
+        let update = format!("verify --repository=copy{way} --incremental --patch=12");
+        let said = client.notices(&update, true);
+        assert!(said.contains("nothing else was kept"), "{said}");
+        // It is not put in place, as the metadata tells, where directories count for nothing.
+        fs::create_dir_all(client.at("copy/conex/index/x")).unwrap();
+        client.notices(&format!("verify --repository=copy{way} --dir=one"), true);
+    }
+}

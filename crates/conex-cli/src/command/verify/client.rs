@@ -70,13 +70,26 @@ impl Client<'_> {
         match input {
             Input::Whole(tree) => {
                 let kept = Kept::look(subject, None)?;
+                // Only a client's copy has its metadata kept: what others verify is no copy of anything.
+                let is_copy = kept.record(self.trust).is_some_and(|record| {
+                    let states = [Some(record.confirmed()), record.pending()];
+                    states
+                        .into_iter()
+                        .flatten()
+                        .any(|state| state.floor.is_some())
+                });
                 Ok(self.state(&**tree, kept, |record| {
-                    copy::anew(record, tree, tree.kind())
+                    let plan = if is_copy {
+                        Plan::of(&**tree)
+                    } else {
+                        Plan::default()
+                    };
+                    (copy::anew(record, tree, tree.kind()), plan)
                 }))
             }
             Input::Revision(commit, store) => {
                 let kept = Kept::look(subject, Some(&commit.to_string()))?;
-                Ok(self.state(store, kept, CopyRecord::from))
+                Ok(self.state(store, kept, of_commit))
             }
             Input::Trees(before, after) => {
                 let kept = Kept::look(subject, None)?;
@@ -124,7 +137,7 @@ impl Client<'_> {
                 let to = Kept::look(subject, Some(&new.to_string()))?;
                 let Some(record) = from.state(self.trust).or_else(|| self.as_recorded(before))
                 else {
-                    return Ok(self.state(after, to, CopyRecord::from));
+                    return Ok(self.state(after, to, of_commit));
                 };
                 let changes = before.changed(after).map_err(|error| unreadable(&error))?;
                 let report = self.step(before, after, &record, &changes.into(), self.fast);
@@ -160,7 +173,7 @@ impl Client<'_> {
         &self,
         store: &dyn Store,
         kept: Kept,
-        keep: impl FnOnce(LocalRecord) -> CopyRecord,
+        keep: impl FnOnce(LocalRecord) -> (CopyRecord, Plan),
     ) -> Judged {
         let noticing = Noticing::new(store);
         let mut report = verify(&noticing, self.trust, self.mode, self.ahead);
@@ -168,11 +181,14 @@ impl Client<'_> {
         let record = report
             .verified()
             .and_then(|verified| LocalRecord::new(self.trust, verified, now()))
-            .map(|record| Keeping {
-                kept,
-                record: keep(record),
-                plan: Plan::default(),
-                over: Over::Whatever,
+            .map(|record| {
+                let (record, plan) = keep(record);
+                Keeping {
+                    kept,
+                    record,
+                    plan,
+                    over: Over::Whatever,
+                }
             });
         Judged { report, record }
     }
@@ -223,7 +239,7 @@ impl Client<'_> {
             });
             Judged { report, record }
         } else {
-            self.state(after, kept, |record| anew(copy, record))
+            self.state(after, kept, |record| (anew(copy, record), Plan::of(after)))
         };
         if let Some(damage) = damage {
             let detail = format!("the record of the last update cannot be read: {damage}");
@@ -274,6 +290,11 @@ impl Client<'_> {
         let report = verify(before, self.trust, Mode::Warn, self.ahead);
         LocalRecord::new(self.trust, report.verified()?, now())
     }
+}
+
+/// What is kept of a commit, which never changes.
+fn of_commit(record: LocalRecord) -> (CopyRecord, Plan) {
+    (record.into(), Plan::default())
 }
 
 /// What is on record once a step was accepted.

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::metadata::DIRECTORY;
 use conex_core::path::Path as TreePath;
 use conex_core::problem::{Code, Problem};
 use conex_core::record::{CopyMark, CopyRecord, CopyState, LocalRecord, MarkKind};
 use conex_core::store::{Overlay, Store};
 use conex_repo::Marks;
-use conex_repo::changes::changed_below;
 use conex_repo::marks::{self, Mark};
 
 use super::input::{Tree, is_empty};
-use crate::floors::{Change, Floored, Plan};
+use crate::floors::{Change, Floored, Plan, metadata};
 use crate::records::Kept;
 
 /// The client's copy before an update.
@@ -95,12 +93,11 @@ impl<'t> Copy<'t> {
 
     /// Whether the copy has exactly the metadata of a state that is kept: no later one was put in place.
     fn has_metadata_of(&self, kept: &Kept, state: &CopyState) -> bool {
-        let changed = || {
-            let metadata = kept.floor(&state.floor?)?;
-            let place = TreePath::parse(DIRECTORY).ok()?;
-            changed_below(&metadata, &**self.tree, &place).ok()
+        let both = || {
+            let kept = kept.floor(&state.floor?)?;
+            Some((metadata(&kept)?, metadata(&**self.tree)?))
         };
-        changed().is_some_and(|changed| changed.is_empty())
+        both().is_some_and(|(kept, copy)| kept == copy)
     }
 
     /// The marks of some of its files by their content.
@@ -194,7 +191,7 @@ impl<'t> Copy<'t> {
         if let Standing::Absent(state) = &self.standing
             && !is_kept(kept, state)
         {
-            return (anew(pending, after, MarkKind::Content), Plan::default());
+            return (anew(pending, after, MarkKind::Content), Plan::of(&**after));
         }
         let new = CopyState {
             record: pending,
@@ -232,9 +229,15 @@ impl<'t> Copy<'t> {
     fn plan(&self, kept: &Kept, some: impl FnOnce() -> Option<Change>, after: &dyn Store) -> Plan {
         let floor = match &self.standing {
             Standing::Settled(state) => state.floor.filter(|mark| kept.has_floor(mark)),
-            Standing::Drifted(..) | Standing::Absent(_) => {
+            Standing::Drifted(state, _) | Standing::Absent(state) => {
+                // Where nothing was kept, the copy was what the update was held to.
+                let base = if is_kept(kept, state) {
+                    None
+                } else {
+                    Change::all(&**self.tree)
+                };
                 return Plan {
-                    base: None,
+                    base,
                     next: Change::all(after),
                     anew: true,
                 };
