@@ -113,8 +113,7 @@ impl Kept {
             text = record.to_text();
         }
         let is_kept = |state: &CopyState| state.floor.is_none_or(|mark| floors.is_there(&mark));
-        let states = [Some(record.confirmed()), record.pending()];
-        let are_kept = states.into_iter().flatten().all(is_kept);
+        let are_kept = record.states().all(is_kept);
         if are_kept && now.as_deref() == Some(text.as_bytes()) {
             return Ok(());
         }

@@ -293,6 +293,11 @@ impl CopyRecord {
         self.pending.as_ref()
     }
 
+    /// Both states, the confirmed one first.
+    pub fn states(&self) -> impl Iterator<Item = &CopyState> {
+        core::iter::once(&self.confirmed).chain(&self.pending)
+    }
+
     /// The files that are marked by their content, in the order of their paths.
     pub fn edited(&self) -> &[Path] {
         &self.edited

@@ -71,13 +71,9 @@ impl Client<'_> {
             Input::Whole(tree) => {
                 let kept = Kept::look(subject, None)?;
                 // Only a client's copy has its metadata kept: what others verify is no copy of anything.
-                let is_copy = kept.record(self.trust).is_some_and(|record| {
-                    let states = [Some(record.confirmed()), record.pending()];
-                    states
-                        .into_iter()
-                        .flatten()
-                        .any(|state| state.floor.is_some())
-                });
+                let before = kept.record(self.trust);
+                let is_copy =
+                    before.is_some_and(|record| record.states().any(|state| state.floor.is_some()));
                 Ok(self.state(&**tree, kept, |record| {
                     let plan = if is_copy {
                         Plan::of(&**tree)

@@ -67,8 +67,7 @@ impl<'t> Copy<'t> {
             return Standing::Absent(last.clone());
         }
         let edited = self.content(record.edited());
-        let states = [Some(record.confirmed()), record.pending()];
-        let marks = states.into_iter().flatten().filter_map(|state| state.copy);
+        let marks = record.states().filter_map(|state| state.copy);
         let kinds: BTreeSet<MarkKind> = marks.map(|mark| mark.kind).collect();
         let now: BTreeMap<MarkKind, CopyMark> = kinds
             .iter()
