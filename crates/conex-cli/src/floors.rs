@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use conex_core::digest::Digest;
@@ -15,6 +15,7 @@ use conex_core::metadata::DIRECTORY;
 use conex_core::path::Path as TreePath;
 use conex_core::record::FloorMark;
 use conex_core::store::{Entry, EntryKind, MemoryStore, Store, StoreError};
+use conex_repo::marks;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +24,6 @@ const MOST: u64 = 256 << 20;
 
 /// A file that has grown by so much beyond twice its beginning is begun anew.
 const GROWN: u64 = 4 << 20;
-
-/// Bytes that are read at once.
-const PIECE: usize = 64 << 10;
 
 /// About what the path of a file takes.
 const ROOM: usize = 128;
@@ -68,12 +66,8 @@ impl Change {
         files: impl Iterator<Item = (&'a TreePath, Option<&'a [u8]>)>,
     ) -> Option<Self> {
         let files = files
+            .filter(|(path, _)| is_metadata(path))
             .map(|(path, bytes)| (path.as_str(), bytes))
-            .filter(|(path, _)| path.starts_with(DIRECTORY))
-            .filter(|(path, _)| {
-                path.get(DIRECTORY.len()..)
-                    .is_some_and(|rest| rest.starts_with('/'))
-            })
             .collect();
         Self::of(&Stored { anew: false, files }, 0)
     }
@@ -99,14 +93,15 @@ impl Change {
     }
 }
 
+/// The digest of a sequence of changes, from that of those before the last one.
 fn chained(before: Option<Digest>, change: &[u8]) -> Digest {
-    follows(before, blake3::hash(change))
+    let before = before.map_or([0; 32], |digest| *digest.as_bytes());
+    Digest::from_bytes(marks::mark(&[before, marks::mark(change)].concat()))
 }
 
-fn follows(before: Option<Digest>, change: blake3::Hash) -> Digest {
-    let before = before.map_or([0; 32], |digest| *digest.as_bytes());
-    let both = [before, *change.as_bytes()].concat();
-    Digest::from_bytes(*blake3::hash(&both).as_bytes())
+/// Whether a path is that of metadata.
+fn is_metadata(path: &TreePath) -> bool {
+    path.components().next() == Some(DIRECTORY)
 }
 
 /// Adds a change to a file, behind so many bytes of it.
@@ -238,36 +233,33 @@ impl Floors<'_> {
 
     /// Whether a state is kept, as it was written.
     pub(crate) fn has(&self, mark: &FloorMark) -> bool {
-        let look = || -> io::Result<bool> {
-            let mut file = BufReader::with_capacity(PIECE, self.open(mark)?.take(mark.length));
-            let (mut digest, mut length) = (None, 0);
-            while length < mark.length {
-                let mut next = [0; LENGTH];
-                file.read_exact(&mut next)?;
-                let next = u64::from_le_bytes(next);
-                let mut hasher = blake3::Hasher::new();
-                let mut change = (&mut file).take(next);
-                let mut read = 0;
-                loop {
-                    let piece = change.fill_buf()?;
-                    if piece.is_empty() {
-                        break;
-                    }
-                    hasher.update(piece);
-                    let count = piece.len();
-                    change.consume(count);
-                    read += count as u64;
-                }
-                length += LENGTH as u64 + read;
-                let made = follows(digest, hasher.finalize());
-                if read < next || (digest.is_none() && made != mark.base) {
-                    return Ok(false);
-                }
-                digest = Some(made);
+        self.changes(mark, |_| Some(())).is_some()
+    }
+
+    /// Reads the changes that lead to a state, one after another; `None` if they are not as they were written,
+    /// which may be seen after the first ones only.
+    fn changes(&self, mark: &FloorMark, mut each: impl FnMut(&[u8]) -> Option<()>) -> Option<()> {
+        let mut file = BufReader::new(self.open(mark).ok()?.take(mark.length));
+        let (mut digest, mut read) = (None, 0);
+        let mut change = Vec::new();
+        while read < mark.length {
+            let mut length = [0; LENGTH];
+            file.read_exact(&mut length).ok()?;
+            let length = u64::from_le_bytes(length);
+            change.clear();
+            (&mut file).take(length).read_to_end(&mut change).ok()?;
+            if change.len() as u64 != length {
+                return None;
             }
-            Ok(digest == Some(mark.digest))
-        };
-        look().unwrap_or(false)
+            read += LENGTH as u64 + length;
+            let made = chained(digest, &change);
+            if digest.is_none() && made != mark.base {
+                return None;
+            }
+            digest = Some(made);
+            each(&change)?;
+        }
+        (digest == Some(mark.digest)).then_some(())
     }
 
     /// Opens the file of a state. It is a file, and no link or pipe that somebody put there.
@@ -290,37 +282,20 @@ impl Floors<'_> {
 
     /// The metadata of a state; `None` if it is not there as it was kept.
     pub(crate) fn read(&self, mark: &FloorMark) -> Option<MemoryStore> {
-        if mark.length > MOST.saturating_mul(2) {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        let file = self.open(mark).ok()?;
-        file.take(mark.length).read_to_end(&mut bytes).ok()?;
-        let (mut digest, mut rest) = (None, bytes.as_slice());
-        let mut files: BTreeMap<&str, &[u8]> = BTreeMap::new();
-        while let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() {
-            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-            let (change, behind) = behind.split_at_checked(length)?;
-            rest = behind;
-            let made = chained(digest, change);
-            if digest.is_none() && made != mark.base {
-                return None;
-            }
-            digest = Some(made);
+        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        self.changes(mark, |change| {
             let stored: Stored<'_> = postcard::from_bytes(change).ok()?;
             if stored.anew {
                 files.clear();
             }
             for (path, bytes) in stored.files {
                 match bytes {
-                    Some(bytes) => files.insert(path, bytes),
+                    Some(bytes) => files.insert(path.to_owned(), bytes.to_owned()),
                     None => files.remove(path),
                 };
             }
-        }
-        if !rest.is_empty() || digest != Some(mark.digest) || bytes.len() as u64 != mark.length {
-            return None;
-        }
+            Some(())
+        })?;
         let mut store = MemoryStore::new();
         for (path, bytes) in files {
             store.insert(path, bytes);
@@ -376,9 +351,10 @@ pub(crate) struct Floored<'s> {
 
 impl Floored<'_> {
     fn store(&self, path: &TreePath) -> &dyn Store {
-        match path.components().next() {
-            Some(DIRECTORY) => &self.metadata,
-            _ => self.copy,
+        if is_metadata(path) {
+            &self.metadata
+        } else {
+            self.copy
         }
     }
 }

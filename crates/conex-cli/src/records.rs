@@ -67,7 +67,7 @@ impl Kept {
         Some(self.record(trust)?.confirmed().record.clone())
     }
 
-    /// Whether the metadata of a state seems to be kept, where what becomes of it may be added.
+    /// Whether the metadata of a state is kept, in a file to which the next change may be added.
     pub(crate) fn has_floor(&self, mark: &FloorMark) -> bool {
         self.floors()
             .is_some_and(|floors| floors.has(mark) && !floors.is_grown(mark))

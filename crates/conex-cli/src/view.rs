@@ -171,10 +171,11 @@ impl View {
                 ),
             );
         }
-        // Beside a refusal stands what may have caused it; and who uses a copy wants to know that it drifted.
+        // Beside a refusal stands what may have caused it. That the copy or its record is not what it was is always said.
         let explains = |note: &&ProblemView| {
             let causes = [Code::Attributes, Code::PlainPatch];
-            note.code == Code::Drifted.as_str()
+            let always = [Code::Drifted, Code::Unrecorded];
+            always.iter().any(|code| note.code == code.as_str())
                 || (self.is_refused() && causes.iter().any(|code| note.code == code.as_str()))
         };
         let notes: Vec<&ProblemView> = match most {

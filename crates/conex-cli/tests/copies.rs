@@ -332,7 +332,7 @@ fn what_is_kept_of_a_copy_may_be_damaged() {
         // A record that cannot be read is said, and made anew.
         let record = ends_with(&client, ".toml");
         fs::write(&record, "format = 1\n").unwrap();
-        let update = format!("verify --repository=copy --incremental --patch=34{way} --all");
+        let update = format!("verify --repository=copy --incremental --patch=34{way}");
         let said = client.accepts(&update);
         assert!(
             said.contains("cannot be read") && said.contains(".toml: "),

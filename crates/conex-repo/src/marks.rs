@@ -8,7 +8,6 @@ use conex_core::path::Path;
 use conex_core::projection::Projection as _;
 use conex_core::record::{CopyMark, MarkKind};
 use conex_core::store::{Store, StoreError};
-use sha2::Digest as _;
 
 use crate::archive::ArchiveStore;
 use crate::changes::ChangesError;
@@ -83,11 +82,6 @@ impl Marks {
         }
     }
 
-    /// What the marks are.
-    pub fn kind(&self) -> MarkKind {
-        self.kind
-    }
-
     /// One digest over all marks, where `edited` files have the marks that are given, or are not there, whatever
     /// stands there now. Paths are in order.
     pub fn digest(&self, edited: &[(&Path, Option<Mark>)]) -> CopyMark {
@@ -154,9 +148,9 @@ pub fn mark_at(path: &Path, bytes: &[u8]) -> Mark {
     mark(bytes)
 }
 
-/// The mark of bytes: their SHA-256, which processors have instructions for. Most files are too small for BLAKE3 to be faster.
+/// The mark of bytes: a digest of them.
 pub fn mark(bytes: &[u8]) -> Mark {
-    sha2::Sha256::digest(bytes).into()
+    *blake3::hash(bytes).as_bytes()
 }
 
 /// The mark of something that is no regular file.
@@ -398,7 +392,6 @@ mod tests {
         crate::archive::write(&store, &files, &mut packed).unwrap();
         let archive = ArchiveStore::read_marked(packed.as_slice(), &mark).unwrap();
         let marks = Marks::of_archive(&archive).unwrap();
-        assert_eq!(marks.kind(), MarkKind::Content);
         assert_eq!(marks.digest(&[]), content_of(dir.path()));
         let archive = ArchiveStore::read(packed.as_slice()).unwrap();
         assert!(Marks::of_archive(&archive).is_none());

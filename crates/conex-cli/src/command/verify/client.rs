@@ -41,7 +41,7 @@ pub(super) struct Judged {
     record: Option<Keeping>,
 }
 
-/// What is to be kept, and where.
+/// A record to save, and the place to save it in.
 struct Keeping {
     kept: Kept,
     record: CopyRecord,
@@ -288,12 +288,12 @@ impl Client<'_> {
     }
 }
 
-/// What is kept of a commit, which never changes.
+/// The record of a commit. A commit never changes, so nothing is recorded of a copy.
 fn of_commit(record: LocalRecord) -> (CopyRecord, Plan) {
     (record.into(), Plan::default())
 }
 
-/// What is on record once a step was accepted.
+/// The record after an update; `None` if the update was refused.
 fn updated(record: &LocalRecord, report: &Report) -> Option<LocalRecord> {
     let verified = report.verified()?;
     Some(record.updated(verified, report.whole.then(now)))

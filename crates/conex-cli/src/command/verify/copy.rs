@@ -21,7 +21,7 @@ pub(super) struct Copy<'t> {
     pub(super) standing: Standing,
 }
 
-/// What is known of a copy.
+/// How the client's copy relates to its record.
 pub(super) enum Standing {
     /// Nothing.
     Unknown,
@@ -90,7 +90,7 @@ impl<'t> Copy<'t> {
         Standing::Drifted(held.clone(), why)
     }
 
-    /// Whether the copy has exactly the metadata of a state that is kept: no later one was put in place.
+    /// Whether the metadata in the copy is exactly that of a recorded state, which shows that no later update was applied.
     fn has_metadata_of(&self, kept: &Kept, state: &CopyState) -> bool {
         let both = || {
             let kept = kept.floor(&state.floor?)?;

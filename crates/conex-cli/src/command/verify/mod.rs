@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REV", conflicts_with_all = ["dir", "repository", "patch"])]
     revision: Option<String>,
 
-    /// Of an update, look only at what it concerns: the same verdict, at the cost of the change
+    /// Of an update, read only what it concerns, and of all other files the metadata: the same verdict
     #[arg(long)]
     fast: bool,
 }
