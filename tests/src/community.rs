@@ -134,6 +134,7 @@ impl Community {
             ignore: vec![pattern("*.md"), pattern("docs/**")],
             complete: false,
             revoked: Vec::new(),
+            floor: Vec::new(),
             former: Vec::new(),
             checkpoints: Checkpoints::default(),
         };

@@ -7,6 +7,8 @@
 
 use std::fs;
 
+use conex_core::limits;
+use conex_core::vouch::Vouch;
 use conex_tests::{Community, fingerprint};
 
 mod session;
@@ -327,12 +329,35 @@ fn compaction_leaves_what_is_to_come() {
     insta::assert_snapshot!(session.transcript);
 }
 
+/// Tools warn long before anybody is void, and refuse to sign on.
+#[test]
+fn limit_is_told_before_anybody_is_void() {
+    let mut community = Community::settled("plain");
+    let one = community.present("bar releases", "0.1");
+    for count in 0..limits::ACCEPTED {
+        let version = conex_tests::version(&format!("0.{}", count + 2));
+        let vouch = one.clone();
+        community.vouch("dave", &[Vouch { version, ..vouch }]);
+    }
+    let mut session = Session::new(&community);
+    session.accepted();
+    session.write("foo/1.0/data", "mended");
+    let (said, code) = session.output("approve foo --key dave -y");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("hint: make one page of many"), "{said}");
+    session
+        .run("compact --key dave -y")
+        .run("approve foo --key dave -y")
+        .accepted();
+    assert_eq!(session.pages("dave"), 2);
+}
+
 /// Somebody who publishes without end is void, alone, until they compact; that needs their key only.
 #[test]
 fn limit_denial() {
     let mut community = Community::settled("plain");
     let vouch = community.present("bar releases", "0.1");
-    for count in 1..=4_096_u64 {
+    for count in 1..=limits::PAGES as u64 {
         let mut vouch = vouch.clone();
         vouch.version = conex_tests::version(&format!("0.{}", count + 1));
         vouch.digest = conex_core::digest::Digest::from_bytes([7; 32]);

@@ -342,6 +342,10 @@ fn link(previous: &Root, stored: &StoredRoot, crypto: &impl Crypto) -> Vec<Probl
         let detail = format!("no longer lists {key} as revoked");
         problems.push(Problem::new(Code::RootSticky, &place, detail));
     }
+    if let Some(batch) = previous.floor.iter().find(|it| !root.floor.contains(it)) {
+        let detail = format!("no longer names {batch} as its floor");
+        problems.push(Problem::new(Code::RootSticky, &place, detail));
+    }
     problems.extend(quorum_of(
         previous,
         stored,

@@ -116,8 +116,12 @@ impl<'m> Index<'m> {
         }
     }
 
-    /// A note for each batch that no counting page names.
-    pub(crate) fn unused(metadata: &Metadata, judged: &[Judged]) -> Vec<Problem> {
+    /// A note for each batch that no counting page names, nor the floor of the head.
+    pub(crate) fn unused(
+        metadata: &Metadata,
+        judged: &[Judged],
+        floor: &[BatchRef],
+    ) -> Vec<Problem> {
         let counting = metadata
             .pages
             .iter()
@@ -125,7 +129,8 @@ impl<'m> Index<'m> {
             .filter(|(_, judged)| matches!(judged, Judged::Counts(_)));
         // Of a part, few batches are read whole, and pages name many.
         let mut unused: BTreeSet<Digest> = metadata.batches.keys().copied().collect();
-        for reference in counting.flat_map(|(stored, _)| stored.page.body().batches()) {
+        let pages = counting.flat_map(|(stored, _)| stored.page.body().batches());
+        for reference in pages.chain(floor) {
             unused.remove(&reference.digest());
         }
         unused

@@ -226,7 +226,9 @@ where
         for page in &superseded {
             files.insert((*page).clone(), None);
         }
-        let mut batches: BTreeSet<Digest> = BTreeSet::new();
+        // What the root demands comes with it.
+        let floor = court.head.root().floor.iter();
+        let mut batches: BTreeSet<Digest> = floor.map(BatchRef::digest).collect();
         let counted = court.metadata.pages.iter().zip(&court.settled.judged);
         for (page, judged) in counted {
             let reason = match judged {
