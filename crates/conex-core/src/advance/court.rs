@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::index::Index;
 use crate::judge::Judge;
 use crate::metadata::{Metadata, MetadataReader, StoredPage};
-use crate::name::{Id, PackageName};
+use crate::name::{Id, PackageName, ReleaseName};
 use crate::past::Past;
 use crate::path::Path;
 use crate::people::Judged;
@@ -21,13 +21,15 @@ use crate::standing::Standing;
 use crate::statement::Root;
 use crate::store::{Store, Workers};
 use crate::verify::{Known, Mode};
-use crate::vouch::Subject;
+use crate::vouch::{Subject, Vouch};
 
 use super::blame::{Blame, Remedy};
 use super::main_line::unit;
 use super::outcome::Outcome;
 use super::package::{self, Content};
 use super::round::{Built, Round, Taken};
+use super::search::Search;
+use super::waiting::Unit;
 
 /// A state whose people and pages are settled.
 pub(super) struct Court<'r, 'a, S: ?Sized, M: ?Sized, C, W> {
@@ -65,7 +67,7 @@ where
             packages,
             repository,
         };
-        Ok(outcome.build())
+        outcome.build()
     }
 
     pub(super) fn root(&self) -> &Root {
@@ -117,7 +119,8 @@ where
                 self.as_before(blame, &subject, &mut remedy);
             }
             if remedy.pages.len() == found {
-                self.relieve(blame, |_| true, &mut remedy);
+                let reasons = || alloc::vec![problem.clone()];
+                self.relieve(blame, |_| true, reasons, &mut remedy);
             }
         }
         if remedy.is_empty() {
@@ -139,7 +142,13 @@ where
 
     /// Leaves out changes of people that took approvals away, those of people in question first; or
     /// the newest root.
-    fn relieve(&self, blame: &Blame<'_>, of: impl Fn(&Id) -> bool, remedy: &mut Remedy) {
+    fn relieve(
+        &self,
+        blame: &Blame<'_>,
+        of: impl Fn(&Id) -> bool,
+        reasons: impl FnOnce() -> Vec<Problem>,
+        remedy: &mut Remedy,
+    ) {
         let found = remedy.pages.len();
         let authors = self.taken.authors.iter();
         let authors = authors.map(|id| (id, Subject::Author(id.clone())));
@@ -153,7 +162,7 @@ where
             return;
         }
         if self.head.id() != self.round.signed.head.id() {
-            remedy.root = true;
+            remedy.lower(reasons());
             return;
         }
         for (_, subject) in &others {
@@ -184,15 +193,16 @@ where
                 // It may be better once what waits for others is left out.
                 None if is_helped(blame, &name, &remedy) => {}
                 None if self.blame_pages(blame, reader, (&name, &content), &mut remedy) => {}
-                None => lost.push(name),
+                None => lost.push((name, content)),
             }
         }
         // What lost its approval goes first: it may be why other things do not fit.
         if !lost.is_empty() {
             remedy = Remedy::default();
-            for name in &lost {
+            for (name, content) in &lost {
                 let people = self.people_of(name);
-                self.relieve(blame, |id| people.contains(id), &mut remedy);
+                let reasons = || self.wrong_with(&content.signed);
+                self.relieve(blame, |id| people.contains(id), reasons, &mut remedy);
             }
             return Err(remedy);
         }
@@ -209,6 +219,10 @@ where
         let signed = round.signed;
         let mut names: BTreeSet<PackageName> = main.packages.keys().cloned().collect();
         names.extend(main.authorisations.keys().cloned());
+        names.extend(round.left.crowded.keys().filter_map(|unit| match unit {
+            Unit::Package(name) => Some(name.clone()),
+            _ => None,
+        }));
         let before: BTreeMap<&Path, &Judged> = signed
             .metadata
             .pages
@@ -278,29 +292,68 @@ where
                 return Some(content.main.clone());
             }
             let subject = Subject::Releases(name.clone());
-            let mixtures = self.mixtures(reader, content).into_iter();
-            let mut fitting =
-                mixtures.filter(|package| self.is_approved(&subject, &package.digests));
-            let mixture = fitting.find(|package| self.wrong_with(package).is_empty());
-            if mixture.is_some() {
-                return mixture;
+            let found = self.compositions(reader, content).into_iter();
+            let mut fitting = found.filter(|package| self.is_approved(&subject, &package.digests));
+            let composed = fitting.find(|package| self.wrong_with(package).is_empty());
+            if composed.is_some() {
+                return composed;
             }
         }
-        let signed = &content.signed;
+        let is_crowded = self.is_crowded(name) && !self.was_signed(name);
+        let absent = is_crowded.then(|| reader.absent(name));
+        let signed = absent.as_ref().unwrap_or(&content.signed);
         self.wrong_with(signed).is_empty().then(|| signed.clone())
     }
 
     fn is_frozen(&self, name: &PackageName) -> bool {
         let left = self.round.left;
-        left.all || left.packages.contains(name)
+        left.packages.contains(name) || self.is_crowded(name)
     }
 
-    fn mixtures(&self, reader: &Reader<'_, S, C>, content: &Content) -> Vec<Package> {
+    /// Whether something that has more right to it stands where a package would.
+    fn is_crowded(&self, name: &PackageName) -> bool {
+        let crowded = &self.round.left.crowded;
+        crowded.contains_key(&Unit::Package(name.clone()))
+    }
+
+    /// The packages that can be made of both and that somebody vouched for.
+    fn compositions(&self, reader: &Reader<'_, S, C>, content: &Content) -> Vec<Package> {
         let name = &content.main.name;
-        content.mixtures(reader, |release, digest| {
+        let index = self.settled.index.named(name.as_str());
+        let votes = index.of(&Subject::Releases(name.clone()));
+        let wanted = votes.iter().map(|vote| vote.digest).collect();
+        let is_approved = |release: &ReleaseName, digest| {
             let subject = Subject::Checksums(name.clone(), release.clone());
             self.is_approved(&subject, &[digest])
-        })
+        };
+        let together = self.said_together(name);
+        let search = Search {
+            reader,
+            content,
+            wanted: &wanted,
+            together: &together,
+        };
+        search.run(is_approved)
+    }
+
+    /// The releases of a package of which a page speaks that speaks of its `releases`, too.
+    fn said_together(&self, name: &PackageName) -> Vec<BTreeSet<ReleaseName>> {
+        let (main, signed) = (self.round.main, self.round.signed);
+        let counted = self.metadata.pages.iter().zip(&self.settled.judged);
+        let counted = counted.filter(|(_, judged)| matches!(judged, Judged::Counts(_)));
+        let mut together = Vec::new();
+        for (page, _) in counted {
+            let said: Vec<&Vouch> = main.said_of(signed, page, name.as_str()).collect();
+            let is_whole = |vouch: &&Vouch| matches!(vouch.subject, Subject::Releases(_));
+            if said.iter().any(is_whole) {
+                let releases = said.into_iter().filter_map(|vouch| match &vouch.subject {
+                    Subject::Checksums(_, release) => Some(release.clone()),
+                    _ => None,
+                });
+                together.push(releases.collect());
+            }
+        }
+        together
     }
 
     fn is_approved(&self, subject: &Subject, digests: &[Digest]) -> bool {
@@ -312,16 +365,7 @@ where
 
     /// What would be wrong with a package like this.
     pub(super) fn wrong_with(&self, package: &Package) -> Vec<Problem> {
-        let settled = self.settled;
-        let crypto = self.round.advance.crypto;
-        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
-        let unit = self.round.main.unit(self.round.signed, &package.name);
-        let place = unit.directories.first().cloned();
-        let place = place.unwrap_or_else(|| {
-            let release = package.releases.first();
-            release.map_or_else(Path::top, |release| release.directory.clone())
-        });
-        judge.package(package, &place, &settled.ownership, &settled.people);
+        let (place, mut judge) = self.judge(package);
         let has_to_be_signed = || self.is_complete() || self.was_signed(&package.name);
         if !judge.unsigned.is_empty() && has_to_be_signed() {
             let unsigned: Vec<Problem> = judge.unsigned_problems().collect();
@@ -332,6 +376,26 @@ where
             judge.problems = self.falls(package, &place);
         }
         judge.problems
+    }
+
+    /// Whether a package has releases, and anything of it is approved.
+    pub(super) fn is_signed(&self, package: &Package) -> bool {
+        !package.releases.is_empty() && self.judge(package).1.unsigned.is_empty()
+    }
+
+    /// Judges a package, at the place that its problems name.
+    fn judge(&self, package: &Package) -> (Path, Judge<'_, '_, C>) {
+        let settled = self.settled;
+        let crypto = self.round.advance.crypto;
+        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
+        let unit = self.round.main.unit(self.round.signed, &package.name);
+        let place = unit.directories.first().cloned();
+        let place = place.unwrap_or_else(|| {
+            let release = package.releases.first();
+            release.map_or_else(Path::top, |release| release.directory.clone())
+        });
+        judge.package(package, &place, &settled.ownership, &settled.people);
+        (place, judge)
     }
 
     /// The statements of a package whose version would fall: an owner or a key that comes or goes may
@@ -389,7 +453,7 @@ where
     }
 
     /// Whether anything of a package was approved.
-    fn was_signed(&self, name: &PackageName) -> bool {
+    pub(super) fn was_signed(&self, name: &PackageName) -> bool {
         let (before, crypto) = (self.before(), self.round.advance.crypto);
         let index = &before.standing.settled.index;
         let is_of = |subject: &&Subject| subject.package() == Some(name);
@@ -422,7 +486,7 @@ where
             let digests = if self.is_frozen(name) {
                 signed(release)
             } else {
-                content.checksums(release)
+                content.checksums(reader, release)
             };
             blame.ahead(&checksums, (subject, said.of(subject)), &digests, remedy);
         }
@@ -434,8 +498,8 @@ where
         let possible: Vec<Vec<Digest>> = if self.is_frozen(name) {
             alloc::vec![content.signed.digests.clone()]
         } else {
-            let mixtures = self.mixtures(reader, content);
-            mixtures.into_iter().map(|it| it.digests).collect()
+            let found = self.compositions(reader, content);
+            found.into_iter().map(|it| it.digests).collect()
         };
         blame.ahead(&releases, (&subject, said.of(&subject)), &possible, remedy);
         if remedy.pages.len() > found {
@@ -502,7 +566,8 @@ where
             projections: reader.projections,
         };
         let there = on_main.repository(&main.survey.repository);
-        let may_change = main.repository && !round.left.all && !round.left.repository;
+        let is_crowded = round.left.crowded.contains_key(&Unit::Repository);
+        let may_change = main.repository && !round.left.repository && !is_crowded;
         let there = there.ok().filter(|_| may_change);
         if let Some(there) = &there
             && self.wrong_with_repository(there).is_empty()
@@ -523,7 +588,8 @@ where
         digests.extend(there.map(|there| alloc::vec![there.digest]));
         blame.ahead(&rule, (&subject, votes), &digests, &mut remedy);
         if remedy.pages.is_empty() {
-            self.relieve(blame, |_| false, &mut remedy);
+            let reasons = || self.wrong_with_repository(&signed);
+            self.relieve(blame, |_| false, reasons, &mut remedy);
         }
         Err(remedy)
     }

@@ -5,7 +5,7 @@ mod told;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use conex_core::advance::{Advance, Advanced};
+use conex_core::advance::{Advance, AdvanceError, Advanced};
 use conex_core::chain::Trust;
 use conex_core::problem::Code;
 use conex_core::record::LocalRecord;
@@ -183,9 +183,7 @@ impl Job<'_> {
             workers: &workers,
             mode: self.mode,
         };
-        let advanced = advance.run().map_err(|error| {
-            CommandError::refused(error).hint("nothing was moved; run it again without its record")
-        })?;
+        let advanced = advance.run().map_err(|error| self.no_next_state(&error))?;
         if advanced.update.is_none() && self.mode == Mode::Enforce && !record.is_enforced() {
             self.is_signed(&signed)?;
         }
@@ -202,6 +200,19 @@ impl Job<'_> {
             told.after = Some(commit.to_string());
         }
         Ok(told)
+    }
+
+    /// Why there is nothing to advance to. This is never told as if all were well.
+    fn no_next_state(&self, error: &AdvanceError) -> CommandError {
+        let refused = CommandError::refused(format_args!("{} does not advance: {error}", self.to));
+        match error {
+            AdvanceError::NotRecorded(_) => {
+                refused.hint("nothing was moved; run it again without its record")
+            }
+            _ => refused
+                .hint("nothing was moved; have it mended on the main line, and run it again")
+                .hint("nothing that is merged should bring this about: please report it"),
+        }
     }
 
     /// What is known of the branch: what this program kept when it accepted this very commit, else what
