@@ -255,6 +255,19 @@ fn of_two_names_equal_without_case_the_approved_one_goes_ahead() {
 }
 
 #[test]
+fn of_two_releases_equal_without_case_the_approved_one_goes_ahead() {
+    let (mut main, mut pilot) = settled();
+    main.release("foo", "3.0a", &opam("three"));
+    main.approve("dave", "foo");
+    let honest = main.clone();
+    main.release("foo", "3.0A", &opam("squatter"));
+    main.release("foo", "2.0", &opam("squatter"));
+    let advanced = pilot.advance(&main);
+    assert_eq!(waits(&advanced), ["foo"], "{advanced:#?}");
+    assert_eq!(pilot.signed.tree, honest.tree);
+}
+
+#[test]
 fn a_file_that_becomes_a_directory_keeps_nobody_from_advancing() {
     let turned = [
         ("packages/foo/foo.1.0/opam", "packages/foo/foo.1.0/opam/x"),

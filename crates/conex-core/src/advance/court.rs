@@ -267,7 +267,9 @@ where
     fn content(&self, reader: &Reader<'_, S, C>, name: &PackageName) -> Content {
         let (advance, signed, main) = (self.round.advance, self.round.signed, self.round.main);
         if main.packages.contains_key(name) {
-            return package::read(advance, (signed, main), reader, name);
+            return package::read(advance, (signed, main), reader, name, |release, digest| {
+                self.are_approved(name, release, digest)
+            });
         }
         let Some(unit) = unit(&signed.survey, name) else {
             return Content::unchanged(reader.absent(name));
@@ -322,10 +324,6 @@ where
         let index = self.settled.index.named(name.as_str());
         let votes = index.of(&Subject::Releases(name.clone()));
         let wanted = votes.iter().map(|vote| vote.digest).collect();
-        let is_approved = |release: &ReleaseName, digest| {
-            let subject = Subject::Checksums(name.clone(), release.clone());
-            self.is_approved(&subject, &[digest])
-        };
         let together = self.said_together(name);
         let search = Search {
             reader,
@@ -333,7 +331,7 @@ where
             wanted: &wanted,
             together: &together,
         };
-        search.run(is_approved)
+        search.run(|release, digest| self.are_approved(name, release, digest))
     }
 
     /// The releases of a package of which a page speaks that speaks of its `releases`, too.
@@ -354,6 +352,12 @@ where
             }
         }
         together
+    }
+
+    /// Whether these are the approved files of a release.
+    fn are_approved(&self, name: &PackageName, release: &ReleaseName, digest: Digest) -> bool {
+        let subject = Subject::Checksums(name.clone(), release.clone());
+        self.is_approved(&subject, &[digest])
     }
 
     fn is_approved(&self, subject: &Subject, digests: &[Digest]) -> bool {

@@ -34,6 +34,7 @@ pub(super) fn read<S, M, C, W>(
     (signed, main): (&Signed, &MainLine),
     reader: &Reader<'_, S, C>,
     name: &PackageName,
+    approved: impl Fn(&ReleaseName, Digest) -> bool,
 ) -> Content
 where
     S: Store + ?Sized,
@@ -56,7 +57,12 @@ where
         Some(Err(problems)) => {
             let paths = main.packages.get(name).map(Vec::as_slice);
             let unit = main.unit(signed, name);
-            let package = salvage(advance, reader, &unit, paths.unwrap_or_default());
+            let package = salvage(
+                advance,
+                reader,
+                (&unit, paths.unwrap_or_default()),
+                approved,
+            );
             let package = package.or_else(|| before.clone());
             (package.unwrap_or_else(absent), problems)
         }
@@ -69,12 +75,13 @@ where
 }
 
 /// The verified package with those changes of the main line, release by release, with which it can
-/// be read: junk in one release is no reason for another to wait.
+/// be read: junk in one release is no reason for another to wait. Of releases that cannot be read
+/// together, as only case tells them apart, those go first whose files are approved.
 fn salvage<S, M, C, W>(
     advance: &Advance<'_, S, M, C, W>,
     reader: &Reader<'_, S, C>,
-    unit: &PackageUnit,
-    paths: &[Path],
+    (unit, paths): (&PackageUnit, &[Path]),
+    approved: impl Fn(&ReleaseName, Digest) -> bool,
 ) -> Option<Package>
 where
     S: Store + ?Sized,
@@ -114,8 +121,33 @@ where
         };
         reader.package(&unit).ok()
     };
-    groups.retain(|group, files| !broken.contains(group) && package(files.clone()).is_some());
-    package(groups.into_values().flatten().collect())
+    let mut readable: Vec<(bool, Path, Files)> = Vec::new();
+    for (group, files) in groups {
+        if !broken.contains(&group)
+            && let Some(package) = package(files.clone())
+        {
+            let mut releases = package.releases.iter();
+            let release = releases.find(|release| release.directory == group);
+            let is_approved = release.is_some_and(|it| approved(&it.checksums.release, it.digest));
+            readable.push((!is_approved, group, files));
+        }
+    }
+    let all: Files = readable
+        .iter()
+        .flat_map(|(.., files)| files.clone())
+        .collect();
+    package(all).or_else(|| {
+        readable.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let mut together = Files::new();
+        for (.., files) in readable {
+            let mut more = together.clone();
+            more.extend(files);
+            if package(more.clone()).is_some() {
+                together = more;
+            }
+        }
+        package(together)
+    })
 }
 
 /// The directory that a changed path shares with the rest of its release, as far as names tell.
