@@ -25,7 +25,7 @@ use crate::vouch::{Subject, Vouch};
 
 use super::blame::{Blame, Remedy};
 use super::main_line::unit;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, left_by_name};
 use super::package::{self, Content};
 use super::round::{Built, Round, Taken};
 use super::search::Search;
@@ -66,6 +66,7 @@ where
             court: self,
             packages,
             repository,
+            left: left_by_name((self.round.signed, self.round.main, self.round.left)),
         };
         outcome.build()
     }
@@ -324,7 +325,15 @@ where
         let index = self.settled.index.named(name.as_str());
         let votes = index.of(&Subject::Releases(name.clone()));
         let wanted = votes.iter().map(|vote| vote.digest).collect();
-        let together = self.said_together(name);
+        let is_whole = |vouch: &&Vouch| matches!(vouch.subject, Subject::Releases(_));
+        let together = index.together().filter(|said| said.iter().any(is_whole));
+        let release = |vouch: &Vouch| match &vouch.subject {
+            Subject::Checksums(_, release) => Some(release.clone()),
+            _ => None,
+        };
+        let together: Vec<BTreeSet<ReleaseName>> = together
+            .map(|said| said.into_iter().filter_map(release).collect())
+            .collect();
         let search = Search {
             reader,
             content,
@@ -332,26 +341,6 @@ where
             together: &together,
         };
         search.run(|release, digest| self.are_approved(name, release, digest))
-    }
-
-    /// The releases of a package of which a page speaks that speaks of its `releases`, too.
-    fn said_together(&self, name: &PackageName) -> Vec<BTreeSet<ReleaseName>> {
-        let (main, signed) = (self.round.main, self.round.signed);
-        let counted = self.metadata.pages.iter().zip(&self.settled.judged);
-        let counted = counted.filter(|(_, judged)| matches!(judged, Judged::Counts(_)));
-        let mut together = Vec::new();
-        for (page, _) in counted {
-            let said: Vec<&Vouch> = main.said_of(signed, page, name.as_str()).collect();
-            let is_whole = |vouch: &&Vouch| matches!(vouch.subject, Subject::Releases(_));
-            if said.iter().any(is_whole) {
-                let releases = said.into_iter().filter_map(|vouch| match &vouch.subject {
-                    Subject::Checksums(_, release) => Some(release.clone()),
-                    _ => None,
-                });
-                together.push(releases.collect());
-            }
-        }
-        together
     }
 
     /// Whether these are the approved files of a release.

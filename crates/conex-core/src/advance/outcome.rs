@@ -22,12 +22,12 @@ use crate::survey::Named;
 use crate::version::Version;
 use crate::vouch::Subject;
 
-use super::Files;
 use super::blame::Remedy;
 use super::court::{Choice, Court};
-use super::main_line::is_ignored;
-use super::round::{Built, rule_of_stored};
+use super::main_line::{MainLine, is_ignored};
+use super::round::{Built, Left, rule_of_stored};
 use super::waiting::{Unit, Waiting};
+use super::{Files, Signed};
 
 /// Everything that was chosen.
 pub(super) struct Outcome<'c, 'r, 'a, S: ?Sized, M: ?Sized, C, W> {
@@ -35,6 +35,8 @@ pub(super) struct Outcome<'c, 'r, 'a, S: ?Sized, M: ?Sized, C, W> {
     pub(super) packages: BTreeMap<PackageName, Choice>,
     /// Whether the repository files are those of the main line.
     pub(super) repository: bool,
+    /// The new pages that wait, by the names that they speak of.
+    pub(super) left: BTreeMap<&'c str, Vec<&'c StoredPage>>,
 }
 
 impl<S, M, C, W> Outcome<'_, '_, '_, S, M, C, W>
@@ -192,7 +194,7 @@ where
         Some(Waiting {
             unit,
             problems: alloc::vec![problem.about(subject).mended_by(missing)],
-            pages: self.left_pages(|other| other == subject),
+            pages: self.left_pages(subject.name(), |other| other == subject),
         })
     }
 
@@ -349,7 +351,8 @@ where
                 waiting.push(Waiting {
                     unit,
                     problems,
-                    pages: self.left_pages(|subject| subject.package() == Some(name)),
+                    pages: self
+                        .left_pages(name.as_str(), |subject| subject.package() == Some(name)),
                 });
             }
         }
@@ -394,7 +397,9 @@ where
         waiting.push(Waiting {
             unit: Unit::Repository,
             problems: crowded.cloned().into_iter().chain(problems).collect(),
-            pages: self.left_pages(|subject| *subject == Subject::Repository),
+            pages: self.left_pages(Subject::Repository.name(), |subject| {
+                *subject == Subject::Repository
+            }),
         });
     }
 
@@ -490,14 +495,31 @@ where
             .collect()
     }
 
-    /// The pages that wait and speak of something.
-    fn left_pages(&self, of: impl Fn(&Subject) -> bool) -> Vec<Path> {
+    /// The pages that wait and speak of something of a name.
+    fn left_pages(&self, name: &str, of: impl Fn(&Subject) -> bool) -> Vec<Path> {
         let round = self.court.round;
-        let pages = round.main.pages.iter();
-        let left = pages.filter(|page| round.left.pages.contains_key(&page.place));
-        let speaking = left.filter(|page| round.main.subjects(round.signed, page).any(&of));
+        let left = self.left.get(name).into_iter().flatten();
+        let speaking = left.filter(|page| {
+            let mut said = round.main.said_of(round.signed, page, name);
+            said.any(|vouch| of(&vouch.subject))
+        });
         speaking.map(|page| page.place.clone()).collect()
     }
+}
+
+/// The new pages that wait, by the names that they speak of.
+pub(super) fn left_by_name<'r>(
+    (signed, main, left): (&'r Signed, &'r MainLine, &Left),
+) -> BTreeMap<&'r str, Vec<&'r StoredPage>> {
+    let mut by_name: BTreeMap<&str, Vec<&StoredPage>> = BTreeMap::new();
+    let pages = main.pages.iter();
+    for page in pages.filter(|page| left.pages.contains_key(&page.place)) {
+        let names: BTreeSet<&str> = main.subjects(signed, page).map(Subject::name).collect();
+        for name in names {
+            by_name.entry(name).or_default().push(page);
+        }
+    }
+    by_name
 }
 
 /// Every file below a directory that is known to be no deeper than others.
