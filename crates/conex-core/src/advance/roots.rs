@@ -144,14 +144,10 @@ fn sort(
     root: &Root,
     crypto: &impl Crypto,
 ) -> (Vec<RootSignature>, Vec<RootSignature>) {
-    signatures.into_iter().partition(|signature| {
-        let members = before.map(|stored| &stored.root).into_iter().chain([root]);
-        let janitors = members.filter_map(|members| members.janitor(&signature.signer));
-        let mut keys = janitors.flat_map(|janitor| &janitor.keys);
-        keys.any(|key| {
-            crypto.fingerprint(key) == signature.key && signature.verify(root, key, crypto).is_ok()
-        })
-    })
+    let before = before.map(|stored| &stored.root);
+    signatures
+        .into_iter()
+        .partition(|signature| chain::is_signed_by_member(root, before, signature, crypto))
 }
 
 /// What a problem of the roots is said to be of: the file.
