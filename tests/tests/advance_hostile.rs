@@ -3,10 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 use conex_core::advance::{Advanced, Unit};
+use conex_core::digest::Digest;
 use conex_core::limits;
 use conex_core::page::PageBody;
 use conex_core::problem::{Code, Problem};
-use conex_tests::{Community, Pilot, fingerprint, former, id, opam_file, path, waits};
+use conex_core::vouch::Vouch;
+use conex_tests::{
+    Community, Pilot, cases, fingerprint, former, id, opam_file, path, subject, version, waits,
+};
+
+use proptest::prelude::*;
 
 /// A community in which everything is approved, and the branch beside it.
 fn settled() -> (Community, Pilot) {
@@ -358,7 +364,7 @@ fn pages_of_others_in_a_directory_count_against_nobody() {
     main.author("mallory");
     for number in 0..=limits::PAGES {
         let mut vouch = main.gone("foo", &format!("0.{}", number + 1));
-        vouch.digest = conex_core::digest::Digest::parse(&format!("{number:064x}")).unwrap();
+        vouch.digest = Digest::parse(&format!("{number:064x}")).unwrap();
         let body = PageBody::new(id("alice"), fingerprint("mallory"), Vec::new(), vec![vouch]);
         main.publish("mallory", body.unwrap());
     }
@@ -590,7 +596,7 @@ fn of_two_votes_for_one_version_the_one_for_nothing_goes_first() {
     let good = main.approve("erin", "lib");
     // Dave, an owner too, says something else in the same version, and more of it.
     let mut vouches = vec![main.gone("lib", "0.2")];
-    vouches[0].digest = conex_core::digest::Digest::parse(&"7".repeat(64)).unwrap();
+    vouches[0].digest = Digest::parse(&"7".repeat(64)).unwrap();
     for number in 0..20 {
         let mut vouch = main.release_gone("lib", &format!("x{number}"), "0.1");
         vouch.digest = vouches[0].digest;
@@ -602,4 +608,190 @@ fn of_two_votes_for_one_version_the_one_for_nothing_goes_first() {
     assert_eq!(waits(&advanced), [bad.as_str()], "{advanced:#?}");
     assert!(pilot.signed.tree.get(&good).is_some());
     assert!(pilot.signed.tree.get("packages/lib/lib.2/opam").is_some());
+}
+
+/// Something that anybody can merge who finds somebody to merge it.
+#[derive(Debug, Clone)]
+enum Hostile {
+    Write(usize),
+    Remove(usize),
+    IntoDirectory(usize),
+    IntoFile(usize),
+    InOtherCase(usize),
+    Edit(usize),
+    EditAuthor,
+    Claim,
+    ProposeRoot(bool),
+    Sign(bool),
+    Vouch(usize, u8),
+    Squat(bool),
+}
+
+const PLACES: [&str; 16] = [
+    "conex/x.toml",
+    "conex/root/2/x-0123456789abcdef.toml",
+    "conex/root/5.toml",
+    "conex/index/alice/x.toml",
+    "conex/index/x/y/z",
+    "conex/authors/x.toml",
+    "conex/batches/x.toml",
+    "packages/x",
+    "packages/foo/foo.1.0/x",
+    "packages/foo/foo.4/opam",
+    "packages/lib/lib.1/files/a/b",
+    "packages/Lib/Lib.1/opam",
+    "docs/foo.1.0/opam",
+    "docs/a/b/c",
+    "REPO",
+    "x y/z",
+];
+
+fn hostile() -> impl Strategy<Value = Hostile> {
+    let file = || 0..64_usize;
+    prop_oneof![
+        file().prop_map(Hostile::Write),
+        file().prop_map(Hostile::Remove),
+        file().prop_map(Hostile::IntoDirectory),
+        file().prop_map(Hostile::IntoFile),
+        file().prop_map(Hostile::InOtherCase),
+        file().prop_map(Hostile::Edit),
+        Just(Hostile::EditAuthor),
+        Just(Hostile::Claim),
+        any::<bool>().prop_map(Hostile::ProposeRoot),
+        any::<bool>().prop_map(Hostile::Sign),
+        (file(), 1..4_u8).prop_map(|(at, version)| Hostile::Vouch(at, version)),
+        any::<bool>().prop_map(Hostile::Squat),
+    ]
+}
+
+/// Some file of the main line that is not what is honest in it.
+fn some_file(main: &Community, kept: &[String], at: usize) -> Option<String> {
+    let files = main.tree.files().map(|(file, _)| file.to_owned());
+    let files: Vec<String> = files.filter(|file| !kept.contains(file)).collect();
+    let at = at.checked_mul(7)? % files.len().max(1);
+    files.get(at).cloned()
+}
+
+/// Removes what no tree can have: files below files.
+fn no_file_in_a_file(main: &mut Community) {
+    let files: Vec<String> = main.tree.files().map(|it| it.0.to_owned()).collect();
+    for pair in &files {
+        let below = format!("{pair}/");
+        if files.iter().any(|file| file.starts_with(&below)) {
+            let text = main.tree.get(pair).map(<[u8]>::to_vec);
+            main.tree.remove(pair);
+            main.tree.insert(pair.as_str(), text.unwrap_or_default());
+        }
+    }
+}
+
+fn merge(main: &mut Community, kept: &[String], hostile: &Hostile) {
+    match hostile {
+        Hostile::Write(at) => main.write(PLACES[at % PLACES.len()], "junk"),
+        Hostile::Remove(at) => {
+            if let Some(file) = some_file(main, kept, *at) {
+                main.remove(&file);
+            }
+        }
+        Hostile::IntoDirectory(at) => {
+            if let Some(file) = some_file(main, kept, *at) {
+                main.remove(&file);
+                main.write(&format!("{file}/x"), "junk");
+            }
+        }
+        Hostile::IntoFile(at) => {
+            let directory = some_file(main, kept, *at);
+            let directory = directory.as_deref().and_then(|it| it.rsplit_once('/'));
+            if let Some((directory, _)) = directory
+                && !kept
+                    .iter()
+                    .any(|it| it.starts_with(&format!("{directory}/")))
+            {
+                main.remove(directory);
+                main.write(directory, "junk");
+            }
+        }
+        Hostile::InOtherCase(at) => {
+            if let Some(file) = some_file(main, kept, *at) {
+                let text = main.tree.get(&file).unwrap().to_vec();
+                main.write(&file.to_ascii_uppercase(), text.clone());
+                main.write(
+                    &file.replace("foo", "Foo").replace("README", "Readme"),
+                    text,
+                );
+            }
+        }
+        Hostile::Edit(at) => {
+            if let Some(file) = some_file(main, kept, *at) {
+                main.write(&file, opam("junk"));
+            }
+        }
+        Hostile::EditAuthor => {
+            if main.tree.get("conex/authors/dave.toml").is_some() {
+                let key = main.proven("dave", "mallory");
+                let text = main.read("conex/authors/dave.toml");
+                if !text.contains("junk") {
+                    main.edit_author("dave", |author| author.keys = vec![key]);
+                }
+            }
+        }
+        Hostile::Claim => main.claim("bar", &["erin"]),
+        Hostile::ProposeRoot(revokes) => main.propose_root(|root| {
+            root.complete = true;
+            if *revokes && !root.revoked.contains(&fingerprint("dave")) {
+                root.revoked = vec![fingerprint("dave")];
+            }
+        }),
+        Hostile::Sign(quorum) => {
+            if main.root().number.as_u32() > 1 {
+                main.sign_root("carol");
+                if *quorum {
+                    main.sign_root("bob");
+                }
+            }
+        }
+        Hostile::Vouch(at, counter) => {
+            let about = [
+                "lib releases",
+                "lib/1 checksums",
+                "lib/2 checksums",
+                "erin author",
+            ];
+            let vouch = Vouch {
+                subject: subject(about[at % about.len()]),
+                version: version(&format!("0.{counter}")),
+                digest: Digest::parse(&format!("{at:064x}")).unwrap(),
+            };
+            main.vouch("erin", &[vouch]);
+        }
+        Hostile::Squat(is_new) => {
+            let name = if *is_new { "NEW" } else { "BAR" };
+            main.release(name, "1", &opam("squatter"));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(24)))]
+
+    /// Whatever is merged: what is approved of the rest goes ahead, and what differs is named.
+    #[test]
+    fn whatever_is_merged_the_rest_goes_ahead(
+        merges in prop::collection::vec(hostile(), 1..8),
+    ) {
+        let (mut main, mut pilot) = settled();
+        main.release("bar", "0.2", &opam("two"));
+        let page = main.approve("alice", "bar");
+        let kept = ["packages/bar/bar.0.2/opam", "packages/bar/bar.0.1/opam", &page];
+        let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
+        for hostile in &merges {
+            merge(&mut main, &kept, hostile);
+        }
+        no_file_in_a_file(&mut main);
+        let advanced = pilot.advance(&main);
+        prop_assert!(
+            pilot.signed.tree.get("packages/bar/bar.0.2/opam").is_some(),
+            "{:#?}", advanced.waiting
+        );
+    }
 }
