@@ -795,3 +795,32 @@ proptest! {
         );
     }
 }
+
+/// Dave, who approved the absence, leaves with keys whose pages nobody accepts: with him would go that
+/// release 1.0 is gone.
+#[test]
+fn an_approved_absence_is_lost_as_little_as_content() {
+    let (mut main, _) = settled();
+    main.remove("packages/foo/foo.1.0");
+    let gone = main.release_gone("foo", "1.0", "0.2");
+    main.approve("dave", "foo");
+    main.vouch("dave", &[gone.clone()]);
+    let mut pilot = Pilot::of(&main);
+    let key = main.proven("dave", "dave#2");
+    main.edit_author("dave", |author| author.keys = vec![key]);
+    main.approve_by(&["alice", "bob"], "dave");
+    let mut present = vec![
+        main.present("foo releases", "0.2"),
+        main.present("foo/2.0 checksums", "0.1"),
+    ];
+    main.vouch("dave#2", &present);
+    let advanced = pilot.advance(&main);
+    assert!(waits(&advanced).contains(&"dave".into()), "{advanced:#?}");
+    // The honest twin vouches for the absence, too.
+    present.push(gone);
+    present.sort();
+    main.vouch("dave#2", &present);
+    let advanced = pilot.advance(&main);
+    assert!(advanced.waiting.is_empty(), "{advanced:#?}");
+    assert_eq!(pilot.signed.tree, main.tree);
+}

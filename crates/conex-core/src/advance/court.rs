@@ -11,7 +11,6 @@ use crate::index::Index;
 use crate::judge::Judge;
 use crate::metadata::{Metadata, MetadataReader, StoredPage};
 use crate::name::{Id, PackageName, ReleaseName};
-use crate::past::Past;
 use crate::path::Path;
 use crate::people::Judged;
 use crate::problem::{Code, Problem};
@@ -39,6 +38,8 @@ pub(super) struct Court<'r, 'a, S: ?Sized, M: ?Sized, C, W> {
     pub(super) metadata: &'r Metadata,
     pub(super) settled: &'r Settled<'r>,
     pub(super) taken: &'r Taken,
+    /// What the verified state says without the keys that are revoked now, if there are any.
+    pub(super) floors: Option<&'r Index<'r>>,
 }
 
 /// A package with what was chosen of it.
@@ -84,18 +85,6 @@ where
             origin: &self.root().origin,
             layout: self.known.layout(),
             projections,
-        }
-    }
-
-    fn before(&self) -> Past<'_> {
-        Past {
-            store: &self.round.advance.signed,
-            known: &self.round.signed.known,
-            standing: Standing {
-                root: self.round.signed.head.root(),
-                metadata: &self.round.signed.metadata,
-                settled: self.round.settled,
-            },
         }
     }
 
@@ -277,7 +266,9 @@ where
         };
         let projections = &signed.head.root().projections;
         let same = *projections == self.root().projections;
-        let known = same.then(|| self.before().package(unit, reader)).flatten();
+        let known = same
+            .then(|| self.round.before().package(unit, reader))
+            .flatten();
         let found = known.unwrap_or_else(|| reader.package(unit));
         Content::unchanged(found.unwrap_or_else(|_| reader.absent(name)))
     }
@@ -408,35 +399,37 @@ where
             metadata: self.metadata,
             settled: self.settled,
         };
-        let before = self.before();
+        let before = self.round.before();
         // What only keys that are revoked now had brought sets no floor.
-        let floors = before.floors(&now);
-        let floors = floors.as_ref().unwrap_or(&before.standing.settled.index);
-        let projections = self.known.projections();
-        let absence = self.reader(&projections).absent(name).digests;
-        let is_absent = package.releases.is_empty();
+        let floors = self.floors.unwrap_or(&before.standing.settled.index);
         let falls = |subject: &Subject| {
             let Some(floor) = before.standing.newest(floors, subject, crypto) else {
                 return false;
             };
-            // What is gone cannot be old, if it was gone before.
-            if is_absent && absence.contains(&floor.digest) {
-                return false;
-            }
             let is_void = ownership.epoch(name) > floor.version.epoch();
             let newest = now.newest(&now.settled.index, subject, crypto);
             !is_void && newest.map(|newest| newest.version) < Some(floor.version)
         };
-        let releases = package.releases.iter();
-        let checksums =
-            releases.map(|it| Subject::Checksums(name.clone(), it.checksums.release.clone()));
-        let subjects = core::iter::once(Subject::Releases(name.clone())).chain(checksums);
+        // What is not there cannot be old, unless it was approved that it is not there.
+        let projections = self.known.projections();
+        let reader = self.reader(&projections);
+        let is_kept = |subject: &Subject| match subject {
+            Subject::Checksums(_, release) if package::find(package, release).is_none() => {
+                let floor = before.standing.newest(floors, subject, crypto);
+                let absence = package::absence(&reader, name, release);
+                floor.is_some_and(|floor| floor.digest == absence)
+            }
+            Subject::Releases(_) | Subject::Checksums(..) => true,
+            _ => false,
+        };
+        let said = floors.named(name.as_str()).subjects();
+        let subjects = said.filter(|it| it.package() == Some(name) && is_kept(it));
         let is_retired = ownership.is_retired(name);
         subjects
             .filter(|subject| !is_retired && falls(subject))
             .map(|subject| {
                 let detail = "a greater version was approved before, by who cannot approve it then";
-                Problem::new(Code::Rollback, place, detail).about(&subject)
+                Problem::new(Code::Rollback, place, detail).about(subject)
             })
             .collect()
     }
@@ -447,7 +440,7 @@ where
 
     /// Whether anything of a package was approved.
     pub(super) fn was_signed(&self, name: &PackageName) -> bool {
-        let (before, crypto) = (self.before(), self.round.advance.crypto);
+        let (before, crypto) = (self.round.before(), self.round.advance.crypto);
         let index = &before.standing.settled.index;
         let is_of = |subject: &&Subject| subject.package() == Some(name);
         let mut said = index.named(name.as_str()).subjects().filter(is_of);
@@ -593,7 +586,7 @@ where
         let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
         judge.repository(repository, &settled.people);
         if judge.unsigned_files.is_some() {
-            let (before, subject) = (self.before(), Subject::Repository);
+            let (before, subject) = (self.round.before(), Subject::Repository);
             let index: &Index<'_> = &before.standing.settled.index;
             let was_signed = before.standing.newest(index, &subject, crypto).is_some();
             if was_signed || self.is_complete() {

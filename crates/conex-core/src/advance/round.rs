@@ -11,10 +11,12 @@ use crate::index::Index;
 use crate::key::Fingerprint;
 use crate::metadata::{Metadata, StoredPage, place};
 use crate::name::{Id, PackageName};
+use crate::past::Past;
 use crate::path::Path;
 use crate::people::{Judged, People};
 use crate::problem::{Code, Problem};
 use crate::settle::{Settled, State};
+use crate::standing::Standing;
 use crate::statement::Root;
 use crate::store::{Store, Workers};
 use crate::verify::Known;
@@ -187,8 +189,15 @@ where
         };
         let settled = state.settle();
         self.keep_within_limits(&metadata, &settled)?;
+        let before = self.before();
+        let floors = before.floors(&Standing {
+            root,
+            metadata: &metadata,
+            settled: &settled,
+        });
         let court = Court {
             round: self,
+            floors: floors.as_ref(),
             head,
             known: &known,
             metadata: &metadata,
@@ -196,6 +205,19 @@ where
             taken: &taken,
         };
         court.build()
+    }
+
+    /// The verified state.
+    pub(super) fn before(&self) -> Past<'_> {
+        Past {
+            store: &self.advance.signed,
+            known: &self.signed.known,
+            standing: Standing {
+                root: self.signed.head.root(),
+                metadata: &self.signed.metadata,
+                settled: self.settled,
+            },
+        }
     }
 
     /// The metadata of the verified state, with the new pages that are not left out.
