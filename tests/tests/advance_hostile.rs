@@ -796,6 +796,38 @@ proptest! {
     }
 }
 
+/// Erin's release is merged and approved, and overwritten before clients have it, by an owner who vouches for
+/// something else in the same version.
+#[test]
+fn a_vote_for_what_was_overwritten_does_not_go_first() {
+    let (mut main, pilot) = settled();
+    main.release("lib", "1", &opam("honest"));
+    let vouches = [
+        main.present("lib releases", "0.2"),
+        main.present("lib/1 checksums", "0.2"),
+    ];
+    main.vouch("erin", &vouches);
+    let merged = main.tree.clone();
+    main.release("lib", "1", &opam("other"));
+    let mut vouches = vec![
+        main.present("lib releases", "0.2"),
+        main.present("lib/1 checksums", "0.2"),
+    ];
+    vouches.push(main.release_gone("lib", "7", "0.1"));
+    vouches.sort();
+    main.vouch("dave", &vouches);
+    // As long as it is not known that it was there, it is a vote for nothing.
+    let mut ignorant = pilot.clone();
+    ignorant.advance(&main);
+    let file = "packages/lib/lib.1/opam";
+    assert_eq!(ignorant.signed.tree.get(file), main.tree.get(file));
+    let (mut knowing, before) = (pilot.clone(), pilot.signed.tree.clone());
+    knowing.earlier.push(merged);
+    let advanced = knowing.advance(&main);
+    assert!(waits(&advanced).contains(&"lib".into()), "{advanced:#?}");
+    assert_eq!(knowing.signed.tree.get(file), before.get(file));
+}
+
 /// Dave, who approved the absence, leaves with keys whose pages nobody accepts: with him would go that
 /// release 1.0 is gone.
 #[test]

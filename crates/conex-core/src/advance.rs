@@ -61,6 +61,20 @@ pub struct Advance<'a, S: ?Sized, M: ?Sized, C, W> {
     pub workers: &'a W,
     /// How strict clients are.
     pub mode: Mode,
+    /// The states that the main line was in before.
+    pub earlier: &'a dyn Earlier,
+}
+
+/// States that a main line was in before: where people vouched for two contents in one version, they tell
+/// what was merged and overwritten from what never was.
+pub trait Earlier: Sync {
+    /// Shows some of them, the newest first, until enough was seen: false says so.
+    fn each(&self, look: &mut dyn FnMut(&dyn Store) -> bool);
+}
+
+/// Nothing is known of them.
+impl Earlier for () {
+    fn each(&self, _: &mut dyn FnMut(&dyn Store) -> bool) {}
 }
 
 /// Files with their new bytes, or nothing for what is gone.

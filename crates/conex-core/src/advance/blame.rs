@@ -97,14 +97,15 @@ impl<'r> Blame<'r> {
     /// Leaves out pages until the newest of a statement is one of the contents that can be had, or
     /// is none; false where no new page made it what it is. Each content is given by its digests.
     ///
-    /// Votes for content that is not there go first, whoever gave them and however much else they say: so
-    /// nobody displaces an honest vote by one for nothing. Of several pages that would do, the one
+    /// Votes for content that is nowhere go first, whoever gave them and however much else they say: so
+    /// nobody displaces an honest vote by one for nothing. Nor by overwriting what it is for: where two
+    /// contents are approved, votes for what `was` there before go last. Of several pages that would do, the one
     /// goes that says least: so that least waits with it.
     pub(super) fn ahead(
         &self,
         rule: &Rule,
         (subject, votes): (&Subject, Vec<Vote>),
-        there: &[Vec<Digest>],
+        (there, was): (&[Vec<Digest>], &dyn Fn(Digest) -> bool),
         remedy: &mut Remedy,
     ) -> bool {
         let mut ballots = Ballot::all(rule, votes, there);
@@ -119,11 +120,20 @@ impl<'r> Blame<'r> {
         }
         while let Some((version, mut ballot)) = ballots.pop_last() {
             let mut candidates = candidates.remove(&version).unwrap_or_default();
-            let is_there = |digest: &Digest| there.iter().any(|content| content.contains(digest));
+            let is_double = ballot.approved.len() > 1;
+            let rank = |digest: Digest| {
+                if there.iter().any(|content| content.contains(&digest)) {
+                    1
+                } else if is_double && was(digest) {
+                    2
+                } else {
+                    0
+                }
+            };
             candidates.sort_by_cached_key(|candidate| {
                 let size = self.main.size(self.signed, candidate.page);
-                let is_there = is_there(&candidate.vouch.digest);
-                (is_there, size, candidate.page.place.clone())
+                let rank = rank(candidate.vouch.digest);
+                (rank, size, candidate.page.place.clone())
             });
             for candidate in candidates {
                 if ballot.is_decided(there) {

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use crate::chain::Head;
 use crate::content::{Package, Reader, Repository};
@@ -127,7 +128,7 @@ where
         let signed = self.round.stored(self.root(), subject, false);
         let there = signed.map(|(digest, _)| alloc::vec![digest]);
         let there: Vec<Vec<Digest>> = there.into_iter().collect();
-        blame.ahead(&rule, (subject, votes), &there, remedy);
+        blame.ahead(&rule, (subject, votes), (&there, &|_| false), remedy);
     }
 
     /// Leaves out changes of people that took approvals away, those of people in question first; or
@@ -467,6 +468,11 @@ where
         let there = content.releases();
         let there = |release| there.contains(release);
         let signed = |release| content.signed_checksums(release);
+        let earlier = OnceCell::new();
+        let was = |digest: Digest| {
+            let digests = earlier.get_or_init(|| self.earlier(reader, name));
+            digests.contains(&digest)
+        };
         // Files that are nowhere.
         for (subject, release) in speaks.iter().filter(|(_, release)| there(release)) {
             let digests = if self.is_frozen(name) {
@@ -474,7 +480,12 @@ where
             } else {
                 content.checksums(reader, release)
             };
-            blame.ahead(&checksums, (subject, said.of(subject)), &digests, remedy);
+            blame.ahead(
+                &checksums,
+                (subject, said.of(subject)),
+                (&digests, &was),
+                remedy,
+            );
         }
         if remedy.pages.len() > found {
             return true;
@@ -487,7 +498,12 @@ where
             let found = self.compositions(reader, content);
             found.into_iter().map(|it| it.digests).collect()
         };
-        blame.ahead(&releases, (&subject, said.of(&subject)), &possible, remedy);
+        blame.ahead(
+            &releases,
+            (&subject, said.of(&subject)),
+            (&possible, &was),
+            remedy,
+        );
         if remedy.pages.len() > found {
             return true;
         }
@@ -495,7 +511,12 @@ where
         for (subject, release) in speaks.iter().filter(|(_, release)| there(release)) {
             if content.differs_in_source(release) {
                 let digests = signed(release);
-                blame.ahead(&checksums, (subject, said.of(subject)), &digests, remedy);
+                blame.ahead(
+                    &checksums,
+                    (subject, said.of(subject)),
+                    (&digests, &was),
+                    remedy,
+                );
             }
         }
         if remedy.pages.len() > found {
@@ -507,6 +528,30 @@ where
             self.as_before(blame, &subject, remedy);
         }
         remedy.pages.len() > found
+    }
+
+    /// The digests of what a package was on the main line before.
+    fn earlier(&self, reader: &Reader<'_, S, C>, name: &PackageName) -> BTreeSet<Digest> {
+        let unit = self.round.main.unit(self.round.signed, name);
+        let mut digests = BTreeSet::new();
+        self.round.advance.earlier.each(&mut |store| {
+            let is_there = |directory: &Path| matches!(store.kind(directory), Ok(Some(_)));
+            let mut unit = unit.clone();
+            unit.directories.retain(is_there);
+            let reader = Reader {
+                store,
+                digests: reader.digests,
+                origin: reader.origin,
+                layout: reader.layout,
+                projections: reader.projections,
+            };
+            if let Ok(package) = reader.package(&unit) {
+                digests.extend(package.digests);
+                digests.extend(package.releases.iter().map(|release| release.digest));
+            }
+            true
+        });
+        digests
     }
 
     /// The people whom the approvals of a package rest on.
@@ -572,7 +617,12 @@ where
         let mut remedy = Remedy::default();
         let mut digests = alloc::vec![alloc::vec![signed.digest]];
         digests.extend(there.map(|there| alloc::vec![there.digest]));
-        blame.ahead(&rule, (&subject, votes), &digests, &mut remedy);
+        blame.ahead(
+            &rule,
+            (&subject, votes),
+            (&digests, &|_| false),
+            &mut remedy,
+        );
         if remedy.pages.is_empty() {
             let reasons = || self.wrong_with_repository(&signed);
             self.relieve(blame, |_| false, reasons, &mut remedy);

@@ -335,7 +335,12 @@ where
                     .into_iter()
                     .collect();
                 let lost = is_spoken_of
-                    && !blame.ahead(&rule, (subject, votes.clone()), &had, &mut remedy);
+                    && !blame.ahead(
+                        &rule,
+                        (subject, votes.clone()),
+                        (&had, &|_| false),
+                        &mut remedy,
+                    );
                 if lost || (!is_spoken_of && signed.is_some()) {
                     remedy.lower([without_approval(root, subject, signed, (&votes, &people))]);
                 }

@@ -5,10 +5,11 @@ mod told;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use conex_core::advance::{Advance, AdvanceError, Advanced};
+use conex_core::advance::{Advance, AdvanceError, Advanced, Earlier};
 use conex_core::chain::Trust;
 use conex_core::problem::Code;
 use conex_core::record::LocalRecord;
+use conex_core::store::Store;
 use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::git::{CommitId, CommitInfo, Committer, Files, GitError};
@@ -114,6 +115,31 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Most commits of the main line that are looked at for what was overwritten.
+const LOOKED_AT: usize = 256;
+
+/// The main line before its newest commit, as far as its history was fetched.
+struct History<'g> {
+    git: &'g GitRepository,
+    tip: CommitId,
+}
+
+impl Earlier for History<'_> {
+    fn each(&self, look: &mut dyn FnMut(&dyn Store) -> bool) {
+        let parent = |commit: &CommitId| {
+            let info = self.git.info(*commit).ok()?;
+            info.parents.first().copied()
+        };
+        let commits = core::iter::successors(parent(&self.tip), parent);
+        for commit in commits.take(LOOKED_AT) {
+            match self.git.store(commit) {
+                Ok(store) if look(&store) => {}
+                _ => return,
+            }
+        }
+    }
+}
+
 /// What is to be advanced, and how.
 struct Job<'a> {
     git: GitRepository,
@@ -173,6 +199,10 @@ impl Job<'_> {
                 .hint("fetch it again; nothing was moved")
         })?;
         let workers = Watched::new();
+        let earlier = History {
+            git: &self.git,
+            tip: self.main,
+        };
         let advance = Advance {
             signed: &signed,
             main: &main,
@@ -182,6 +212,7 @@ impl Job<'_> {
             crypto: &StandardCrypto,
             workers: &workers,
             mode: self.mode,
+            earlier: &earlier,
         };
         let advanced = advance.run().map_err(|error| self.no_next_state(&error))?;
         if advanced.update.is_none() && self.mode == Mode::Enforce && !record.is_enforced() {
