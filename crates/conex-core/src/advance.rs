@@ -10,6 +10,7 @@ mod court;
 mod main_line;
 mod outcome;
 mod package;
+mod repository;
 mod room;
 mod roots;
 mod round;

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cell::OnceCell;
 
 use crate::chain::Head;
-use crate::content::{Package, Reader, Repository};
+use crate::content::{Package, Reader};
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
@@ -133,7 +133,7 @@ where
 
     /// Leaves out changes of people that took approvals away, those of people in question first; or
     /// the newest root.
-    fn relieve(
+    pub(super) fn relieve(
         &self,
         blame: &Blame<'_>,
         of: impl Fn(&Id) -> bool,
@@ -435,7 +435,7 @@ where
             .collect()
     }
 
-    fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.root().complete || self.round.advance.mode == Mode::Enforce
     }
 
@@ -575,77 +575,6 @@ where
         let pages = signed.pages.iter().filter(speaks);
         people.extend(pages.map(|page| page.page.body().signer().clone()));
         people
-    }
-
-    /// Chooses the repository files: true for those of the main line.
-    fn repository(&self, blame: &Blame<'_>, reader: &Reader<'_, S, C>) -> Result<bool, Remedy> {
-        let (round, main) = (self.round, self.round.main);
-        let is_it = |subject: &Subject| *subject == Subject::Repository;
-        let is_spoken_of = blame
-            .speaking(Subject::Repository.name(), is_it)
-            .next()
-            .is_some();
-        let same_head = self.head.id() == round.signed.head.id();
-        if !main.repository && !is_spoken_of && same_head {
-            return Ok(false);
-        }
-        let on_main = Reader {
-            store: round.advance.main,
-            digests: reader.digests,
-            origin: reader.origin,
-            layout: reader.layout,
-            projections: reader.projections,
-        };
-        let there = on_main.repository(&main.survey.repository);
-        let is_crowded = round.left.crowded.contains_key(&Unit::Repository);
-        let may_change = main.repository && !round.left.repository && !is_crowded;
-        let there = there.ok().filter(|_| may_change);
-        if let Some(there) = &there
-            && self.wrong_with_repository(there).is_empty()
-        {
-            return Ok(true);
-        }
-        let Ok(signed) = reader.repository(&round.signed.survey.repository) else {
-            return Ok(false);
-        };
-        if self.wrong_with_repository(&signed).is_empty() {
-            return Ok(false);
-        }
-        let subject = Subject::Repository;
-        let rule = self.settled.ownership.rule(self.root(), &subject);
-        let votes = self.settled.index.named(subject.name()).of(&subject);
-        let mut remedy = Remedy::default();
-        let mut digests = alloc::vec![alloc::vec![signed.digest]];
-        digests.extend(there.map(|there| alloc::vec![there.digest]));
-        blame.ahead(
-            &rule,
-            (&subject, votes),
-            (&digests, &|_| false),
-            &mut remedy,
-        );
-        if remedy.pages.is_empty() {
-            let reasons = || self.wrong_with_repository(&signed);
-            self.relieve(blame, |_| false, reasons, &mut remedy);
-        }
-        Err(remedy)
-    }
-
-    pub(super) fn wrong_with_repository(&self, repository: &Repository) -> Vec<Problem> {
-        let settled = self.settled;
-        let crypto = self.round.advance.crypto;
-        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
-        judge.repository(repository, &settled.people);
-        if judge.unsigned_files.is_some() {
-            let (before, subject) = (self.round.before(), Subject::Repository);
-            let index: &Index<'_> = &before.standing.settled.index;
-            let was_signed = before.standing.newest(index, &subject, crypto).is_some();
-            if was_signed || self.is_complete() {
-                let unsigned: Vec<Problem> = judge.unsigned_problems().collect();
-                judge.problems.extend(unsigned);
-            }
-        }
-        judge.problems.retain(|problem| !problem.code.is_note());
-        judge.problems
     }
 }
 
