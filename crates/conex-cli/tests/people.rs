@@ -38,6 +38,34 @@ fn janitors_come_and_go() {
     insta::assert_snapshot!(session.transcript);
 }
 
+/// Two janitors propose root 2 in two branches; of the one that lost a signature is merged.
+#[test]
+fn signatures_of_a_proposal_that_lost_go() {
+    let mut other = Session::settled();
+    other.run("root set complete --key carol -y");
+    let mut session = Session::settled();
+    session.run("root join dora=dora --key alice -y");
+    let stale = Community::root_signature(2, "carol");
+    let of_alice = Community::root_signature(2, "alice");
+    let read = |session: &Session, file: &str| fs::read(session.tree().join(file)).unwrap();
+    session.write(&stale, read(&other, &stale));
+    let (said, code) = session.output("root sign --key bob -y");
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains(&format!("{stale} is no signature of this root")),
+        "{said}"
+    );
+    assert!(!session.tree().join(&stale).exists());
+    assert!(session.tree().join(&of_alice).exists());
+    session.accepted();
+    // Her own goes, too, where she signs.
+    let mut session = Session::settled();
+    session.run("root join dora=dora --key alice -y");
+    session.write(&stale, read(&other, &stale));
+    session.run("root sign --key carol -y").accepted();
+    assert_ne!(read(&session, &stale), read(&other, &stale));
+}
+
 #[test]
 fn rules_are_set_and_what_they_cost_is_foretold() {
     let mut session = Session::settled();

@@ -225,6 +225,15 @@ impl<'i, 'm> Said<'i, 'm> {
             .collect()
     }
 
+    /// What is said of these in one breath: by one page, or in one batch.
+    pub(crate) fn together(self) -> impl Iterator<Item = Vec<&'m Vouch>> {
+        let mut sources: BTreeMap<usize, Vec<&'m Vouch>> = BTreeMap::new();
+        for (vouch, source) in self.entries {
+            sources.entry(*source).or_default().push(vouch);
+        }
+        sources.into_values()
+    }
+
     /// The subjects spoken of, each once, sorted.
     pub fn subjects(self) -> impl Iterator<Item = &'m Subject> + use<'i, 'm> {
         self.entries

@@ -18,7 +18,7 @@ use conex_core::version::Threshold;
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
 
-use super::{JanitorArgument, janitor_key, may_ignore, stored, tell_what_lacks, waiting};
+use super::{JanitorArgument, janitor_key, may_ignore, replace, stored, tell_what_lacks, waiting};
 use crate::error::{CommandError, Result};
 use crate::foresee::{self, Accepted, Adoption, Step};
 use crate::keys;
@@ -402,7 +402,7 @@ fn propose(
         root,
         signatures: Vec::new(),
     };
-    finish(tree, work, &proposed, step, true)
+    finish(tree, work, (&proposed, Vec::new()), step, true)
 }
 
 fn explain(error: &StatementError) -> CommandError {
@@ -426,7 +426,7 @@ fn explain(error: &StatementError) -> CommandError {
 pub(super) fn finish(
     tree: &Tree,
     work: &Work,
-    proposed: &StoredRoot,
+    (proposed, stale): (&StoredRoot, Vec<Path>),
     step: &Step,
     new: bool,
 ) -> Result<()> {
@@ -484,7 +484,7 @@ pub(super) fn finish(
         files.push((place, root.to_text().into_bytes()));
     }
     files.push(stored(root, &signature));
-    tree.write(files)?;
+    replace(tree, files, stale)?;
     tell_what_lacks(tree)
 }
 
