@@ -12,7 +12,7 @@ use conex_core::key::Fingerprint;
 use conex_core::metadata::place;
 use conex_core::name::{Id, Origin, PackageName, ReleaseName};
 use conex_core::outstanding::outstanding;
-use conex_core::page::{Page, PageBody};
+use conex_core::page::{Batch, BatchRef, Page, PageBody};
 use conex_core::path::{Path, Pattern};
 use conex_core::spelling::Stored;
 use conex_core::statement::{
@@ -396,6 +396,14 @@ impl Community {
             what == "*" || finding.subject.name() == what || finding.subject.to_string() == what
         });
         place.unwrap_or_else(|| panic!("nothing of {what} waits for {who}"))
+    }
+
+    /// Stores vouches as a batch that a root may name as its floor.
+    pub fn keep(&mut self, vouches: &[Vouch]) -> Vec<BatchRef> {
+        let batch = Batch::new(vouches.to_vec()).expect("stories keep something");
+        let reference = batch.reference(self.origin(), &StandardCrypto);
+        self.store(&place::batch(reference.digest()), &batch);
+        vec![reference]
     }
 
     /// Lets several people approve the same.

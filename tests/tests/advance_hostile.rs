@@ -147,6 +147,41 @@ fn a_root_that_waits_says_for_whose_approval_of_what() {
 }
 
 #[test]
+fn a_root_waits_for_what_it_says_must_not_fall_and_for_nothing_else() {
+    let (mut main, mut pilot) = settled();
+    let adopted = [
+        main.present("foo releases", "0.2"),
+        main.present("foo/1.0 checksums", "0.2"),
+        main.present("foo/2.0 checksums", "0.3"),
+    ];
+    let lower = main.present("foo/2.0 checksums", "0.2");
+    let floor = main.keep(&adopted);
+    main.next_root(&["alice", "bob"], |root| {
+        root.revoked = vec![fingerprint("dave")];
+        root.floor = floor;
+    });
+    // All of it is adopted, but some in a lower version; and something that the root does not speak of is junk.
+    for who in ["alice", "bob"] {
+        main.vouch(
+            who,
+            &[adopted[0].clone(), adopted[1].clone(), lower.clone()],
+        );
+    }
+    main.release("lib", "1", &opam("stranger"));
+    honest(&mut main);
+    let advanced = pilot.advance(&main);
+    goes_ahead(&pilot);
+    assert_eq!(pilot.signed.record.head().number.as_u32(), 1);
+    let told = problems_of(&advanced, &Unit::Root);
+    let about = |problem: &&Problem| problem.subject == Some(subject("foo/2.0 checksums"));
+    assert!(told.iter().any(|it| about(&it)), "{advanced:#?}");
+    main.vouch("bob", &adopted[2..]);
+    let advanced = pilot.advance(&main);
+    assert_eq!(waits(&advanced), ["lib"], "{advanced:#?}");
+    assert_eq!(pilot.signed.record.head().number.as_u32(), 2);
+}
+
+#[test]
 fn an_unapproved_edit_holds_no_revocation_back() {
     let (mut main, mut pilot) = settled();
     let before = main.clone();

@@ -213,12 +213,12 @@ fn tests() -> String {
     let mut directories = vec![top.join("tests/tests"), top.join("crates")];
     let mut text = String::new();
     while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(directory).expect("tests are there") {
+            let path = entry.expect("tests can be listed").path();
             if path.is_dir() {
                 directories.push(path);
             } else if path.extension().is_some_and(|it| it == "rs") {
-                text.push_str(&std::fs::read_to_string(path).unwrap());
+                text.push_str(&std::fs::read_to_string(path).expect("tests are text"));
             }
         }
     }

@@ -245,7 +245,7 @@ pub(crate) fn foresee(
 /// The state that clients follow, where it is known, beside the one that people work on.
 struct Followed<'w> {
     work: &'w Work,
-    followed: Option<&'w Work>,
+    state: Option<&'w Work>,
     outlook: Option<Outlook<'w, StandardCrypto>>,
 }
 
@@ -254,7 +254,7 @@ impl<'w> Followed<'w> {
         let same_head = followed.filter(|it| it.head.digest() == work.head.digest());
         Self {
             work,
-            followed: same_head,
+            state: same_head,
             outlook: same_head.and_then(|it| Outlook::new(&it.report, &StandardCrypto)),
         }
     }
@@ -266,9 +266,7 @@ impl<'w> Followed<'w> {
             return Vec::new();
         };
         let is_hidden = |change: &Change| {
-            let before = self
-                .followed
-                .and_then(|it| it.report.finding(&change.subject));
+            let before = self.state.and_then(|it| it.report.finding(&change.subject));
             let found = self.work.report.finding(&change.subject);
             let is_other = |found: &Finding| before.is_none_or(|it| it.digest != found.digest);
             found.is_none_or(|found| is_unapproved(found) && is_other(found))

@@ -170,7 +170,7 @@ fn what_keywords_filters_and_encodings_change_is_not_signed_either() {
     }
     // A filter that git does not have, and a keyword that is not there, change nothing.
     for (attributes, name) in [("* ident\n", "b"), ("* filter=absent\n", "c")] {
-        session.write(release, &opam.replace("\"a\"", &format!("\"{name}\"")));
+        session.write(release, opam.replace("\"a\"", &format!("\"{name}\"")));
         session.write(".gitattributes", attributes);
         session.run("approve --all --key alice -y");
     }

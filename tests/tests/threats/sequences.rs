@@ -1,11 +1,8 @@
 //! Steps that are harmless one by one and not together: what was removed or revoked stays so.
 
 use conex_core::metadata::place;
-use conex_core::page::Batch;
 use conex_core::problem::Code;
-use conex_core::spelling::Stored as _;
 use conex_core::vouch::Vouch;
-use conex_crypto::StandardCrypto;
 use conex_tests::{Client, Community, fingerprint, former};
 
 /// Leaves out the pages that came since.
@@ -99,7 +96,7 @@ fn removed_and_back_without_an_approved_absence() {
     let mut gone = old.clone();
     gone.remove("foo/2.0/data");
     let releases = gone.present("foo releases", "0.9");
-    gone.vouch("dave", &[releases.clone()]);
+    gone.vouch("dave", core::slice::from_ref(&releases));
     let mut client = Client::of(&old);
     client.follow(&gone).accepted();
     strip(&mut gone, &old);
@@ -147,12 +144,11 @@ fn revocation(with_floor: bool) -> [Community; 4] {
         .map(|what| second.present(what, "0.9"))
         .collect();
     let mut revoked = second.clone();
-    let batch = Batch::new(adopted.clone()).expect("two vouches");
-    let reference = batch.reference(revoked.origin(), &StandardCrypto);
-    if with_floor {
-        let stored = place::batch(reference.digest());
-        revoked.write(stored.as_str(), batch.to_text());
-    }
+    let floor = if with_floor {
+        revoked.keep(&adopted)
+    } else {
+        Vec::new()
+    };
     let kept = revoked.pages("carol");
     revoked.next_root(&["alice", "bob"], |root| {
         root.janitors
@@ -167,9 +163,7 @@ fn revocation(with_floor: bool) -> [Community; 4] {
             id: conex_tests::id("carol"),
             former: former("carol", &kept),
         });
-        if with_floor {
-            root.floor.push(reference.clone());
-        }
+        root.floor = floor;
     });
     let mut honest = revoked.clone();
     honest.vouch("alice", &adopted);

@@ -62,6 +62,7 @@ where
         let projections = self.known.projections();
         let reader = self.reader(&projections);
         self.people(&blame)?;
+        self.keeps_floor()?;
         let packages = self.packages(&blame, &reader)?;
         let repository = self.repository(&blame, &reader)?;
         let outcome = Outcome {
@@ -87,6 +88,25 @@ where
             layout: self.known.layout(),
             projections,
         }
+    }
+
+    /// What a new root says must not fall does not.
+    fn keeps_floor(&self) -> Result<(), Remedy> {
+        if self.root().number == self.round.signed.head.root().number {
+            return Ok(());
+        }
+        let standing = Standing {
+            root: self.root(),
+            metadata: self.metadata,
+            settled: self.settled,
+        };
+        let below = standing.below_floor(None, self.round.advance.crypto);
+        if below.is_empty() {
+            return Ok(());
+        }
+        let mut remedy = Remedy::default();
+        remedy.lower(below);
+        Err(remedy)
     }
 
     /// Everybody and every page is as it has to be.
