@@ -49,7 +49,7 @@ impl Client {
         verdict.accepted();
         let record = verdict
             .verified()
-            .and_then(|verified| LocalRecord::new(trust, verified, 1));
+            .and_then(|verified| LocalRecord::new(verified, 1));
         Self {
             tree: tree.clone(),
             record: record.expect("a state verified from anchors can be recorded"),
@@ -129,9 +129,9 @@ impl Client {
     pub fn follow(&mut self, community: &Community) -> Verdict {
         let verdict = self.offered(community);
         if let Some(verified) = verdict.verified() {
-            self.record = self
-                .record
-                .updated(verified, Some(self.record.verified() + 1));
+            let time = self.record.verified() + 1;
+            let record = self.record.updated(verified, Some(time));
+            self.record = record.expect("this was an update of what is on record");
             self.tree = community.tree.clone();
         }
         verdict
@@ -191,7 +191,7 @@ impl Follower {
 
     /// Holds the verdict on an update against the one on the whole, from anchors.
     #[track_caller]
-    pub(crate) fn observe(&self, tree: &MemoryStore, trust: &Trust, mode: Mode, whole: &Verdict) {
+    pub(crate) fn observe(&self, tree: &MemoryStore, mode: Mode, whole: &Verdict) {
         let last = self.last();
         if let Some(client) = &last {
             let update = client.in_both_ways(tree, mode);
@@ -210,7 +210,7 @@ impl Follower {
             assert!(whole.verified().is_some(), "accepted:\n{}", whole.told());
         }
         let verified = whole.verified();
-        if let Some(record) = verified.and_then(|verified| LocalRecord::new(trust, verified, 1)) {
+        if let Some(record) = verified.and_then(|verified| LocalRecord::new(verified, 1)) {
             let client = Client {
                 tree: tree.clone(),
                 record,

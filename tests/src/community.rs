@@ -621,8 +621,7 @@ impl Community {
     pub fn verify_in(&self, mode: Mode) -> Verdict {
         let verdict = verify(&self.tree, &self.anchor(), mode, false);
         if mode != Mode::Observe {
-            self.follower
-                .observe(&self.tree, &self.anchor(), mode, &verdict);
+            self.follower.observe(&self.tree, mode, &verdict);
         }
         verdict
     }

@@ -451,7 +451,7 @@ fn records() -> Vec<Vec<u8>> {
     let of = |trust| {
         let verdict = community.verify_from(&trust);
         let verified = verdict.verified().expect("it is honest");
-        let record = LocalRecord::new(&trust, verified, 1_700_000_000);
+        let record = LocalRecord::new(verified, 1_700_000_000);
         record.expect("trust is in anchors")
     };
     let digest = Digest::from_bytes([0xab; 32]);

@@ -73,7 +73,8 @@ impl Pilot {
         let verdict = self.signed.judge(&tree);
         verdict.accepted();
         let verified = verdict.verified().expect("it was accepted");
-        self.signed.record = self.signed.record.updated(verified, None);
+        let record = self.signed.record.updated(verified, None);
+        self.signed.record = record.expect("this was an update of what is on record");
         self.signed.tree = tree;
         advanced
     }

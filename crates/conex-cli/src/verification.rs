@@ -77,6 +77,6 @@ pub(crate) fn unrecorded(
         report = verify(store, trust, Mode::Warn, false);
     }
     let verified = report.verified();
-    let record = verified.and_then(|verified| LocalRecord::new(trust, verified, 0));
+    let record = verified.and_then(|verified| LocalRecord::new(verified, 0));
     record.ok_or_else(|| Box::new(report))
 }

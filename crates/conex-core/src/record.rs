@@ -14,7 +14,7 @@ use crate::name::Origin;
 use crate::path::Path;
 use crate::spelling::{ParseError, Printer, Stored};
 use crate::statement::RootNumber;
-use crate::verify::Verified;
+use crate::verify::{Basis, Verified};
 use crate::version::Threshold;
 
 /// The format of records that this version writes and reads.
@@ -28,7 +28,8 @@ pub const EDITED: usize = 1 << 16;
 
 /// What is known of the state that a client has: it was verified, from these anchors, to this head.
 ///
-/// It is made of a [`Verified`] only. Whoever has none, or one that does not fit, verifies in full.
+/// It is made of a [`Verified`] only, which says what it rests on. Whoever has none, or one that does not fit, verifies
+/// in full.
 /// What a client keeps beside it of its copy is a [`CopyRecord`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalRecord {
@@ -42,13 +43,15 @@ pub struct LocalRecord {
 
 /// A [`Trust`] that a client may start from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Anchor {
+pub(crate) enum Anchor {
     Root(Digest),
     Keys(AnchorKeys),
+    /// None: for comparing. It fits nothing, and nobody keeps such a record.
+    Assumed,
 }
 
 impl Anchor {
-    fn of(trust: &Trust) -> Option<Self> {
+    pub(crate) fn of(trust: &Trust) -> Option<Self> {
         match trust {
             Trust::Root(digest) => Some(Self::Root(*digest)),
             Trust::Keys(keys) => Some(Self::Keys(keys.clone())),
@@ -58,12 +61,17 @@ impl Anchor {
 }
 
 impl LocalRecord {
-    /// Records a state that was verified in full from anchors. `time` is when, in seconds since
-    /// 1970; nothing here reads a clock. `None` where trust was not in anchors.
-    pub fn new(trust: &Trust, verified: &Verified, time: u64) -> Option<Self> {
+    /// Records a state that was verified from anchors, or as an update of one on record. `time` is when, in seconds
+    /// since 1970; nothing here reads a clock. `None` where trust was not in anchors.
+    pub fn new(verified: &Verified, time: u64) -> Option<Self> {
+        let anchor = match verified.basis() {
+            Basis::Anchor(anchor) => anchor.clone(),
+            Basis::Update(record) => record.anchor.clone(),
+            Basis::Nothing => return None,
+        };
         Some(Self {
             origin: verified.head().root().origin.clone(),
-            anchor: Anchor::of(trust)?,
+            anchor,
             head: verified.head().id(),
             enforced: verified.is_enforced(),
             ahead: verified.is_ahead(),
@@ -76,7 +84,7 @@ impl LocalRecord {
     pub(crate) fn assumed(head: &Head) -> Self {
         Self {
             origin: head.root().origin.clone(),
-            anchor: Anchor::Root(head.digest()),
+            anchor: Anchor::Assumed,
             head: head.id(),
             enforced: false,
             ahead: true,
@@ -85,16 +93,21 @@ impl LocalRecord {
     }
 
     /// Records the state that an update of this one led to. `time` is when, if all of it was
-    /// looked at.
-    #[must_use]
-    pub fn updated(&self, verified: &Verified, time: Option<u64>) -> Self {
-        Self {
+    /// looked at. `None` where what was verified is no update of this very record.
+    pub fn updated(&self, verified: &Verified, time: Option<u64>) -> Option<Self> {
+        let is_of_this = matches!(verified.basis(), Basis::Update(record) if **record == *self);
+        is_of_this.then(|| Self {
             head: verified.head().id(),
             enforced: verified.is_enforced(),
             ahead: verified.is_ahead(),
             verified: time.unwrap_or(self.verified),
             ..self.clone()
-        }
+        })
+    }
+
+    /// Whether it was made of something that was verified.
+    pub(crate) fn is_assumed(&self) -> bool {
+        self.anchor == Anchor::Assumed
     }
 
     /// Whether it was made from these anchors. Another trust may lead to another repository.
@@ -112,6 +125,7 @@ impl LocalRecord {
         match &self.anchor {
             Anchor::Root(digest) => Trust::Root(*digest),
             Anchor::Keys(keys) => Trust::Keys(keys.clone()),
+            Anchor::Assumed => Trust::DangerousSelfAsserted,
         }
     }
 
@@ -500,6 +514,8 @@ impl Stored for CopyRecord {
                 printer.list("anchors", &fingerprints);
                 printer.bare("quorum", keys.quorum());
             }
+            // Nobody keeps it, and it could not be read back.
+            Anchor::Assumed => {}
         }
         self.confirmed.print(&mut printer);
         printer.list("edited", &self.edited);

@@ -197,7 +197,10 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             mode: self.mode,
             ahead: self.ahead,
         };
-        verification.run_with(given)
+        verification.run_with(Given {
+            record: Some(self.record),
+            ..given
+        })
     }
 
     /// What the update concerns.

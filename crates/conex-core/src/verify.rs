@@ -21,6 +21,7 @@ use crate::path::Path;
 use crate::people::{Owners, People};
 use crate::problem::{Code, Problem};
 use crate::projection::Projection;
+use crate::record::{Anchor, LocalRecord};
 use crate::settle::{Settled, State};
 use crate::standing::Standing;
 use crate::statement::{Root, Scheme};
@@ -122,15 +123,31 @@ pub struct Counts {
 }
 
 /// A state in which everything is as it has to be. Only [`Verification::run`] and
-/// [`Update`](crate::update::Update) make one.
+/// [`Update`](crate::update::Update) make one, and it carries what they started from.
 #[derive(Debug, Clone)]
 pub struct Verified {
     head: Head,
+    basis: Basis,
     enforced: bool,
     ahead: bool,
 }
 
+/// What a verification started from.
+#[derive(Debug, Clone)]
+pub(crate) enum Basis {
+    /// A client's anchors.
+    Anchor(Anchor),
+    /// The state on this record.
+    Update(Box<LocalRecord>),
+    /// Nothing that a client could start from.
+    Nothing,
+}
+
 impl Verified {
+    pub(crate) fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
     /// The newest root.
     pub fn head(&self) -> &Head {
         &self.head
@@ -261,6 +278,8 @@ impl Known {
 /// What an update brings to the verification of its result.
 #[derive(Default)]
 pub(crate) struct Given<'p> {
+    /// What is known of the state before.
+    pub(crate) record: Option<&'p LocalRecord>,
     /// The state before, which the result is compared with.
     pub(crate) before: Option<Past<'p>>,
     /// What has to be looked at, as read, if that is not everything.
@@ -286,6 +305,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     /// Verifies everything, or the part given, and compares it with the state before.
     pub(crate) fn run_with(&self, given: Given<'_>) -> Report {
         let Given {
+            record,
             before,
             portion,
             problems: noted,
@@ -303,13 +323,13 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         }
         let mut report = self.report(roots, portion.is_none());
         let Some(head) = head else {
-            return self.close(report, reader.problems);
+            return self.close(report, reader.problems, record);
         };
         let known = match Known::of(head.root(), self.schemes) {
             Ok(known) => known,
             Err(problem) => {
                 reader.problems.push(problem);
-                return self.close(report, reader.problems);
+                return self.close(report, reader.problems, record);
             }
         };
         if head.root().checkpoints.required {
@@ -381,7 +401,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report.owners = settled.ownership.into_owners();
         report.metadata = metadata;
         report.head = Some(head);
-        self.close(report, problems)
+        self.close(report, problems, record)
     }
 
     /// A report in which nothing was found yet.
@@ -498,7 +518,21 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         problems
     }
 
-    fn close(&self, mut report: Report, mut problems: Vec<Problem>) -> Report {
+    /// What this starts from.
+    fn basis(&self, record: Option<&LocalRecord>) -> Basis {
+        match (record, Anchor::of(self.trust)) {
+            (Some(record), _) => Basis::Update(Box::new(record.clone())),
+            (None, Some(anchor)) => Basis::Anchor(anchor),
+            (None, None) => Basis::Nothing,
+        }
+    }
+
+    fn close(
+        &self,
+        mut report: Report,
+        mut problems: Vec<Problem>,
+        record: Option<&LocalRecord>,
+    ) -> Report {
         problems.sort();
         problems.dedup();
         if self.ahead && report.head.is_some() {
@@ -538,10 +572,13 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                     )
             })
             .count();
-        if report.problems.is_empty() && self.mode != Mode::Observe {
+        // What is only compared with a state that nobody verified is not verified.
+        let is_assumed = record.is_some_and(LocalRecord::is_assumed);
+        if report.problems.is_empty() && self.mode != Mode::Observe && !is_assumed {
             let enforced = |head: &Head| self.mode == Mode::Enforce || head.root().complete;
             report.verified = report.head.clone().map(|head| Verified {
                 enforced: enforced(&head),
+                basis: self.basis(record),
                 head,
                 ahead: self.ahead,
             });

@@ -241,9 +241,24 @@ fn observe_then_enforce() {
     assert!(client.record.fits(&community.anchor()));
     assert!(!client.record.fits(&community.anchor_keys(&["alice"], 1)));
     assert!(!client.record.fits(&Trust::DangerousSelfAsserted));
-    let verified = community.verify();
-    let verified = verified.verified().unwrap();
-    assert!(LocalRecord::new(&Trust::DangerousSelfAsserted, verified, 1).is_none());
+    // What was not verified from anchors has no record, whoever asks; nor has another state's.
+    let asserted = community.verify_from(&Trust::DangerousSelfAsserted);
+    assert!(LocalRecord::new(asserted.verified().unwrap(), 1).is_none());
+    let whole = community.verify();
+    assert!(LocalRecord::new(whole.verified().unwrap(), 1).is_some());
+    assert!(
+        client
+            .record
+            .updated(whole.verified().unwrap(), None)
+            .is_none()
+    );
+    let update = client.offered(&community);
+    assert!(
+        client
+            .record
+            .updated(update.verified().unwrap(), None)
+            .is_some()
+    );
     // What was verified while unsigned packages were counted is verified in full where they are
     // refused.
     community.release("loose", "1", "x");

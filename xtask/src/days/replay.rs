@@ -96,7 +96,7 @@ impl<'a> Replay<'a> {
         let trust = Trust::Root(found.head.context("there is a root")?.digest());
         let report = verify(&main, &trust, Mode::Enforce, false);
         let verified = accepted(&report)?.verified().context("enforced")?;
-        let record = LocalRecord::new(&trust, verified, 0).context("the root is an anchor")?;
+        let record = LocalRecord::new(verified, 0).context("the root is an anchor")?;
         let head = State { commit, tree };
         let people: BTreeSet<&Id> = settled.values().flatten().collect();
         let figures = Figures {
@@ -473,7 +473,8 @@ impl<'a> Replay<'a> {
             .push(start.elapsed().as_secs_f64() * 1e3);
         self.figures.whole += usize::from(report.whole);
         let verified = accepted(&report)?.verified().context("enforced")?;
-        self.record = self.record.updated(verified, None);
+        let record = self.record.updated(verified, None);
+        self.record = record.context("this was an update of what is on record")?;
         if self.figures.updates.len().is_multiple_of(CROSS_CHECK) {
             let start = Instant::now();
             let report = verify(after, &self.record.trust(), Mode::Enforce, false);

@@ -157,7 +157,7 @@ impl<'a> Replay<'a> {
         let trust = Trust::Root(head.digest);
         let report = verify(&offer.after, &trust, Mode::Enforce);
         let verified = accepted(&report)?.verified().context("enforced")?;
-        let record = LocalRecord::new(&trust, verified, 0).context("the root is an anchor")?;
+        let record = LocalRecord::new(verified, 0).context("the root is an anchor")?;
         Ok(Self {
             repository,
             community,
@@ -288,7 +288,8 @@ impl<'a> Replay<'a> {
         });
         self.figures.refused += usize::from(report.verified().is_none());
         let verified = accepted(&report)?.verified().context("enforced")?;
-        self.record = self.record.updated(verified, None);
+        let record = self.record.updated(verified, None);
+        self.record = record.context("this was an update of what is on record")?;
         Ok(Measured {
             seconds,
             opened,

@@ -215,7 +215,7 @@ impl Hook<'_> {
             show(&report.problems);
             return Err(refused("clients would refuse this"));
         };
-        if let Some(record) = LocalRecord::new(&self.trust, verified, 0) {
+        if let Some(record) = LocalRecord::new(verified, 0) {
             let kept = Kept::look(self.repo, Some(&new.to_string()))?;
             kept.save(&record, Over::Whatever)?;
         }

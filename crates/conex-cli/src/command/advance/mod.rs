@@ -178,7 +178,7 @@ impl Job<'_> {
                 .hint("everything has to be approved when it begins; conex verify --revision says what is not")
                 .hint("or begin with an older commit: --from REV"));
         };
-        let record = LocalRecord::new(&self.trust, verified, 0);
+        let record = LocalRecord::new(verified, 0);
         let mut told = Told::new(self.to, self.main, None);
         if !self.dry_run {
             let commit = self.commit(None, &Files::new())?;
@@ -227,7 +227,7 @@ impl Job<'_> {
         {
             let commit = self.commit(Some(before), files)?;
             self.move_to(Some(before), commit)?;
-            self.keep(commit, Some(&record.updated(verified, None)))?;
+            self.keep(commit, record.updated(verified, None).as_ref())?;
             told.after = Some(commit.to_string());
         }
         Ok(told)

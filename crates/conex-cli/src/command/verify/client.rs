@@ -176,7 +176,7 @@ impl Client<'_> {
         noticing.note(&mut report);
         let record = report
             .verified()
-            .and_then(|verified| LocalRecord::new(self.trust, verified, now()))
+            .and_then(|verified| LocalRecord::new(verified, now()))
             .map(|record| {
                 let (record, plan) = keep(record);
                 Keeping {
@@ -284,7 +284,7 @@ impl Client<'_> {
             return None;
         }
         let report = verify(before, self.trust, Mode::Warn, self.ahead);
-        LocalRecord::new(self.trust, report.verified()?, now())
+        LocalRecord::new(report.verified()?, now())
     }
 }
 
@@ -296,7 +296,7 @@ fn of_commit(record: LocalRecord) -> (CopyRecord, Plan) {
 /// The record after an update; `None` if the update was refused.
 fn updated(record: &LocalRecord, report: &Report) -> Option<LocalRecord> {
     let verified = report.verified()?;
-    Some(record.updated(verified, report.whole.then(now)))
+    record.updated(verified, report.whole.then(now))
 }
 
 /// The time, in seconds since 1970. Nothing but the record's date follows from it.
