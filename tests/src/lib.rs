@@ -7,6 +7,7 @@ mod client;
 mod community;
 pub mod generate;
 mod history;
+pub mod model;
 pub mod opam;
 pub mod oracle;
 pub mod parsers;
