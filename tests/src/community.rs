@@ -4,13 +4,13 @@ use std::fs;
 
 use conex_core::chain::{AnchorKeys, Trust};
 use conex_core::compose::{Composition, Draft, INLINE, is_pending, is_unapproved};
-use conex_core::content::Releases;
+use conex_core::content::{Checksums, Releases};
 use conex_core::crypto::Digests as _;
 use conex_core::digest::{Context, Digest};
 use conex_core::encoding;
 use conex_core::key::Fingerprint;
 use conex_core::metadata::place;
-use conex_core::name::{Id, Origin, PackageName};
+use conex_core::name::{Id, Origin, PackageName, ReleaseName};
 use conex_core::outstanding::outstanding;
 use conex_core::page::{Page, PageBody};
 use conex_core::path::{Path, Pattern};
@@ -134,6 +134,7 @@ impl Community {
             ignore: vec![pattern("*.md"), pattern("docs/**")],
             complete: false,
             revoked: Vec::new(),
+            floor: Vec::new(),
             former: Vec::new(),
             checkpoints: Checkpoints::default(),
         };
@@ -560,6 +561,26 @@ impl Community {
             digest: encoding::digest(
                 &StandardCrypto,
                 Context::Releases,
+                self.origin(),
+                &statement,
+            ),
+        }
+    }
+
+    /// A vouch for a release that is gone: it has no file.
+    pub fn release_gone(&self, name: &str, release: &str, under: &str) -> Vouch {
+        let release = ReleaseName::parse(release).expect("stories use valid names of releases");
+        let statement = Checksums {
+            package: package(name),
+            release: release.clone(),
+            files: Vec::new(),
+        };
+        Vouch {
+            subject: Subject::Checksums(package(name), release),
+            version: version(under),
+            digest: encoding::digest(
+                &StandardCrypto,
+                Context::Checksums,
                 self.origin(),
                 &statement,
             ),

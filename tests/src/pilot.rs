@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::advance::{Advance, Advanced, Unit};
+use conex_core::advance::{Advance, Advanced, Earlier, Unit};
 use conex_core::path::Path;
-use conex_core::store::{MemoryStore, Sequential};
+use conex_core::store::{MemoryStore, Sequential, Store};
 use conex_core::verify::Mode;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
@@ -18,6 +18,15 @@ use crate::verdict::verify;
 pub struct Pilot {
     /// The branch, with its record.
     pub signed: Client,
+    /// States that the main line was in, the newest last.
+    pub earlier: Vec<MemoryStore>,
+}
+
+impl Earlier for Pilot {
+    fn each(&self, look: &mut dyn FnMut(&dyn Store) -> bool) {
+        let mut states = self.earlier.iter().rev();
+        while states.next().is_some_and(|state| look(state)) {}
+    }
 }
 
 impl Pilot {
@@ -26,6 +35,7 @@ impl Pilot {
     pub fn of(community: &Community) -> Self {
         Self {
             signed: Client::of(community),
+            earlier: Vec::new(),
         }
     }
 
@@ -34,6 +44,7 @@ impl Pilot {
     pub fn in_mode(community: &Community, mode: Mode) -> Self {
         Self {
             signed: Client::in_mode(community, mode),
+            earlier: Vec::new(),
         }
     }
 
@@ -79,6 +90,7 @@ impl Pilot {
             crypto: &StandardCrypto,
             workers: &Sequential,
             mode: self.signed.mode,
+            earlier: self,
         };
         advance.run().expect("the record is that of the branch")
     }

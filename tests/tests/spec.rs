@@ -19,6 +19,8 @@ use conex_repo::KnownSchemes;
 use conex_repo::opam::RepoProjection;
 use conex_tests::{Community, fingerprint, former, id, janitor, opam_file, secret};
 
+const SECURITY: &str = include_str!("../../docs/security.md");
+
 const SPEC: &str = include_str!("../../docs/spec.md");
 
 /// The community of the examples: three janitors, an author, a team, a package, and a second root.
@@ -174,4 +176,51 @@ fn every_code_kind_context_and_namespace_is_listed() {
     for namespace in ["conex-1-page", "conex-1-root", "conex-1-key"] {
         assert!(SPEC.contains(&format!("`{namespace}`")), "{namespace}");
     }
+}
+
+/// Every row of the table of attacks that says it is tested names its tests.
+#[test]
+fn every_attack_that_is_tested_has_a_test_of_its_name() {
+    let table = SECURITY
+        .split("\n## ")
+        .find(|it| it.starts_with("Attack by attack"));
+    let tests = tests();
+    let mut rows = 0;
+    for row in table.unwrap().lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let Some(state) = cells
+            .last()
+            .filter(|state| state.trim().starts_with("tested"))
+        else {
+            continue;
+        };
+        let names = cells[0].split(':').next().unwrap().trim();
+        for name in names.split(", ") {
+            let test = format!("fn {}", name.replace('-', "_"));
+            assert!(
+                tests.contains(&test),
+                "{name}: {state}, and there is no {test}"
+            );
+        }
+        rows += 1;
+    }
+    assert!(rows > 30, "{rows} rows");
+}
+
+/// The text of all tests.
+fn tests() -> String {
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut directories = vec![top.join("tests/tests"), top.join("crates")];
+    let mut text = String::new();
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                text.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    text
 }

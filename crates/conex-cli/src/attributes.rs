@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use conex_core::chain::Head;
 use conex_core::layout::{Layout, PackageUnit};
+use conex_core::limits;
 use conex_core::metadata::DIRECTORY;
 use conex_core::name::PackageName;
 use conex_core::path::Path as TreePath;
@@ -19,6 +20,8 @@ use conex_core::survey::survey;
 use conex_core::verify::{Known, Report};
 use conex_repo::attributes::{Alteration, Attributes, AttributesError, Effect, FILE};
 use conex_repo::{DirectoryStore, KnownSchemes};
+use memchr::memmem;
+use rayon::prelude::*;
 
 use crate::error::{CommandError, Result};
 use crate::git;
@@ -228,9 +231,18 @@ pub(crate) fn stored_alike(
     if paths.is_empty() {
         return Ok(());
     }
-    let Some(differing) = Stored::ask(top, &paths)? else {
+    // Git reads and hashes far slower than this, so it is asked only about files that it could change.
+    let (filtered, converted) = rayon::join(
+        || Stored::filtered(top, &paths),
+        || converted(&store, &files),
+    );
+    let Some(mut filtered) = filtered? else {
         return without_git(top, &paths);
     };
+    let converted = paths.iter().zip(converted).filter(|(_, it)| *it);
+    filtered.extend(converted.map(|(path, _)| path.clone()));
+    let asked: Vec<String> = filtered.into_iter().collect();
+    let differing = Stored::differing(top, &asked)?;
     let Some(first) = differing.first() else {
         return Ok(());
     };
@@ -251,6 +263,19 @@ pub(crate) fn stored_alike(
         "have git store what stands here: packages/** -text at the end of .gitattributes, or !NAME for an attribute NAME such as ident"
     ))
     .hint("or commit it, and approve what git has: conex approve --changed A..B"))
+}
+
+/// Of each file, whether it holds what git may convert when it stores text: an end of line of two bytes, or a
+/// keyword. What cannot be read here is left for git to say.
+fn converted(store: &DirectoryStore, files: &[TreePath]) -> Vec<bool> {
+    let of = |buffer: &mut Vec<u8>, file: &TreePath| {
+        let read = store.read(file, limits::DATA_FILE, buffer);
+        read.is_err()
+            || ["\r\n", "$Id"]
+                .iter()
+                .any(|it| memmem::find(buffer, it.as_bytes()).is_some())
+    };
+    files.par_iter().map_init(Vec::new, of).collect()
 }
 
 /// Without git there is nothing to ask, and no harm where no attribute says anything.
@@ -291,15 +316,40 @@ fn set_for(top: &Path, file: &str) -> Option<String> {
 struct Stored;
 
 impl Stored {
-    /// The files that git stores otherwise than they stand in the work tree; none where there is no git.
-    fn ask(top: &Path, paths: &[String]) -> Result<Option<Vec<String>>> {
-        let mut input: String = paths.join("\n");
-        input.push('\n');
-        let Some(stored) = Self::run(top, &["hash-object", "--stdin-paths"], &input)? else {
+    /// The files that a filter or an encoding may apply to when git stores them, whatever they hold; none where
+    /// there is no git.
+    fn filtered(top: &Path, paths: &[String]) -> Result<Option<BTreeSet<String>>> {
+        let mut input = paths.join("\0");
+        input.push('\0');
+        let names = ["filter", "working-tree-encoding"];
+        let arguments = [&["check-attr", "-z", "--stdin"], &names[..]].concat();
+        let Some(answer) = Self::run(top, &arguments, &input)? else {
             return Ok(None);
         };
+        let fields: Vec<&str> = answer.split_terminator('\0').collect();
+        if fields.len() != paths.len() * names.len() * 3 {
+            return Err(Self::failed(
+                "it answered for other files than it was asked about",
+            ));
+        }
+        let set = fields.chunks(3).filter_map(|it| match it {
+            [path, _, value] if !matches!(*value, "unspecified" | "unset") => Some(*path),
+            _ => None,
+        });
+        Ok(Some(set.map(Into::into).collect()))
+    }
+
+    /// The files that git stores otherwise than they stand in the work tree.
+    fn differing(top: &Path, paths: &[String]) -> Result<Vec<String>> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut input: String = paths.join("\n");
+        input.push('\n');
+        let stored = Self::run(top, &["hash-object", "--stdin-paths"], &input)?;
         let standing = ["hash-object", "--no-filters", "--stdin-paths"];
-        let standing = Self::run(top, &standing, &input)?.unwrap_or_default();
+        let standing = Self::run(top, &standing, &input)?;
+        let (stored, standing) = (stored.unwrap_or_default(), standing.unwrap_or_default());
         let (stored, standing): (Vec<&str>, Vec<&str>) =
             (stored.lines().collect(), standing.lines().collect());
         if stored.len() != paths.len() || standing.len() != paths.len() {
@@ -324,12 +374,10 @@ impl Stored {
             };
             differing.retain(|(id, path)| !has(id, path));
         }
-        Ok(Some(
-            differing
-                .into_iter()
-                .map(|(_, path)| path.clone())
-                .collect(),
-        ))
+        Ok(differing
+            .into_iter()
+            .map(|(_, path)| path.clone())
+            .collect())
     }
 
     fn run(top: &Path, arguments: &[&str], input: &str) -> Result<Option<String>> {

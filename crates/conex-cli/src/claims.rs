@@ -1,11 +1,12 @@
 //! Claims of packages, in whatever way somebody came to make them: shown, held to the rules, and
 //! published together.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use conex_core::approval::Standing;
 use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
-use conex_core::forecast::{Amendment, Outlook};
+use conex_core::forecast::{Amendment, Change, Outlook};
 use conex_core::metadata::place;
 use conex_core::name::{Id, PackageName};
 use conex_core::spelling::Stored as _;
@@ -16,6 +17,7 @@ use conex_core::vouch::{Kind, Subject, Vouch};
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};
+use crate::foresee;
 use crate::keys::KeyArguments;
 use crate::output::{BOLD, RED, RESET, line};
 use crate::signing::{Member, Publication};
@@ -28,6 +30,17 @@ pub(crate) struct Claims<'w> {
     claimed: Vec<Authorisation>,
     /// What is approved of the packages that would be the person's own.
     content: Vec<&'w Finding>,
+    /// Packages that begin a new epoch: all of their content has to be vouched for anew.
+    renewed: BTreeSet<PackageName>,
+}
+
+/// Who is to own a package.
+#[derive(Debug, Clone)]
+pub(crate) struct Claimed {
+    pub(crate) owners: Vec<Id>,
+    pub(crate) threshold: Threshold,
+    /// Whether its versions begin anew, whoever owned it.
+    pub(crate) new_epoch: bool,
 }
 
 impl<'w> Claims<'w> {
@@ -38,6 +51,7 @@ impl<'w> Claims<'w> {
             member,
             claimed: Vec::new(),
             content: Vec::new(),
+            renewed: BTreeSet::new(),
         }
     }
 
@@ -46,12 +60,18 @@ impl<'w> Claims<'w> {
         &mut self,
         out: &mut impl Write,
         package: &PackageName,
-        owners: &[Id],
-        threshold: Threshold,
+        claimed: &Claimed,
     ) -> Result<()> {
         refuse_confusable(self.work, package)?;
-        let (after, approved) = claim(out, self.work, package, owners, threshold)?;
+        let (after, approved) = claim(out, self.work, package, claimed)?;
+        let before = self.work.report.metadata.authorisations.get(package);
+        let is_new = after.epoch > before.map_or(0, |it| it.epoch);
         self.claimed.push(after);
+        if is_new {
+            self.renewed.insert(package.clone());
+            return Ok(());
+        }
+        let owners = &claimed.owners;
         // The owner stands behind what there is from the first day, so that nothing hangs in the air
         // when the claim is approved.
         if self.owns(owners) {
@@ -70,6 +90,38 @@ impl<'w> Claims<'w> {
         owners.contains(id) || teams.any(|team| team.members.contains(id))
     }
 
+    /// The vouches by which what is approved now stays so in a new epoch, as far as the person can give them.
+    fn renewed(&self, out: &mut impl Write) -> Vec<Vouch> {
+        let proposal = Amendment {
+            authorisations: self.claimed.clone(),
+            ..Amendment::default()
+        };
+        let Some(outlook) =
+            Outlook::new(&self.work.report, &StandardCrypto).filter(|_| !self.renewed.is_empty())
+        else {
+            return Vec::new();
+        };
+        let forecast = outlook.forecast(&proposal);
+        let is_renewed = |change: &&Change| {
+            let package = change.subject.package();
+            package.is_some_and(|package| self.renewed.contains(package))
+        };
+        let (own, others): (Vec<&Change>, Vec<&Change>) = forecast
+            .lost()
+            .filter(is_renewed)
+            .partition(|change| foresee::is_asked(change, &self.member.id));
+        if let Some(first) = others.first() {
+            line(
+                out,
+                format_args!(
+                    "  {RED}nothing is approved in a new epoch{RESET} until its owners say so: conex approve {}",
+                    first.subject.name()
+                ),
+            );
+        }
+        own.into_iter().filter_map(|it| it.vouch.clone()).collect()
+    }
+
     /// Asks, signs and writes all of them, or nothing.
     pub(crate) fn publish(
         self,
@@ -79,12 +131,13 @@ impl<'w> Claims<'w> {
         dry_run: bool,
     ) -> Result<()> {
         let (work, member) = (self.work, self.member);
-        if !self.content.is_empty() {
+        let renewed = self.renewed(out);
+        let vouches = self.content.len() + renewed.len();
+        if vouches > 0 {
             line(
                 out,
                 format_args!(
-                    "  with your vouch for the {} statements that are approved now",
-                    self.content.len()
+                    "  with your vouch for the {vouches} statements that are approved now"
                 ),
             );
         }
@@ -98,6 +151,7 @@ impl<'w> Claims<'w> {
             .content
             .into_iter()
             .filter_map(Draft::of)
+            .chain(renewed.iter().map(Draft::from))
             .chain(ownership.iter().map(Draft::from))
             .collect();
         let what = match self.claimed.as_slice() {
@@ -135,15 +189,23 @@ fn claim<'w>(
     out: &mut impl Write,
     work: &'w Work,
     package: &PackageName,
-    owners: &[Id],
-    threshold: Threshold,
+    claimed: &Claimed,
 ) -> Result<(Authorisation, Vec<&'w Finding>)> {
     let before = work.report.metadata.authorisations.get(package);
+    let (owners, threshold) = (&claimed.owners, claimed.threshold);
+    let epoch = before.map_or(0, |it| it.epoch);
     let after = Authorisation::new(AuthorisationFields {
         package: package.clone(),
-        owners: owners.to_vec(),
+        owners: owners.clone(),
         threshold,
-        epoch: before.map_or(0, |it| it.epoch),
+        epoch: if is_renewed(work, package, claimed) {
+            epoch.checked_add(1).ok_or_else(|| {
+                CommandError::refused(format_args!("{package} is in its last epoch"))
+                    .hint("give it back, and publish under another name")
+            })?
+        } else {
+            epoch
+        },
         retired: false,
     })
     .map_err(CommandError::usage)?;
@@ -190,8 +252,10 @@ fn claim<'w>(
             ),
         );
     }
+    // That something is gone is content, too, where it is approved.
     let theirs = all().filter(|finding| {
-        matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums) && finding.present
+        matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums)
+            && (finding.present || !is_unapproved(finding))
     });
     if all().all(|finding| !finding.present || finding.subject.kind().is_about_people()) {
         line(out, "  there is no such package yet");
@@ -208,6 +272,22 @@ fn claim<'w>(
         );
     }
     Ok((after, approved))
+}
+
+/// Whether a claim begins a new epoch: where it is asked for, and where nobody who owned the package goes on to. Then
+/// nothing that the former owners signed counts any more, whatever they signed and nobody has seen.
+fn is_renewed(work: &Work, package: &PackageName, claimed: &Claimed) -> bool {
+    let subject = Subject::Authorisation(package.clone());
+    let before = work.report.metadata.authorisations.get(package);
+    let is_approved = work
+        .report
+        .finding(&subject)
+        .is_some_and(|it| !is_unapproved(it));
+    let goes_on = |before: &Authorisation| {
+        let mut owners = before.owners.iter();
+        owners.any(|owner| claimed.owners.contains(owner))
+    };
+    claimed.new_epoch || before.is_some_and(|before| is_approved && !goes_on(before))
 }
 
 /// Whether the epoch that a claim would keep is above the one in which the last was approved.

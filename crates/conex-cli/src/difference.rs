@@ -15,7 +15,7 @@ use crate::error::{CommandError, Result};
 use crate::foresee;
 use crate::git;
 use crate::signing::Member;
-use crate::tree::{Tree, Work};
+use crate::tree::{FOLLOWED, Tree, Work};
 
 /// What became of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,16 +276,10 @@ fn in_revisions(
     if git::around(tree.path()).is_err() {
         return Ok(Vec::new());
     }
-    let usual = [
-        "signed",
-        "origin/signed",
-        "upstream/signed",
-        "HEAD",
-        "HEAD~1",
-    ];
     // Most repositories have only some of these.
-    Ok(usual
+    Ok(FOLLOWED
         .into_iter()
+        .chain(["HEAD", "HEAD~1"])
         .filter_map(|revision| releases(revision).ok())
         .collect())
 }

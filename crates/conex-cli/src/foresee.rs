@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
+use conex_core::compose::is_unapproved;
 use conex_core::digest::Digest;
 use conex_core::forecast::{Amendment, Change, Forecast, Outlook};
 use conex_core::key::Fingerprint;
 use conex_core::name::Id;
 use conex_core::problem::Code;
-use conex_core::verify::Report;
+use conex_core::verify::{Finding, Report};
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
 
@@ -133,6 +134,8 @@ pub(crate) struct Foreseen {
     pub(crate) vouches: Vec<Vouch>,
     /// What would still lack somebody's vouch.
     pub(crate) lacking: Vec<Change>,
+    /// What must not fall: the vouches that keep what would be lost, whoever is to give them.
+    pub(crate) kept: Vec<Vouch>,
 }
 
 impl Foreseen {
@@ -150,11 +153,11 @@ impl Foreseen {
     }
 }
 
-/// Shows what a proposal would undo; refuses what is wrong, and what would be lost unless it is
-/// adopted by the signer or let go.
+/// Shows what a proposal would undo, in the tree that it is made to and in the one that clients follow; refuses
+/// what is wrong, and what would be lost unless it is adopted by the signer or let go.
 pub(crate) fn foresee(
     out: &mut impl Write,
-    work: &Work,
+    (tree, work): (&Tree, &Work),
     proposal: &Amendment,
     signer: Option<&Id>,
     adoption: &Adoption,
@@ -162,6 +165,8 @@ pub(crate) fn foresee(
     let outlook = Outlook::new(&work.report, &StandardCrypto).ok_or_else(|| {
         CommandError::refused("there is no valid root here").hint("start with conex init")
     })?;
+    let followed = tree.followed()?;
+    let followed = Followed::new(work, followed);
     let (forecast, approvals) = (outlook.forecast(proposal), outlook.approvals(proposal));
     refuse_problems(out, &forecast)?;
     for note in &forecast.notes {
@@ -180,7 +185,10 @@ pub(crate) fn foresee(
     }
     let root = proposal.root.as_ref().unwrap_or(work.head.root());
     let janitors: Vec<&Id> = root.janitors.iter().map(|janitor| &janitor.id).collect();
-    let lost = lost(&outlook, &forecast, proposal, &janitors, adoption);
+    let mut lost = lost(&outlook, &forecast, proposal, &janitors, adoption);
+    lost.extend(followed.lost(proposal, adoption));
+    lost.sort_by(|a, b| a.subject.cmp(&b.subject));
+    let kept: Vec<Vouch> = lost.iter().filter_map(|it| it.vouch.clone()).collect();
     if lost.is_empty() {
         if let_go.is_empty() {
             line(out, "nothing loses its approval");
@@ -189,6 +197,7 @@ pub(crate) fn foresee(
             approvals,
             vouches: Vec::new(),
             lacking: Vec::new(),
+            kept,
         });
     }
     line(out, "would lose its approval:");
@@ -215,6 +224,7 @@ pub(crate) fn foresee(
         };
         let forecast = outlook.forecast(&adopted);
         lacking = self::lost(&outlook, &forecast, &adopted, &janitors, adoption);
+        lacking.extend(followed.lost(&adopted, adoption));
         line(
             out,
             format_args!("{GREEN}adopted by {signer}: {}{RESET}", vouches.len()),
@@ -228,7 +238,46 @@ pub(crate) fn foresee(
         approvals,
         vouches,
         lacking,
+        kept,
     })
+}
+
+/// The state that clients follow, where it is known, beside the one that people work on.
+struct Followed<'w> {
+    work: &'w Work,
+    followed: Option<&'w Work>,
+    outlook: Option<Outlook<'w, StandardCrypto>>,
+}
+
+impl<'w> Followed<'w> {
+    fn new(work: &'w Work, followed: Option<&'w Work>) -> Self {
+        let same_head = followed.filter(|it| it.head.digest() == work.head.digest());
+        Self {
+            work,
+            followed: same_head,
+            outlook: same_head.and_then(|it| Outlook::new(&it.report, &StandardCrypto)),
+        }
+    }
+
+    /// What of it would be lost, and has another content, not approved, in the tree that people work on: somebody's
+    /// unapproved edit must not hide what a change would take from clients.
+    fn lost(&self, proposal: &Amendment, adoption: &Adoption) -> Vec<Change> {
+        let Some(outlook) = &self.outlook else {
+            return Vec::new();
+        };
+        let is_hidden = |change: &Change| {
+            let before = self
+                .followed
+                .and_then(|it| it.report.finding(&change.subject));
+            let found = self.work.report.finding(&change.subject);
+            let is_other = |found: &Finding| before.is_none_or(|it| it.digest != found.digest);
+            found.is_none_or(|found| is_unapproved(found) && is_other(found))
+        };
+        let forecast = outlook.forecast(proposal);
+        let lost = forecast.lost();
+        let lost = lost.filter(|change| adoption.keeps(change) && is_hidden(change));
+        lost.cloned().collect()
+    }
 }
 
 /// What would lose its approval by itself. What would lose it only because its owners are approved
@@ -262,7 +311,7 @@ fn lost(
 }
 
 /// Whether somebody is among those whose vouch is missing.
-fn is_asked(change: &Change, person: &Id) -> bool {
+pub(crate) fn is_asked(change: &Change, person: &Id) -> bool {
     let missing = change.missing.as_ref();
     let ways = missing.map(|missing| [&missing.owners, &missing.janitors]);
     ways.into_iter()

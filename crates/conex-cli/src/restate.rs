@@ -57,7 +57,7 @@ pub(crate) fn finish<T: Stored>(
         .iter()
         .any(|janitor| janitor.keys.contains(locked.public()));
     let signer = (is_janitor || !leaves).then_some(&id);
-    let foreseen = foresee::foresee(&mut out, work, proposal, signer, &step.adoption)?;
+    let foreseen = foresee::foresee(&mut out, (tree, work), proposal, signer, &step.adoption)?;
     if step.dry_run {
         return Ok(());
     }

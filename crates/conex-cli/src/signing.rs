@@ -3,6 +3,7 @@
 use conex_core::compose::{Composition, Draft, Files, INLINE};
 use conex_core::crypto::Signer as _;
 use conex_core::key::Fingerprint;
+use conex_core::limits;
 use conex_core::metadata::place;
 use conex_core::name::{Id, PackageName};
 use conex_core::people::People;
@@ -12,6 +13,7 @@ use conex_crypto::StandardCrypto;
 
 use crate::attributes;
 use crate::error::{CommandError, Result};
+use crate::foresee;
 use crate::keys::{self, KeyArguments, Locked, Unlocked};
 use crate::output::{self, line};
 use crate::tree::{Tree, Work};
@@ -152,6 +154,14 @@ pub(crate) fn compose<'f>(
     if drafts.is_empty() {
         return Ok(Ready(None));
     }
+    let inert = foresee::inert(&work.report);
+    let pages = work.report.metadata.pages.iter();
+    let counting = pages.filter(|stored| {
+        *stored.page.body().signer() == *id && !inert.contains(stored.place.as_str())
+    });
+    if let Some(warning) = room(id, counting.count())? {
+        line(&mut output::stderr(), warning);
+    }
     Composition::new(
         &work.head.root().origin,
         &StandardCrypto,
@@ -163,6 +173,24 @@ pub(crate) fn compose<'f>(
     )
     .map(|composition| Ready(Some(composition)))
     .map_err(CommandError::refused)
+}
+
+/// Whether somebody with so many pages that count may sign another one: a warning from half of the limit on, and a
+/// refusal at it (spec section 6.6).
+fn room(id: &Id, pages: usize) -> Result<Option<String>> {
+    if pages >= limits::ACCEPTED {
+        return Err(CommandError::refused(format_args!(
+            "{id} has {pages} pages, and nobody should sign more than {}; nothing was signed",
+            limits::ACCEPTED
+        ))
+        .hint("make one page of many, in a change of its own: conex compact"));
+    }
+    Ok((pages >= limits::ACCEPTED / 2).then(|| {
+        format!(
+            "note: {id} has {pages} pages, of {} at most; conex compact makes one of many",
+            limits::ACCEPTED
+        )
+    }))
 }
 
 impl Ready {
@@ -195,5 +223,20 @@ impl Ready {
                 )
             })?;
         Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_warns_at_half_and_refuses_before_signing() {
+        let id = Id::parse("dave").unwrap();
+        let told = |pages| room(&id, pages).map(|warning| warning.is_some()).ok();
+        assert_eq!(told(limits::ACCEPTED / 2 - 1), Some(false));
+        assert_eq!(told(limits::ACCEPTED / 2), Some(true));
+        assert_eq!(told(limits::ACCEPTED - 1), Some(true));
+        assert_eq!(told(limits::ACCEPTED), None);
     }
 }

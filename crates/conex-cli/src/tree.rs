@@ -28,6 +28,9 @@ use crate::git;
 use crate::output::plain;
 use crate::verification::verify;
 
+/// Where a clone usually has what clients follow.
+pub(crate) const FOLLOWED: [&str; 3] = ["signed", "origin/signed", "upstream/signed"];
+
 /// A working copy: what stands in it, and where what is signed goes.
 pub(crate) struct Tree {
     path: PathBuf,
@@ -181,6 +184,20 @@ impl Tree {
         attributes::stored_alike(&self.path, head, &packages, repository)
     }
 
+    /// How things stand in what clients follow, with the pages of this tree; none where that is not known.
+    pub(crate) fn followed(&self) -> Result<Option<&'static Work>> {
+        if git::around(&self.path).is_err() {
+            return Ok(None);
+        }
+        let mut found = FOLLOWED
+            .iter()
+            .filter_map(|branch| Self::at_revision(&self.path, branch).ok());
+        let Some(followed) = found.next() else {
+            return Ok(None);
+        };
+        Ok(followed.with_pages_of(self)?.examine().ok())
+    }
+
     /// How things stand in a working copy, for the people who work on it: the tree's own first
     /// root is believed, and approvals may run ahead.
     /// The result lives as long as the program, which ends with the command: giving a large
@@ -250,6 +267,21 @@ impl Tree {
             CommandError::refused(format_args!("{name} cannot be read: {first}"))
                 .hint("conex verify shows all that is wrong with it, and what to do")
         })
+    }
+
+    /// The checksums of all releases of a package, as subjects; none of one that is not there or cannot be read.
+    pub(crate) fn checksums(
+        &self,
+        head: &Head,
+        package: &PackageName,
+    ) -> Result<BTreeSet<Subject>> {
+        let known = known(head)?;
+        let units = self.survey(head, &known).packages;
+        let unit = units.iter().find(|unit| unit.name == *package);
+        let releases = unit.and_then(|unit| known.layout().releases(self.store(), unit).ok());
+        let releases = releases.unwrap_or_default().into_iter();
+        let subject = |release| Subject::Checksums(package.clone(), release);
+        Ok(releases.map(|unit| subject(unit.name)).collect())
     }
 
     /// The statement of a package's releases, under the newest projection.

@@ -65,6 +65,53 @@ fn a_branch_begins_and_goes_on() {
     }
 }
 
+/// Whatever somebody merged in place of what clients have, the rest goes ahead.
+#[test]
+fn files_that_became_directories_keep_nobody_from_advancing() {
+    for (before, after) in [
+        ("packages/foo/foo.1.0/opam", "packages/foo/foo.1.0/opam/x"),
+        ("packages/foo/foo.1.0/opam", "packages/foo/foo.1.0"),
+        ("README.md", "README.md/x.md"),
+        ("repo", "repo/x"),
+        ("docs/a", "docs/a/b"),
+        ("docs/a/b", "docs/a"),
+        ("docs/a", "docs"),
+        ("conex/authors/dave.toml", "conex/authors/dave.toml/x"),
+        ("conex/authors/dave.toml", "conex/authors"),
+        ("conex/root/1.toml", "conex/root"),
+    ] {
+        let mut community = Community::settled("opam");
+        if community.tree.get(before).is_none() {
+            community.write(before, "x");
+        }
+        let line = Line::of(&community);
+        line.accepts("-C tree advance");
+        community.release("bar", "0.2", &opam_file("5.0", "dune"));
+        community.approve("alice", "bar");
+        let gone = if after.starts_with(before) {
+            before
+        } else {
+            after
+        };
+        community.remove(gone);
+        community.write(after, "junk");
+        line.commit(&community);
+        let said = line.accepts("-C tree advance");
+        assert!(said.contains("package: bar"), "{before} {after}: {said}");
+        line.git(&["cat-file", "-e", "signed:packages/bar/bar.0.2/opam"]);
+    }
+}
+
+/// What nobody knows below `conex/` is named, and the branch does not move for it.
+#[test]
+fn a_stray_file_is_named() {
+    let (line, mut community) = begun();
+    community.write("conex/rootkit.toml", "x");
+    line.commit(&community);
+    let said = line.accepts("-C tree advance");
+    assert!(said.contains("file conex/rootkit.toml"), "{said}");
+}
+
 #[test]
 fn two_who_advance_make_the_same_commit() {
     let (line, mut community) = begun();

@@ -146,6 +146,37 @@ fn what_git_will_store_otherwise_is_not_signed() {
 }
 
 #[test]
+fn what_keywords_filters_and_encodings_change_is_not_signed_either() {
+    let mut session = Session::unsigned();
+    session.write(".gitattributes", "");
+    session.run("init --origin example --janitor alice --quorum 1 --key alice -y");
+    session.run("bootstrap --key alice -y");
+    session.commit_as("alice", "2026-01-02", "conex");
+    session.git(&["config", "filter.upper.clean", "tr a-z A-Z"]);
+    let release = "packages/foo/foo.3/opam";
+    let opam = "opam-version: \"2.0\"\nmaintainer: \"a\"\n";
+    let keyword = format!("{opam}# $Id: 1 $\n");
+    for (attributes, text) in [
+        ("* ident\n", keyword.as_str()),
+        ("* filter=upper\n", opam),
+        ("* working-tree-encoding=UTF-16LE\n", opam),
+    ] {
+        session.write(release, text);
+        session.write(".gitattributes", attributes);
+        session.transcript.clear();
+        session.refused("approve --all --key alice -y");
+        let place = ".gitattributes, line 1; nothing was signed";
+        assert!(session.transcript.contains(place), "{}", session.transcript);
+    }
+    // A filter that git does not have, and a keyword that is not there, change nothing.
+    for (attributes, name) in [("* ident\n", "b"), ("* filter=absent\n", "c")] {
+        session.write(release, &opam.replace("\"a\"", &format!("\"{name}\"")));
+        session.write(".gitattributes", attributes);
+        session.run("approve --all --key alice -y");
+    }
+}
+
+#[test]
 fn who_signs_is_told_of_attributes() {
     let mut session = Session::unsigned();
     session.write(".gitattributes", "packages/** ident\n");

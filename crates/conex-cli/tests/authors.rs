@@ -295,7 +295,7 @@ fn who_gives_a_package_back_gives_it_to_as_many_as_guard_the_unclaimed() {
         session.output("claim foo --owner janitors --threshold 1 --dry-run --key dave");
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("foo owned by 1 of janitors; before: 2 of janitors"),
+        said.contains("foo owned by 1 of janitors, in epoch 1; before: 2 of janitors"),
         "{said}"
     );
 }

@@ -7,6 +7,8 @@
 
 use std::fs;
 
+use conex_core::limits;
+use conex_core::vouch::Vouch;
 use conex_tests::{Community, fingerprint};
 
 mod session;
@@ -34,6 +36,34 @@ fn janitors_come_and_go() {
         .run("root sign --key dora -y")
         .accepted();
     insta::assert_snapshot!(session.transcript);
+}
+
+/// Two janitors propose root 2 in two branches; of the one that lost a signature is merged.
+#[test]
+fn signatures_of_a_proposal_that_lost_go() {
+    let mut other = Session::settled();
+    other.run("root set complete --key carol -y");
+    let mut session = Session::settled();
+    session.run("root join dora=dora --key alice -y");
+    let stale = Community::root_signature(2, "carol");
+    let of_alice = Community::root_signature(2, "alice");
+    let read = |session: &Session, file: &str| fs::read(session.tree().join(file)).unwrap();
+    session.write(&stale, read(&other, &stale));
+    let (said, code) = session.output("root sign --key bob -y");
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains(&format!("{stale} is no signature of this root")),
+        "{said}"
+    );
+    assert!(!session.tree().join(&stale).exists());
+    assert!(session.tree().join(&of_alice).exists());
+    session.accepted();
+    // Her own goes, too, where she signs.
+    let mut session = Session::settled();
+    session.run("root join dora=dora --key alice -y");
+    session.write(&stale, read(&other, &stale));
+    session.run("root sign --key carol -y").accepted();
+    assert_ne!(read(&session, &stale), read(&other, &stale));
 }
 
 #[test]
@@ -327,12 +357,35 @@ fn compaction_leaves_what_is_to_come() {
     insta::assert_snapshot!(session.transcript);
 }
 
+/// Tools warn long before anybody is void, and refuse to sign on.
+#[test]
+fn limit_is_told_before_anybody_is_void() {
+    let mut community = Community::settled("plain");
+    let one = community.present("bar releases", "0.1");
+    for count in 0..limits::ACCEPTED {
+        let version = conex_tests::version(&format!("0.{}", count + 2));
+        let vouch = one.clone();
+        community.vouch("dave", &[Vouch { version, ..vouch }]);
+    }
+    let mut session = Session::new(&community);
+    session.accepted();
+    session.write("foo/1.0/data", "mended");
+    let (said, code) = session.output("approve foo --key dave -y");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("hint: make one page of many"), "{said}");
+    session
+        .run("compact --key dave -y")
+        .run("approve foo --key dave -y")
+        .accepted();
+    assert_eq!(session.pages("dave"), 2);
+}
+
 /// Somebody who publishes without end is void, alone, until they compact; that needs their key only.
 #[test]
 fn limit_denial() {
     let mut community = Community::settled("plain");
     let vouch = community.present("bar releases", "0.1");
-    for count in 1..=4_096_u64 {
+    for count in 1..=limits::PAGES as u64 {
         let mut vouch = vouch.clone();
         vouch.version = conex_tests::version(&format!("0.{}", count + 1));
         vouch.digest = conex_core::digest::Digest::from_bytes([7; 32]);

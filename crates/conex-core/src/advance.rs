@@ -10,11 +10,16 @@ mod court;
 mod main_line;
 mod outcome;
 mod package;
+mod repository;
+mod room;
+mod roots;
 mod round;
+mod search;
 mod waiting;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::chain::{self, Head, Trust};
 use crate::crypto::Crypto;
@@ -33,10 +38,6 @@ use main_line::MainLine;
 use round::{Built, Left, Round};
 
 pub use waiting::{Unit, Waiting};
-
-/// Most attempts at a state that verification accepts. One is enough, unless two rules of
-/// verification meet in a way that only verification itself sees.
-const ATTEMPTS: usize = 16;
 
 /// A verified state, a main line, and the means to lead the one to the other.
 #[derive(Clone, Copy)]
@@ -61,6 +62,20 @@ pub struct Advance<'a, S: ?Sized, M: ?Sized, C, W> {
     pub workers: &'a W,
     /// How strict clients are.
     pub mode: Mode,
+    /// The states that the main line was in before.
+    pub earlier: &'a dyn Earlier,
+}
+
+/// States that a main line was in before: where people vouched for two contents in one version, they tell
+/// what was merged and overwritten from what never was.
+pub trait Earlier: Sync {
+    /// Shows some of them, the newest first, until enough was seen: false says so.
+    fn each(&self, look: &mut dyn FnMut(&dyn Store) -> bool);
+}
+
+/// Nothing is known of them.
+impl Earlier for () {
+    fn each(&self, _: &mut dyn FnMut(&dyn Store) -> bool) {}
 }
 
 /// Files with their new bytes, or nothing for what is gone.
@@ -80,47 +95,63 @@ pub struct Advanced {
     pub waiting: Vec<Waiting>,
 }
 
-/// The verified state is not what it was said to be.
+/// Why no next state can be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the state before does not have root {} on record as its newest", .0)]
-pub struct NotRecorded(pub crate::statement::RootNumber);
+#[non_exhaustive]
+pub enum AdvanceError {
+    /// The verified state is not what it was said to be.
+    #[error("the state before does not have root {} on record as its newest", .0)]
+    NotRecorded(crate::statement::RootNumber),
+    /// Something keeps everything from advancing, and nothing can be left out for it. Nobody can bring
+    /// this about by what they merge; if it happens, it is a mistake in this program.
+    #[error("nothing that can be left out would mend it: {}", Listed(.0))]
+    Stuck(Vec<Problem>),
+}
+
+struct Listed<'p>(&'p [Problem]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("nothing is wrong that would have a name"),
+            [only] => only.fmt(f),
+            [first, rest @ ..] => write!(f, "{first}; and {} more", rest.len()),
+        }
+    }
+}
 
 impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
     /// Builds the next state.
     ///
     /// # Errors
-    /// [`NotRecorded`] where the record is not of the verified state.
-    pub fn run(&self) -> Result<Advanced, NotRecorded> {
+    /// [`AdvanceError::NotRecorded`] where the record is not of the verified state;
+    /// [`AdvanceError::Stuck`] where there is no next state and no reason for it.
+    pub fn run(&self) -> Result<Advanced, AdvanceError> {
         let number = self.record.head().number;
-        let signed = Signed::read(self).ok_or(NotRecorded(number))?;
+        let signed = Signed::read(self).ok_or(AdvanceError::NotRecorded(number))?;
         let settled = signed.settle(self.crypto, self.workers);
         let main = MainLine::read(self, &signed, &settled);
         let mut left = Left::default();
         let mut refused = Vec::new();
-        for _ in 0..ATTEMPTS {
-            let built = self.build(&signed, &settled, &main, &mut left);
+        loop {
+            let built = self.build(&signed, &settled, &main, &mut left)?;
             if built.files.is_empty() {
-                return Ok(done(built, None, refused));
+                return Ok(self.done(built, None, (&signed, &main), refused));
             }
-            let Some(report) = self.verify(&built) else {
-                break;
-            };
+            let report = self.verify(&built)?;
             if report.verified().is_some() {
-                return Ok(done(built, Some(report), refused));
+                return Ok(self.done(built, Some(report), (&signed, &main), refused));
             }
             // What two rules make of each other only verification sees: it is left out, too.
             let mut progress = false;
             for problem in &report.problems {
                 progress |= left.after(problem, &signed, &main);
             }
-            refused.extend(report.problems);
-            if !progress && !left.lower(&main) {
-                break;
+            if !progress && !left.lower(report.problems.clone(), &main) {
+                return Err(AdvanceError::Stuck(report.problems));
             }
+            refused.extend(report.problems);
         }
-        left.everything(&main);
-        let built = self.build(&signed, &settled, &main, &mut left);
-        Ok(done(built, None, refused))
     }
 
     /// Leaves out, round by round, what cannot be taken yet. Each round leaves out more than the
@@ -131,7 +162,7 @@ impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
         settled: &Settled<'_>,
         main: &MainLine,
         left: &mut Left,
-    ) -> Built {
+    ) -> Result<Built, AdvanceError> {
         loop {
             let round = Round {
                 advance: self,
@@ -141,10 +172,11 @@ impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
                 left,
             };
             match round.run() {
-                Ok(built) => return built,
+                Ok(built) => return Ok(built),
                 Err(remedy) => {
+                    let reasons = remedy.reasons();
                     if !left.apply(remedy, main) {
-                        left.everything(main);
+                        return Err(AdvanceError::Stuck(reasons));
                     }
                 }
             }
@@ -152,8 +184,11 @@ impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
     }
 
     /// Verifies the step as any client would.
-    fn verify(&self, built: &Built) -> Option<Report> {
-        let after = Overlay::new(self.signed, built.files.clone()).ok()?;
+    fn verify(&self, built: &Built) -> Result<Report, AdvanceError> {
+        let after = Overlay::new(self.signed, built.files.clone()).map_err(|error| {
+            let problem = Problem::new(Code::SpecialFile, Path::top(), error);
+            AdvanceError::Stuck(alloc::vec![problem])
+        })?;
         let changes = Changes::from(after.changed());
         let update = Update {
             before: self.signed,
@@ -166,33 +201,38 @@ impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
             mode: self.mode,
             ahead: false,
         };
-        Some(update.run_fast())
+        Ok(update.run_fast())
     }
-}
 
-fn done(built: Built, update: Option<Report>, refused: Vec<Problem>) -> Advanced {
-    let mut waiting = built.waiting;
-    if !refused.is_empty() {
-        waiting.push(Waiting {
-            unit: Unit::Step,
-            problems: refused,
-            pages: Vec::new(),
-        });
-    }
-    waiting.sort();
-    waiting.dedup();
-    Advanced {
+    fn done(
+        &self,
+        built: Built,
+        update: Option<Report>,
+        (signed, main): (&Signed, &MainLine),
+        refused: Vec<Problem>,
+    ) -> Advanced {
+        let mut waiting = built.waiting;
+        if !refused.is_empty() {
+            waiting.push(Waiting {
+                unit: Unit::Step,
+                problems: refused,
+                pages: Vec::new(),
+            });
+        }
         // Nothing is taken that was not verified.
-        files: match update {
-            Some(_) => built.files,
-            None => Files::new(),
-        },
-        taken: match update {
-            Some(_) => built.taken,
-            None => BTreeSet::new(),
-        },
-        update,
-        waiting,
+        let (files, taken) = match update {
+            Some(_) => (built.files, built.taken),
+            None => (Files::new(), BTreeSet::new()),
+        };
+        waiting.extend(main.unnamed(self, signed, &files, &waiting));
+        waiting.sort();
+        waiting.dedup();
+        Advanced {
+            files,
+            taken,
+            update,
+            waiting,
+        }
     }
 }
 
@@ -202,6 +242,8 @@ struct Signed {
     roots: Vec<StoredRoot>,
     known: Known,
     metadata: Metadata,
+    /// Where its pages stand.
+    pages: BTreeSet<Path>,
     survey: Survey,
 }
 
@@ -219,10 +261,12 @@ impl Signed {
         let known = Known::of(head.root(), advance.schemes).ok()?;
         let metadata = reader.rest(&head.root().origin, advance.crypto);
         let survey = survey(advance.signed, known.layout(), head.root());
+        let pages = metadata.pages.iter().map(|page| page.place.clone());
         Some(Self {
             head,
             roots,
             known,
+            pages: pages.collect(),
             metadata,
             survey,
         })

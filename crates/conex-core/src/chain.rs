@@ -279,6 +279,21 @@ fn signers<'r>(
     (people, problems)
 }
 
+/// Whether a signature is of this very root, with a key that it or the root before lists for the signer.
+pub fn is_signed_by_member(
+    root: &Root,
+    before: Option<&Root>,
+    signature: &RootSignature,
+    crypto: &impl Crypto,
+) -> bool {
+    let members = before.into_iter().chain([root]);
+    let janitors = members.filter_map(|members| members.janitor(&signature.signer));
+    let mut keys = janitors.flat_map(|janitor| &janitor.keys);
+    keys.any(|key| {
+        crypto.fingerprint(key) == signature.key && signature.verify(root, key, crypto).is_ok()
+    })
+}
+
 fn bad_signature(root: &Root, signature: &RootSignature) -> Problem {
     Problem::new(
         Code::BadSignature,
@@ -340,6 +355,10 @@ fn link(previous: &Root, stored: &StoredRoot, crypto: &impl Crypto) -> Vec<Probl
         .find(|key| !root.revoked.contains(key))
     {
         let detail = format!("no longer lists {key} as revoked");
+        problems.push(Problem::new(Code::RootSticky, &place, detail));
+    }
+    if let Some(batch) = previous.floor.iter().find(|it| !root.floor.contains(it)) {
+        let detail = format!("no longer names {batch} as its floor");
         problems.push(Problem::new(Code::RootSticky, &place, detail));
     }
     problems.extend(quorum_of(

@@ -198,8 +198,17 @@ fn positions(wanted: &[Draft<'_>], batch: &[Vouch]) -> Option<Vec<usize>> {
     Some(found)
 }
 
-/// Cuts sorted vouches into batches, between names where that is possible, so that the ranges of
-/// batches do not overlap.
+/// Arranges vouches into batches, between names where that is possible, so that their ranges do not overlap.
+///
+/// # Errors
+/// [`VouchesError`] for two contents of one version.
+pub fn batches(mut vouches: Vec<Vouch>) -> Result<Vec<Batch>, VouchesError> {
+    vouches.sort();
+    vouches.dedup();
+    by_name(&vouches).into_iter().map(Batch::new).collect()
+}
+
+/// Cuts sorted vouches between names where that is possible.
 fn by_name(vouches: &[Vouch]) -> Vec<Vec<Vouch>> {
     let mut chunks: Vec<Vec<Vouch>> = Vec::new();
     for group in vouches.chunk_by(|a, b| a.subject.name() == b.subject.name()) {

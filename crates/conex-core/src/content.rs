@@ -43,6 +43,22 @@ pub struct Checksums {
     pub files: Vec<File>,
 }
 
+impl Checksums {
+    /// What says that a release is gone: it has no files (spec section 3.1).
+    pub fn absence(package: &PackageName, release: &ReleaseName) -> Self {
+        Self {
+            package: package.clone(),
+            release: release.clone(),
+            files: Vec::new(),
+        }
+    }
+
+    /// The digest that people vouch for.
+    pub fn digest(&self, origin: &Origin, digests: &(impl Digests + ?Sized)) -> Digest {
+        encoding::digest(digests, Context::Checksums, origin, self)
+    }
+}
+
 /// What of a file is signed as source, or as a repository file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum SourceFile {
@@ -250,6 +266,11 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         }
     }
 
+    /// A release that is not there: the digest of the statement that it has no files.
+    pub(crate) fn absent_release(&self, package: &PackageName, release: &ReleaseName) -> Digest {
+        Checksums::absence(package, release).digest(self.origin, self.digests)
+    }
+
     /// Reads the repository files and computes their statement.
     ///
     /// # Errors
@@ -394,7 +415,7 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
                 _ => unit.directory.clone(),
             },
             directory: unit.directory.clone(),
-            digest: encoding::digest(self.digests, Context::Checksums, self.origin, &checksums),
+            digest: checksums.digest(self.origin, self.digests),
             sources: sources
                 .iter()
                 .map(|source| encoding::digest(self.digests, Context::Source, self.origin, source))

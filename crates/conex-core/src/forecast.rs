@@ -230,6 +230,11 @@ impl<'r, C: Crypto> Outlook<'r, C> {
     /// How a statement would stand differently, if it would.
     fn compare(&self, before: &Finding, future: &World) -> Option<Change> {
         let subject = &before.subject;
+        // What is gone and may be gone without an approval has none to lose.
+        let is_release = matches!(subject, Subject::Checksums(..));
+        if is_release && !before.present && !is_approved_absence(before) {
+            return None;
+        }
         let after = future.find(subject);
         if after.is_none()
             && subject
@@ -304,6 +309,11 @@ impl World {
     }
 }
 
+/// Whether it is approved that something is not there.
+fn is_approved_absence(finding: &Finding) -> bool {
+    !finding.present && matches!(finding.assessment.standing, Standing::Approved(_))
+}
+
 /// The greatest approved version.
 fn newest(assessment: &Assessment) -> Option<Version> {
     match &assessment.standing {
@@ -366,6 +376,13 @@ fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendmen
     let names: BTreeSet<&str> = present.keys().map(|name| name.as_str()).collect();
     for name in judge::absent(&settled.index, ownership, |name| names.contains(name)) {
         judge.package(&absent(name, root, crypto), &Path::top(), ownership, people);
+    }
+    let is_found = |it: &&Finding| !it.present;
+    let found = judge.findings.iter().filter(is_found);
+    let found: BTreeSet<Subject> = found.map(|it| it.subject.clone()).collect();
+    let absences = report.findings.iter().filter(|it| is_approved_absence(it));
+    for absence in absences.filter(|it| !found.contains(&it.subject)) {
+        judge.absence(absence, ownership);
     }
     let mut problems = core::mem::take(&mut judge.problems);
     problems.extend(margins(root));

@@ -116,8 +116,12 @@ impl<'m> Index<'m> {
         }
     }
 
-    /// A note for each batch that no counting page names.
-    pub(crate) fn unused(metadata: &Metadata, judged: &[Judged]) -> Vec<Problem> {
+    /// A note for each batch that no counting page names, nor the floor of the head.
+    pub(crate) fn unused(
+        metadata: &Metadata,
+        judged: &[Judged],
+        floor: &[BatchRef],
+    ) -> Vec<Problem> {
         let counting = metadata
             .pages
             .iter()
@@ -125,7 +129,8 @@ impl<'m> Index<'m> {
             .filter(|(_, judged)| matches!(judged, Judged::Counts(_)));
         // Of a part, few batches are read whole, and pages name many.
         let mut unused: BTreeSet<Digest> = metadata.batches.keys().copied().collect();
-        for reference in counting.flat_map(|(stored, _)| stored.page.body().batches()) {
+        let pages = counting.flat_map(|(stored, _)| stored.page.body().batches());
+        for reference in pages.chain(floor) {
             unused.remove(&reference.digest());
         }
         unused
@@ -218,6 +223,15 @@ impl<'i, 'm> Said<'i, 'm> {
                 })
             })
             .collect()
+    }
+
+    /// What is said of these in one breath: by one page, or in one batch.
+    pub(crate) fn together(self) -> impl Iterator<Item = Vec<&'m Vouch>> {
+        let mut sources: BTreeMap<usize, Vec<&'m Vouch>> = BTreeMap::new();
+        for (vouch, source) in self.entries {
+            sources.entry(*source).or_default().push(vouch);
+        }
+        sources.into_values()
     }
 
     /// The subjects spoken of, each once, sorted.

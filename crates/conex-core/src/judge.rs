@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
-use crate::content::{Package, Release, Repository};
+use crate::content::{Checksums, Package, Release, Repository};
 use crate::crypto::Digests;
 use crate::digest::{Context, Digest};
 use crate::encoding;
@@ -435,6 +435,8 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
         if package.releases.is_empty() {
             self.absent(package, subject, &votes, &releases_rule, people);
+            let gone = self.gone(package, &said, &checksums_rule);
+            self.findings.extend(gone);
             return;
         }
         let mut findings = Vec::with_capacity(1 + package.releases.len());
@@ -459,9 +461,10 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             }
         }));
         let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
+        let mut gone = self.gone(package, &said, &checksums_rule);
         if !ownership.is_claimed(&package.name)
             && findings.iter().all(is_pending)
-            && !speaks_of_removed(&said, package, &checksums_rule)
+            && gone.is_empty()
         {
             self.unsigned.push((package.name.clone(), place.clone()));
             if self.findings.is_empty() {
@@ -471,6 +474,9 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             }
             return;
         }
+        let is_ahead = findings
+            .first()
+            .is_some_and(|it| matches!(it.assessment.standing, Standing::Behind { .. }));
         self.findings.reserve(findings.len());
         for finding in findings {
             let rule = match &finding.subject {
@@ -479,9 +485,41 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             };
             self.conclude(finding, rule, people);
         }
+        // What is approved ahead is still to come, and not gone.
+        if is_ahead {
+            gone.retain(|it| !matches!(it.assessment.standing, Standing::Differs { .. }));
+        }
+        self.findings.extend(gone);
         for release in &package.releases {
             self.note_whole(&release.whole);
         }
+    }
+
+    /// Releases of a package that are not there, and of which something is approved. That they are gone need
+    /// not be approved release by release, but where it is, it must not be lost (spec section 9.3).
+    fn gone(&self, package: &Package, said: &Said<'_, '_>, rule: &Rule) -> Vec<Finding> {
+        let is_there = |name: &ReleaseName| {
+            let found = package
+                .releases
+                .binary_search_by(|it| it.checksums.release.cmp(name));
+            found.is_ok()
+        };
+        let gone = said.subjects().filter_map(|subject| match subject {
+            Subject::Checksums(_, release) if !is_there(release) => Some((subject, release)),
+            _ => None,
+        });
+        let findings = gone.filter_map(|(subject, release)| {
+            let absence = Checksums::absence(&package.name, release);
+            let digest = absence.digest(&self.root.origin, self.digests);
+            let assessment = rule.assess(&said.of(subject), &[digest]);
+            let place = Path::parse(package.name.as_str()).unwrap_or_default();
+            let finding = Finding {
+                present: false,
+                ..Finding::new(subject.clone(), place, (digest, None), assessment)
+            };
+            (finding.assessment.standing != Standing::Pending).then_some(finding)
+        });
+        findings.collect()
     }
 
     /// A package without releases: fine if that is what was approved, or if nothing was.
@@ -506,7 +544,8 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                         .mended_by(missing),
                 );
             }
-            Standing::Approved(_) | Standing::Pending => return,
+            Standing::Pending => return,
+            Standing::Approved(_) => {}
             Standing::Behind { newest, .. } | Standing::Differs { newest } => {
                 let detail = format!("the package is absent, and approved {}", by(newest, people));
                 self.missing(&subject, &place, &detail);
@@ -521,6 +560,22 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         self.findings.push(Finding {
             present: false,
             ..Finding::new(subject, place, digests, assessment)
+        });
+    }
+
+    /// Something that is not there, and of which that was approved: how it stands, approved or not.
+    pub(crate) fn absence(&mut self, before: &Finding, ownership: &Ownership<'_>) {
+        let subject = &before.subject;
+        if subject.package().is_some_and(|it| ownership.is_retired(it)) {
+            return;
+        }
+        let votes = self.index.named(subject.name()).of(subject);
+        let assessment = self
+            .rule(subject, ownership)
+            .assess(&votes, &[before.digest]);
+        self.findings.push(Finding {
+            assessment,
+            ..before.clone()
         });
     }
 
@@ -599,19 +654,6 @@ pub(crate) fn absent<'m>(
                 .filter(|name| !is_present(name.as_str())),
         )
         .collect()
-}
-
-/// Whether any checksums are approved of releases that are not there.
-fn speaks_of_removed(said: &Said<'_, '_>, package: &Package, rule: &Rule) -> bool {
-    let is_there = |release: &ReleaseName| {
-        package
-            .releases
-            .binary_search_by(|there| there.checksums.release.cmp(release))
-            .is_ok()
-    };
-    said.subjects()
-        .filter(|subject| matches!(subject, Subject::Checksums(_, release) if !is_there(release)))
-        .any(|subject| !rule.approved(&said.of(subject)).is_empty())
 }
 
 fn contradiction(version: Version) -> String {

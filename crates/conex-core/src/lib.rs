@@ -16,6 +16,7 @@ pub mod content;
 pub mod crypto;
 pub mod digest;
 pub mod encoding;
+mod floor;
 pub mod forecast;
 pub mod index;
 mod judge;

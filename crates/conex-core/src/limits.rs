@@ -35,11 +35,15 @@ pub const SIGNATURE_FILE: u64 = 16 << 10;
 /// Most vouches in one page or one batch: an update opens a whole batch to read one entry.
 pub const VOUCHES: usize = 2_048;
 
-/// Most batches one page may name: 4,096 batches cover eight million statements.
+/// Most batches one page, or the floor of a root, may name: 4,096 batches cover eight million statements.
 pub const BATCHES: usize = 4_096;
 
-/// Most pages of one person; compaction makes one page of many. More void that person only.
-pub const PAGES: usize = 4_096;
+/// Most pages of one person that count. More void that person only (spec section 6.6).
+pub const PAGES: usize = 16_384;
+
+/// Most accepted pages of one former key, and most pages with which tools let a person sign another one:
+/// compaction makes one page of many. Far below [`PAGES`], so that nobody is voided by old pages that come back.
+pub const ACCEPTED: usize = 4_096;
 
 /// Most keys of one person, current and former together.
 pub const KEYS: usize = 64;

@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::spelling::Stored;
 use crate::statement::{Author, Authorisation, Root, RootNumber, RootSignature, Team};
 use crate::store::{Entry, EntryKind, Store, StoreError, Workers};
-use crate::vouch::Vouch;
+use crate::vouch::{Subject, Vouch};
 
 /// The directory that holds all of it.
 pub const DIRECTORY: &str = "conex";
@@ -28,7 +28,7 @@ pub const ATTRIBUTES: (&str, &str) = ("conex/.gitattributes", "* -text\n");
 
 /// Where things are stored.
 pub mod place {
-    use super::{Digest, Id, PackageName, Path, RootNumber, RootSignature};
+    use super::{Digest, Id, PackageName, Path, RootNumber, RootSignature, Subject};
     use alloc::format;
 
     fn path(text: &str) -> Path {
@@ -69,6 +69,20 @@ pub mod place {
     /// `conex/index/<id>/<digest>.toml`
     pub fn page(signer: &Id, digest: Digest) -> Path {
         path(&format!("conex/index/{signer}/{digest}.toml"))
+    }
+
+    /// Where a statement is stored. A computed one stands for its package, by its name, or is `.` for the
+    /// repository files.
+    pub(crate) fn of(subject: &Subject) -> Path {
+        match subject {
+            Subject::Author(id) => author(id),
+            Subject::Team(id) => team(id),
+            Subject::Authorisation(package) => authorisation(package),
+            Subject::Repository => Path::top(),
+            Subject::Releases(package) | Subject::Checksums(package, _) => {
+                Path::parse(package.as_str()).unwrap_or_default()
+            }
+        }
     }
 
     /// `conex/batches/<digest>.toml`

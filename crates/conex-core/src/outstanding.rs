@@ -95,7 +95,8 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
         }
     }
     let lone = |it: &Outstanding| {
-        matches!(it.subject, Subject::Checksums(..)) && report.finding(&it.subject).is_none()
+        let found = report.finding(&it.subject);
+        matches!(it.subject, Subject::Checksums(..)) && found.is_none_or(|found| !found.present)
     };
     let packages: Vec<_> = found
         .iter()

@@ -119,6 +119,15 @@ impl BatchRef {
         })
     }
 
+    /// The batches that the lines of a stored file name.
+    pub(crate) fn parse_each(lines: &[String], text: &str) -> Result<Vec<Self>, ParseError> {
+        let parse = |line: &String| {
+            Self::parse(line)
+                .ok_or_else(|| ParseError::at(text, line, "a batch is written `FIRST LAST DIGEST`"))
+        };
+        lines.iter().map(parse).collect()
+    }
+
     /// The digest of the batch.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -453,15 +462,7 @@ impl Stored for Page {
             Id::parse(&raw.signer).map_err(|error| ParseError::at(text, "signer", error))?;
         let key =
             Fingerprint::parse(&raw.key).map_err(|error| ParseError::at(text, "key", error))?;
-        let batches = raw
-            .batches
-            .iter()
-            .map(|line| {
-                BatchRef::parse(line).ok_or_else(|| {
-                    ParseError::at(text, line, "a batch is written `FIRST LAST DIGEST`")
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let batches = BatchRef::parse_each(&raw.batches, text)?;
         let vouches = Vouches::from_texts(&raw.vouches, text)?;
         let signature = Signature::parse(&raw.signature)
             .map_err(|error| ParseError::at(text, "signature", error))?;

@@ -110,11 +110,26 @@ impl Part {
         &self,
         page: &'p StoredPage,
     ) -> impl Iterator<Item = &'p BatchRef> + use<'_, 'p> {
-        let all = self.is_new(page);
+        self.concerned(page.page.body().batches(), self.is_new(page))
+    }
+
+    /// The batches that are read on behalf of a root's floor.
+    pub(crate) fn floor<'r>(
+        &self,
+        root: &'r Root,
+    ) -> impl Iterator<Item = &'r BatchRef> + use<'_, 'r> {
+        self.concerned(&root.floor, false)
+    }
+
+    /// The batches that may speak of a name that is concerned, or all.
+    fn concerned<'b>(
+        &self,
+        batches: &'b [BatchRef],
+        all: bool,
+    ) -> impl Iterator<Item = &'b BatchRef> + use<'_, 'b> {
         // Both are sorted: the first name that is not before a range is in it, or none is.
         let mut names = self.names.iter().map(|name| &**name).peekable();
-        let batches = page.page.body().batches().iter();
-        batches.filter(move |reference| {
+        batches.iter().filter(move |reference| {
             let (first, last) = reference.range();
             while names.next_if(|name| *name < first).is_some() {}
             all || names.peek().is_some_and(|name| *name <= last)
@@ -602,9 +617,9 @@ where
             part.names.insert(Subject::Repository.name().into());
         }
         let crypto = (&self.root.origin, self.crypto);
-        let batches = wanted(&self.part, &self.before.metadata);
+        let batches = wanted(&self.part, &self.before.metadata, self.root);
         self.before.excerpts(batches, &self.part.names, crypto);
-        for (digest, _) in wanted(&self.part, &self.after.metadata) {
+        for (digest, _) in wanted(&self.part, &self.after.metadata, self.root) {
             let before = Unchanged {
                 metadata: &self.before.metadata,
                 changed: &self.part.changed,
@@ -662,11 +677,12 @@ struct New {
     pages: Vec<(Path, Id)>,
 }
 
-/// The batches to be read on behalf of the pages that were read.
-fn wanted(part: &Part, metadata: &Metadata) -> BTreeMap<Digest, BatchRef> {
+/// The batches to be read on behalf of the root, and of the pages that were read.
+fn wanted(part: &Part, metadata: &Metadata, root: &Root) -> BTreeMap<Digest, BatchRef> {
     let pages = metadata.pages.iter();
-    pages
-        .flat_map(|page| part.batches(page))
+    let of_pages = pages.flat_map(|page| part.batches(page));
+    part.floor(root)
+        .chain(of_pages)
         .map(|reference| (reference.digest(), reference.clone()))
         .collect()
 }

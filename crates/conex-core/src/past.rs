@@ -316,20 +316,31 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     fn stripped(&mut self, package: &PackageName) {
         let subject = Subject::Releases(package.clone());
         let there = self.place(&subject);
-        // What is gone is no danger, if only stolen keys had brought it.
-        let floor = self
-            .past
-            .standing
-            .newest(self.floors, &subject, self.reader.digests);
-        let had_releases = floor.is_some_and(|floor| !self.is_absence(package, floor.digest));
         if let Some(place) = there {
             let detail = "was signed before, and nobody vouches for it now";
             self.push(Code::Stripped, &place, &subject, detail);
-        } else if had_releases {
-            let detail = "was signed before, and is gone without an approval";
-            let place = Path::parse(package.as_str()).unwrap_or_default();
-            self.push(Code::Stripped, &place, &subject, detail);
+        } else if self.has_floor(package) {
+            let detail = "was signed before, and nobody vouches for its absence now";
+            self.push(Code::Stripped, &place::of(&subject), &subject, detail);
         }
+    }
+
+    /// Whether anything of a package that is not there must not be lost: what is gone is no danger, if only
+    /// stolen keys had brought it.
+    fn has_floor(&self, package: &PackageName) -> bool {
+        let (past, crypto) = (self.past, self.reader.digests);
+        let said = past.standing.settled.index.named(package.as_str());
+        let mut subjects = said.subjects();
+        subjects.any(|subject| {
+            let floor = || past.standing.newest(self.floors, subject, crypto);
+            match subject {
+                Subject::Releases(_) => floor().is_some(),
+                Subject::Checksums(package, release) => {
+                    floor().is_some_and(|it| self.is_absence(package, release, it.digest))
+                }
+                _ => false,
+            }
+        })
     }
 
     /// No version falls, and content changes only to a greater one.
@@ -395,9 +406,11 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
                 }
                 let is_there = self.place(subject).is_some();
                 match subject {
-                    // What is not there cannot be old. It has to be greater when it comes back.
-                    Subject::Checksums(..) => !is_there,
-                    _ if !is_there => self.is_absence(package, floor.digest),
+                    // What is not there cannot be old. It has to be greater when it comes back, and an approved
+                    // absence is what sees to that.
+                    Subject::Checksums(package, release) => {
+                        !is_there && !self.is_absence(package, release, floor.digest)
+                    }
                     _ => after.is_some_and(|after| {
                         after.version == floor.version && self.is_same(package, floor.digest)
                     }),
@@ -417,9 +430,9 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
         }
     }
 
-    /// Whether a digest of a package's `releases` says that there are none.
-    fn is_absence(&self, package: &PackageName, digest: Digest) -> bool {
-        self.reader.absent(package).digests.contains(&digest)
+    /// Whether a digest of a release's `checksums` says that there are no files.
+    fn is_absence(&self, package: &PackageName, release: &ReleaseName, digest: Digest) -> bool {
+        self.reader.absent_release(package, release) == digest
     }
 
     /// Whether a package as it is has a digest under the projections of the head before: the same
@@ -455,15 +468,7 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     }
 
     fn place_or_name(&mut self, subject: &Subject) -> Path {
-        self.place(subject).unwrap_or_else(|| match subject {
-            Subject::Author(id) => place::author(id),
-            Subject::Team(id) => place::team(id),
-            Subject::Authorisation(package) => place::authorisation(package),
-            Subject::Repository => Path::top(),
-            Subject::Releases(package) | Subject::Checksums(package, _) => {
-                Path::parse(package.as_str()).unwrap_or_default()
-            }
-        })
+        self.place(subject).unwrap_or_else(|| place::of(subject))
     }
 
     fn push(&mut self, code: Code, place: &Path, subject: &Subject, detail: &str) {

@@ -62,6 +62,8 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
         // People: the janitors' pages decide who else there is.
         let mut people = People::of_root(self.root, self.crypto);
         let mut judged = self.judge(&people);
+        // Who signed too much is void for people and ownership, too; the note comes with the second judgement.
+        let _ = void_excess(&metadata.pages, &mut judged);
         let (mut index, _) = Index::new(metadata, &judged, self.part, |subject| {
             subject.kind().is_about_people()
         });
@@ -89,7 +91,7 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
         let (mut index, found) = Index::new(metadata, &judged, self.part, |_| true);
         self.assume(&mut index, &people);
         problems.extend(found);
-        problems.extend(Index::unused(metadata, &judged));
+        problems.extend(Index::unused(metadata, &judged, &self.root.floor));
         Settled {
             people,
             index,

@@ -79,7 +79,8 @@ pub struct Finding {
     /// Of the checksums of a release that was read, where approvals may run ahead: the digest of its source
     /// under each projection of the root, in their order, or one without any. Otherwise none.
     pub sources: Vec<Digest>,
-    /// Whether there is any; an absent package has the content of having no releases.
+    /// Whether there is any; an absent package has the content of having no releases, an absent release that of
+    /// having no files.
     pub present: bool,
     /// What the votes say.
     pub assessment: Assessment,
@@ -368,6 +369,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             standing,
             (part, before),
         ));
+        problems.extend(standing.below_floor(part, self.crypto));
         if let Some(before) = before {
             let (findings, reader) = (&report.findings, &reader_of_content);
             problems.extend(before.transitions(&standing, findings, reader, &problems));
@@ -529,10 +531,11 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             .findings
             .iter()
             .filter(|finding| {
-                matches!(
-                    finding.assessment.standing,
-                    crate::approval::Standing::Approved(_)
-                )
+                finding.present
+                    && matches!(
+                        finding.assessment.standing,
+                        crate::approval::Standing::Approved(_)
+                    )
             })
             .count();
         if report.problems.is_empty() && self.mode != Mode::Observe {

@@ -1,5 +1,7 @@
 //! Names, kinds of files, and amounts that nobody honest needs.
 
+use core::ops::RangeInclusive;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
@@ -350,9 +352,9 @@ fn limit_denial() {
     community.author("mallory");
     community.approve_by(&["alice", "bob"], "mallory");
     // Pages without end void the one who signed them; even what they own can still be approved.
-    let flood = |community: &mut Community, who: &str, pages: usize| {
+    let flood = |community: &mut Community, who: &str, pages: RangeInclusive<usize>| {
         let one = community.present("bar releases", "9.1");
-        for at in 1..=pages {
+        for at in pages {
             let version = version(&format!("9.{at}"));
             community.vouch(
                 who,
@@ -363,9 +365,13 @@ fn limit_denial() {
             );
         }
     };
-    flood(&mut community, "mallory", limits::PAGES);
+    flood(&mut community, "mallory", 1..=limits::PAGES);
     community.verify_in(Mode::Enforce).accepted();
-    flood(&mut community, "mallory", limits::PAGES + 1);
+    flood(
+        &mut community,
+        "mallory",
+        limits::PAGES + 1..=limits::PAGES + 1,
+    );
     let over = (Code::PersonVoid, "conex/index/mallory");
     let verdict = community.verify_in(Mode::Enforce);
     verdict.accepted();
@@ -377,7 +383,7 @@ fn limit_denial() {
     );
     // Where the void one owned something, the owners' way is closed, and the quorum's is open.
     let mut community = Community::settled("plain");
-    flood(&mut community, "dave", limits::PAGES);
+    flood(&mut community, "dave", 1..=limits::PAGES);
     community.verify().refused(&[
         (Code::NotApproved, "foo"),
         (Code::NotApproved, "foo/1.0/data"),

@@ -12,5 +12,6 @@ mod limits;
 mod people;
 mod replay;
 mod roots;
+mod sequences;
 mod theft;
 mod updates;

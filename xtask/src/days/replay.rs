@@ -427,6 +427,7 @@ impl<'a> Replay<'a> {
             crypto: &StandardCrypto,
             workers: &Parallel,
             mode: Mode::Enforce,
+            earlier: &(),
         };
         let start = Instant::now();
         let advanced = advance.run()?;

@@ -185,6 +185,7 @@ impl Community {
                 .collect::<Result<_>>()?,
             complete: true,
             revoked: Vec::new(),
+            floor: Vec::new(),
             former: Vec::new(),
             checkpoints: Checkpoints::default(),
         })?;

@@ -156,7 +156,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         ))
         .hint("approve names, --all of it, or --each after a question of its own"));
     }
-    let adopted = foretell(&mut out, work, &chosen, id, &arguments.adoption)?;
+    let adopted = foretell(&mut out, (&tree, work), &chosen, id, &arguments.adoption)?;
     let mut drafts = Vec::with_capacity(chosen.len());
     for finding in &chosen {
         drafts.push(Draft::of(finding).ok_or_else(|| exhausted(&finding.subject))?);
@@ -201,6 +201,8 @@ struct Changes {
     paths: BTreeSet<TreePath>,
     /// Packages that were there at its beginning.
     packages: BTreeSet<PackageName>,
+    /// The checksums of the releases that were there at its beginning and are not at its end.
+    gone: BTreeSet<Subject>,
     /// Packages that paths belong to, as far as the layout tells.
     concerned: BTreeSet<PackageName>,
     /// Whether a repository file is among the paths.
@@ -212,9 +214,18 @@ impl Range {
         let root = work.head.root();
         let mut files = tree.top(root)?.repository;
         files.extend(self.old.top(root)?.repository);
+        let packages = self.old.packages(&work.head)?;
+        let concerned = Tree::concerned(&work.head, &self.paths)?;
+        let mut gone = BTreeSet::new();
+        for package in concerned.intersection(&packages) {
+            let before = self.old.checksums(&work.head, package)?;
+            let after = tree.checksums(&work.head, package)?;
+            gone.extend(before.difference(&after).cloned());
+        }
         Ok(Changes {
-            packages: self.old.packages(&work.head)?,
-            concerned: Tree::concerned(&work.head, &self.paths)?,
+            packages,
+            gone,
+            concerned,
             repository: files.iter().any(|file| self.paths.contains(file)),
             paths: self.paths,
         })
@@ -271,7 +282,7 @@ fn each<'w>(
 /// What else would lose its approval by changed people or ownership, and is adopted.
 fn foretell(
     out: &mut impl Write,
-    work: &Work,
+    (tree, work): (&Tree, &Work),
     chosen: &[&Finding],
     id: &Id,
     adoption: &Adoption,
@@ -295,7 +306,7 @@ fn foretell(
     // What the same page vouches for is there when the change is.
     let vouches = chosen.iter().filter_map(|finding| Draft::of(finding));
     amendment.vouches = vec![(id.clone(), vouches.map(Draft::vouch).collect())];
-    let foreseen = foresee::foresee(out, work, &amendment, Some(id), adoption)?;
+    let foreseen = foresee::foresee(out, (tree, work), &amendment, Some(id), adoption)?;
     Ok(foreseen.vouches)
 }
 
@@ -405,8 +416,9 @@ impl Changes {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         match &finding.subject {
-            // An absent package has no place; it is removed if it was there.
+            // What is absent has no place; it is removed if it was there.
             Subject::Releases(package) if !finding.present => self.packages.contains(package),
+            Subject::Checksums(..) if !finding.present => self.gone.contains(&finding.subject),
             // A package may have several directories, and a repository several files.
             Subject::Releases(package) if self.concerned.contains(package) => true,
             Subject::Repository => self.repository,

@@ -7,7 +7,7 @@ use std::path::Path;
 use conex_core::name::{Id, PackageName};
 use conex_core::version::Threshold;
 
-use crate::claims::{Claims, refuse_unknown};
+use crate::claims::{Claimed, Claims, refuse_unknown};
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;
 use crate::lock;
@@ -30,6 +30,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threshold: Option<u16>,
 
+    /// Begin a new epoch: no version counts that anybody signed so far. The answer to counters that ran away, and
+    /// to owners who are not to be trusted any more; without --owner, the owners stay
+    #[arg(long)]
+    new_epoch: bool,
+
     /// Say what would be signed, and sign nothing
     #[arg(long)]
     dry_run: bool,
@@ -43,28 +48,48 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
     let member = Member::known_or_enrolled(&arguments.key, work)?;
-    let owners = match arguments.owner.as_slice() {
-        [] => vec![member.id.clone()],
-        owners => owners.to_vec(),
-    };
-    for owner in &owners {
-        refuse_unknown(work, owner)?;
-    }
-    // Who gives a package back must not make it weaker than one that nobody ever claimed.
-    let threshold = match arguments.threshold {
-        None if owners.iter().all(Id::is_janitors) => work.head.root().unclaimed,
-        given => Threshold::new(given.unwrap_or(1))
-            .ok_or_else(|| CommandError::usage("the threshold is at least 1"))?,
-    };
-
     let mut out = output::stdout();
     let mut claims = Claims::new(work, &member);
     let packages: BTreeSet<&PackageName> = arguments.packages.iter().collect();
+    let mut groups: BTreeSet<(Vec<Id>, Threshold)> = BTreeSet::new();
     for package in packages {
-        claims.add(&mut out, package, &owners, threshold)?;
+        let claimed = arguments.claimed(work, package, &member)?;
+        for owner in &claimed.owners {
+            refuse_unknown(work, owner)?;
+        }
+        claims.add(&mut out, package, &claimed)?;
+        groups.insert((claimed.owners, claimed.threshold));
     }
-    warn_out_of_reach(&mut out, work, &owners, threshold);
+    for (owners, threshold) in groups {
+        warn_out_of_reach(&mut out, work, &owners, threshold);
+    }
     claims.publish(&mut out, &tree, &arguments.key, arguments.dry_run)
+}
+
+impl Arguments {
+    /// Who is to own a package.
+    fn claimed(&self, work: &Work, package: &PackageName, member: &Member) -> Result<Claimed> {
+        let present = work.report.metadata.authorisations.get(package);
+        let present = present.filter(|_| self.new_epoch);
+        let owners = match (self.owner.as_slice(), present) {
+            ([], Some(present)) => present.owners.clone(),
+            ([], None) => vec![member.id.clone()],
+            (owners, _) => owners.to_vec(),
+        };
+        let stays = present.filter(|present| present.owners == owners);
+        // Who gives a package back must not make it weaker than one that nobody ever claimed.
+        let threshold = match (self.threshold, stays) {
+            (None, Some(present)) => present.threshold,
+            (None, None) if owners.iter().all(Id::is_janitors) => work.head.root().unclaimed,
+            (given, _) => Threshold::new(given.unwrap_or(1))
+                .ok_or_else(|| CommandError::usage("the threshold is at least 1"))?,
+        };
+        Ok(Claimed {
+            owners,
+            threshold,
+            new_epoch: self.new_epoch,
+        })
+    }
 }
 
 /// Says so where the owners alone could never approve anything.

@@ -15,6 +15,7 @@ use conex_core::outstanding::outstanding;
 use conex_core::page::{Batch, BatchRef, PageBody};
 use conex_core::path::Path as TreePath;
 use conex_core::problem::Code;
+use conex_core::verify::Finding;
 use conex_core::version::Version;
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
@@ -68,12 +69,17 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     rewrite(&tree, work, arguments)
 }
 
-/// What a vouch is measured by: the greatest approved version of each statement in the tree.
+/// What a vouch is measured by: the greatest approved version of each statement in the tree, and of each that it
+/// is gone.
 struct Measure<'w>(BTreeMap<&'w Subject, Option<Version>>);
 
 impl<'w> Measure<'w> {
     fn new(work: &'w Work) -> Self {
-        let newest = work.report.findings.iter().map(|finding| {
+        let is_settled = |finding: &&Finding| {
+            finding.present || matches!(finding.assessment.standing, Standing::Approved(_))
+        };
+        let settled = work.report.findings.iter().filter(is_settled);
+        let newest = settled.map(|finding| {
             let newest = match &finding.assessment.standing {
                 Standing::Approved(newest)
                 | Standing::Behind { newest, .. }
@@ -87,8 +93,8 @@ impl<'w> Measure<'w> {
     }
 
     /// Whether anything can rest on a vouch: it is for the greatest approved version or above, or
-    /// for something that is not there. A release that is gone may come back, and its version must
-    /// not fall for a client that last looked before.
+    /// for something that went without an approval. That may come back, and its version must not fall for a
+    /// client that last looked before.
     fn is_live(&self, vouch: &Vouch) -> bool {
         match self.0.get(&vouch.subject) {
             Some(Some(newest)) => vouch.version >= *newest,

@@ -102,6 +102,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         layout,
         complete: !arguments.gradual,
         revoked: Vec::new(),
+        floor: Vec::new(),
         former: Vec::new(),
         checkpoints: Checkpoints::default(),
     };

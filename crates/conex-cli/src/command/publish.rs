@@ -255,7 +255,8 @@ fn vouch(finding: &Finding) -> Result<Vouch> {
 
 pub(crate) fn exhausted(subject: &Subject) -> CommandError {
     CommandError::refused(format_args!("{subject}: its counters are exhausted"))
-        .hint("raise the epoch of the package, or revoke the key that ran them away")
+        .hint("begin a new epoch of the package: conex claim PACKAGE --new-epoch")
+        .hint("or revoke the key that ran them away: conex root revoke")
 }
 
 fn show(

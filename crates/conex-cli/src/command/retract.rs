@@ -205,6 +205,7 @@ enum Present {
 fn present(tree: &Tree, work: &Work, subject: &Subject) -> Result<Present> {
     let found = find(work, subject);
     Ok(match (found, subject) {
+        (Some(finding), Subject::Checksums(..)) if !finding.present => Present::Nothing,
         (Some(finding), _) => match finding.assessment.standing {
             Standing::Approved(_) | Standing::Behind { .. } => Present::Approved(finding.digest),
             _ if finding.present => Present::Unapproved,

@@ -3,12 +3,14 @@
 use core::str::FromStr;
 use std::path::Path;
 
+use conex_core::chain::{Head, is_signed_by_member};
+use conex_core::compose::Files;
 use conex_core::crypto::Digests as _;
 use conex_core::key::Fingerprint;
 use conex_core::layout::Schemes as _;
 use conex_core::metadata::{StoredRoot, place};
 use conex_core::name::Id;
-use conex_core::path::Pattern;
+use conex_core::path::{Path as TreePath, Pattern};
 use conex_core::spelling::Stored as _;
 use conex_core::statement::{Janitor, Root, RootSignature, Scheme};
 use conex_core::survey::cannot_ignore;
@@ -112,13 +114,19 @@ fn show(tree: &Tree) -> Result<()> {
 /// Signs the root that waits, and adopts what would lose its approval by it.
 fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
     let report = examine(tree)?;
-    let waiting = waiting(&report)
-        .ok_or_else(|| {
-            CommandError::refused("no root waits for signatures")
-                .hint("conex root join, leave, rotate, revoke or set proposes the next one")
-        })?
-        .clone();
+    let waiting = waiting(&report).ok_or_else(|| {
+        CommandError::refused("no root waits for signatures")
+            .hint("conex root join, leave, rotate, revoke or set proposes the next one")
+    })?;
     let mut out = output::stdout();
+    let head = report.head.as_ref().map(Head::root);
+    let (waiting, stale) = without_stale(waiting, head);
+    for path in &stale {
+        output::line(
+            &mut out,
+            format_args!("{path} is no signature of this root as it is: it goes"),
+        );
+    }
     let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) else {
         // Nothing is approved under a first root yet.
         output::line(&mut out, waiting.root.to_text());
@@ -126,7 +134,7 @@ fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
             return Ok(());
         }
         let (_, signature) = sign(&waiting.root, None, &step.key)?;
-        tree.write(vec![stored(&waiting.root, &signature)])?;
+        replace(tree, vec![stored(&waiting.root, &signature)], stale)?;
         return tell_what_lacks(tree);
     };
     let work = Work {
@@ -134,10 +142,33 @@ fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
         head,
         people,
     };
-    next::finish(tree, &work, &waiting, step, false)
+    next::finish(tree, &work, (&waiting, stale), step, false)
 }
 
-fn stored(root: &Root, signature: &RootSignature) -> (conex_core::path::Path, Vec<u8>) {
+/// A root without the signatures that are of another one, with their places: somebody proposed that one
+/// in another branch, under the same number, and it was not the one that was merged.
+fn without_stale(waiting: &StoredRoot, head: Option<&Root>) -> (StoredRoot, Vec<TreePath>) {
+    let root = &waiting.root;
+    let signatures = waiting.signatures.iter().cloned();
+    let (good, stale): (Vec<_>, Vec<_>) = signatures
+        .partition(|signature| is_signed_by_member(root, head, signature, &StandardCrypto));
+    let places = stale.iter();
+    let places = places.map(|signature| place::root_signature(root.number, signature));
+    let places = places.collect();
+    let root = StoredRoot {
+        root: root.clone(),
+        signatures: good,
+    };
+    (root, places)
+}
+
+/// Writes files and deletes others, unless these are written, too.
+fn replace(tree: &Tree, files: Files, mut gone: Vec<TreePath>) -> Result<()> {
+    gone.retain(|path| files.iter().all(|(written, _)| written != path));
+    tree.replace(files, gone)
+}
+
+fn stored(root: &Root, signature: &RootSignature) -> (TreePath, Vec<u8>) {
     let place = place::root_signature(root.number, signature);
     (place, signature.to_text().into_bytes())
 }

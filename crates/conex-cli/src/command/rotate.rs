@@ -93,7 +93,8 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         );
     }
     let signer = Some(id);
-    let foreseen = foresee::foresee(&mut out, work, &dropped, signer, &arguments.step.adoption)?;
+    let adoption = &arguments.step.adoption;
+    let foreseen = foresee::foresee(&mut out, (&tree, work), &dropped, signer, adoption)?;
     if arguments.step.dry_run {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use conex_core::name::{Id, PackageName};
 use conex_core::outstanding::outstanding;
 use conex_core::problem::{Code, Problem};
 use conex_core::verify::Finding;
-use conex_core::vouch::Subject;
+use conex_core::vouch::{Kind, Subject};
 use conex_crypto::StandardCrypto;
 
 use crate::command::{approve, root};
@@ -102,13 +102,14 @@ fn overview(out: &mut impl Write, work: &Work) {
         format_args!(
             "  statements    {} of {} approved",
             counts.approved,
-            work.report.findings.len()
+            work.report.findings.iter().filter(|it| it.present).count()
         ),
     );
     let pending: Vec<&Finding> = work
         .report
         .findings
         .iter()
+        .filter(|finding| finding.present || finding.subject.kind() == Kind::Releases)
         .filter(|finding| is_pending(finding))
         .collect();
     if !pending.is_empty() {
@@ -389,7 +390,9 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
             .proposed
             .map_or_else(|| "-".into(), |version| version.to_string());
         let standing = match &finding.assessment.standing {
+            conex_core::approval::Standing::Approved(_) if !finding.present => "gone",
             conex_core::approval::Standing::Approved(_) => "approved",
+            conex_core::approval::Standing::Differs { .. } if !finding.present => "removed",
             conex_core::approval::Standing::Behind { .. } => "behind",
             conex_core::approval::Standing::Differs { .. } => "changed",
             conex_core::approval::Standing::Equivocal { .. } => "contradictory",

@@ -2,16 +2,16 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
 use crate::chain::Head;
-use crate::content::{Package, Reader, Repository};
+use crate::content::{Package, Reader};
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
 use crate::judge::Judge;
 use crate::metadata::{Metadata, MetadataReader, StoredPage};
-use crate::name::{Id, PackageName};
-use crate::past::Past;
+use crate::name::{Id, PackageName, ReleaseName};
 use crate::path::Path;
 use crate::people::Judged;
 use crate::problem::{Code, Problem};
@@ -21,13 +21,15 @@ use crate::standing::Standing;
 use crate::statement::Root;
 use crate::store::{Store, Workers};
 use crate::verify::{Known, Mode};
-use crate::vouch::Subject;
+use crate::vouch::{Subject, Vouch};
 
 use super::blame::{Blame, Remedy};
 use super::main_line::unit;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, left_by_name};
 use super::package::{self, Content};
 use super::round::{Built, Round, Taken};
+use super::search::Search;
+use super::waiting::Unit;
 
 /// A state whose people and pages are settled.
 pub(super) struct Court<'r, 'a, S: ?Sized, M: ?Sized, C, W> {
@@ -37,6 +39,8 @@ pub(super) struct Court<'r, 'a, S: ?Sized, M: ?Sized, C, W> {
     pub(super) metadata: &'r Metadata,
     pub(super) settled: &'r Settled<'r>,
     pub(super) taken: &'r Taken,
+    /// What the verified state says without the keys that are revoked now, if there are any.
+    pub(super) floors: Option<&'r Index<'r>>,
 }
 
 /// A package with what was chosen of it.
@@ -64,8 +68,9 @@ where
             court: self,
             packages,
             repository,
+            left: left_by_name((self.round.signed, self.round.main, self.round.left)),
         };
-        Ok(outcome.build())
+        outcome.build()
     }
 
     pub(super) fn root(&self) -> &Root {
@@ -81,18 +86,6 @@ where
             origin: &self.root().origin,
             layout: self.known.layout(),
             projections,
-        }
-    }
-
-    fn before(&self) -> Past<'_> {
-        Past {
-            store: &self.round.advance.signed,
-            known: &self.round.signed.known,
-            standing: Standing {
-                root: self.round.signed.head.root(),
-                metadata: &self.round.signed.metadata,
-                settled: self.round.settled,
-            },
         }
     }
 
@@ -117,7 +110,8 @@ where
                 self.as_before(blame, &subject, &mut remedy);
             }
             if remedy.pages.len() == found {
-                self.relieve(blame, |_| true, &mut remedy);
+                let reasons = || alloc::vec![problem.clone()];
+                self.relieve(blame, |_| true, reasons, &mut remedy);
             }
         }
         if remedy.is_empty() {
@@ -134,12 +128,18 @@ where
         let signed = self.round.stored(self.root(), subject, false);
         let there = signed.map(|(digest, _)| alloc::vec![digest]);
         let there: Vec<Vec<Digest>> = there.into_iter().collect();
-        blame.ahead(&rule, (subject, votes), &there, remedy);
+        blame.ahead(&rule, (subject, votes), (&there, &|_| false), remedy);
     }
 
     /// Leaves out changes of people that took approvals away, those of people in question first; or
     /// the newest root.
-    fn relieve(&self, blame: &Blame<'_>, of: impl Fn(&Id) -> bool, remedy: &mut Remedy) {
+    pub(super) fn relieve(
+        &self,
+        blame: &Blame<'_>,
+        of: impl Fn(&Id) -> bool,
+        reasons: impl FnOnce() -> Vec<Problem>,
+        remedy: &mut Remedy,
+    ) {
         let found = remedy.pages.len();
         let authors = self.taken.authors.iter();
         let authors = authors.map(|id| (id, Subject::Author(id.clone())));
@@ -153,7 +153,7 @@ where
             return;
         }
         if self.head.id() != self.round.signed.head.id() {
-            remedy.root = true;
+            remedy.lower(reasons());
             return;
         }
         for (_, subject) in &others {
@@ -184,15 +184,16 @@ where
                 // It may be better once what waits for others is left out.
                 None if is_helped(blame, &name, &remedy) => {}
                 None if self.blame_pages(blame, reader, (&name, &content), &mut remedy) => {}
-                None => lost.push(name),
+                None => lost.push((name, content)),
             }
         }
         // What lost its approval goes first: it may be why other things do not fit.
         if !lost.is_empty() {
             remedy = Remedy::default();
-            for name in &lost {
+            for (name, content) in &lost {
                 let people = self.people_of(name);
-                self.relieve(blame, |id| people.contains(id), &mut remedy);
+                let reasons = || self.wrong_with(&content.signed);
+                self.relieve(blame, |id| people.contains(id), reasons, &mut remedy);
             }
             return Err(remedy);
         }
@@ -209,6 +210,10 @@ where
         let signed = round.signed;
         let mut names: BTreeSet<PackageName> = main.packages.keys().cloned().collect();
         names.extend(main.authorisations.keys().cloned());
+        names.extend(round.left.crowded.keys().filter_map(|unit| match unit {
+            Unit::Package(name) => Some(name.clone()),
+            _ => None,
+        }));
         let before: BTreeMap<&Path, &Judged> = signed
             .metadata
             .pages
@@ -253,14 +258,18 @@ where
     fn content(&self, reader: &Reader<'_, S, C>, name: &PackageName) -> Content {
         let (advance, signed, main) = (self.round.advance, self.round.signed, self.round.main);
         if main.packages.contains_key(name) {
-            return package::read(advance, (signed, main), reader, name);
+            return package::read(advance, (signed, main), reader, name, |release, digest| {
+                self.are_approved(name, release, digest)
+            });
         }
         let Some(unit) = unit(&signed.survey, name) else {
             return Content::unchanged(reader.absent(name));
         };
         let projections = &signed.head.root().projections;
         let same = *projections == self.root().projections;
-        let known = same.then(|| self.before().package(unit, reader)).flatten();
+        let known = same
+            .then(|| self.round.before().package(unit, reader))
+            .flatten();
         let found = known.unwrap_or_else(|| reader.package(unit));
         Content::unchanged(found.unwrap_or_else(|_| reader.absent(name)))
     }
@@ -278,29 +287,58 @@ where
                 return Some(content.main.clone());
             }
             let subject = Subject::Releases(name.clone());
-            let mixtures = self.mixtures(reader, content).into_iter();
-            let mut fitting =
-                mixtures.filter(|package| self.is_approved(&subject, &package.digests));
-            let mixture = fitting.find(|package| self.wrong_with(package).is_empty());
-            if mixture.is_some() {
-                return mixture;
+            let found = self.compositions(reader, content).into_iter();
+            let mut fitting = found.filter(|package| self.is_approved(&subject, &package.digests));
+            let composed = fitting.find(|package| self.wrong_with(package).is_empty());
+            if composed.is_some() {
+                return composed;
             }
         }
-        let signed = &content.signed;
+        let is_crowded = self.is_crowded(name) && !self.was_signed(name);
+        let absent = is_crowded.then(|| reader.absent(name));
+        let signed = absent.as_ref().unwrap_or(&content.signed);
         self.wrong_with(signed).is_empty().then(|| signed.clone())
     }
 
     fn is_frozen(&self, name: &PackageName) -> bool {
         let left = self.round.left;
-        left.all || left.packages.contains(name)
+        left.packages.contains(name) || self.is_crowded(name)
     }
 
-    fn mixtures(&self, reader: &Reader<'_, S, C>, content: &Content) -> Vec<Package> {
+    /// Whether something that has more right to it stands where a package would.
+    fn is_crowded(&self, name: &PackageName) -> bool {
+        let crowded = &self.round.left.crowded;
+        crowded.contains_key(&Unit::Package(name.clone()))
+    }
+
+    /// The packages that can be made of both and that somebody vouched for.
+    fn compositions(&self, reader: &Reader<'_, S, C>, content: &Content) -> Vec<Package> {
         let name = &content.main.name;
-        content.mixtures(reader, |release, digest| {
-            let subject = Subject::Checksums(name.clone(), release.clone());
-            self.is_approved(&subject, &[digest])
-        })
+        let index = self.settled.index.named(name.as_str());
+        let votes = index.of(&Subject::Releases(name.clone()));
+        let wanted = votes.iter().map(|vote| vote.digest).collect();
+        let is_whole = |vouch: &&Vouch| matches!(vouch.subject, Subject::Releases(_));
+        let together = index.together().filter(|said| said.iter().any(is_whole));
+        let release = |vouch: &Vouch| match &vouch.subject {
+            Subject::Checksums(_, release) => Some(release.clone()),
+            _ => None,
+        };
+        let together: Vec<BTreeSet<ReleaseName>> = together
+            .map(|said| said.into_iter().filter_map(release).collect())
+            .collect();
+        let search = Search {
+            reader,
+            content,
+            wanted: &wanted,
+            together: &together,
+        };
+        search.run(|release, digest| self.are_approved(name, release, digest))
+    }
+
+    /// Whether these are the approved files of a release.
+    fn are_approved(&self, name: &PackageName, release: &ReleaseName, digest: Digest) -> bool {
+        let subject = Subject::Checksums(name.clone(), release.clone());
+        self.is_approved(&subject, &[digest])
     }
 
     fn is_approved(&self, subject: &Subject, digests: &[Digest]) -> bool {
@@ -312,16 +350,7 @@ where
 
     /// What would be wrong with a package like this.
     pub(super) fn wrong_with(&self, package: &Package) -> Vec<Problem> {
-        let settled = self.settled;
-        let crypto = self.round.advance.crypto;
-        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
-        let unit = self.round.main.unit(self.round.signed, &package.name);
-        let place = unit.directories.first().cloned();
-        let place = place.unwrap_or_else(|| {
-            let release = package.releases.first();
-            release.map_or_else(Path::top, |release| release.directory.clone())
-        });
-        judge.package(package, &place, &settled.ownership, &settled.people);
+        let (place, mut judge) = self.judge(package);
         let has_to_be_signed = || self.is_complete() || self.was_signed(&package.name);
         if !judge.unsigned.is_empty() && has_to_be_signed() {
             let unsigned: Vec<Problem> = judge.unsigned_problems().collect();
@@ -332,6 +361,26 @@ where
             judge.problems = self.falls(package, &place);
         }
         judge.problems
+    }
+
+    /// Whether a package has releases, and anything of it is approved.
+    pub(super) fn is_signed(&self, package: &Package) -> bool {
+        !package.releases.is_empty() && self.judge(package).1.unsigned.is_empty()
+    }
+
+    /// Judges a package, at the place that its problems name.
+    fn judge(&self, package: &Package) -> (Path, Judge<'_, '_, C>) {
+        let settled = self.settled;
+        let crypto = self.round.advance.crypto;
+        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
+        let unit = self.round.main.unit(self.round.signed, &package.name);
+        let place = unit.directories.first().cloned();
+        let place = place.unwrap_or_else(|| {
+            let release = package.releases.first();
+            release.map_or_else(Path::top, |release| release.directory.clone())
+        });
+        judge.package(package, &place, &settled.ownership, &settled.people);
+        (place, judge)
     }
 
     /// The statements of a package whose version would fall: an owner or a key that comes or goes may
@@ -351,46 +400,48 @@ where
             metadata: self.metadata,
             settled: self.settled,
         };
-        let before = self.before();
+        let before = self.round.before();
         // What only keys that are revoked now had brought sets no floor.
-        let floors = before.floors(&now);
-        let floors = floors.as_ref().unwrap_or(&before.standing.settled.index);
-        let projections = self.known.projections();
-        let absence = self.reader(&projections).absent(name).digests;
-        let is_absent = package.releases.is_empty();
+        let floors = self.floors.unwrap_or(&before.standing.settled.index);
         let falls = |subject: &Subject| {
             let Some(floor) = before.standing.newest(floors, subject, crypto) else {
                 return false;
             };
-            // What is gone cannot be old, if it was gone before.
-            if is_absent && absence.contains(&floor.digest) {
-                return false;
-            }
             let is_void = ownership.epoch(name) > floor.version.epoch();
             let newest = now.newest(&now.settled.index, subject, crypto);
             !is_void && newest.map(|newest| newest.version) < Some(floor.version)
         };
-        let releases = package.releases.iter();
-        let checksums =
-            releases.map(|it| Subject::Checksums(name.clone(), it.checksums.release.clone()));
-        let subjects = core::iter::once(Subject::Releases(name.clone())).chain(checksums);
+        // What is not there cannot be old, unless it was approved that it is not there.
+        let projections = self.known.projections();
+        let reader = self.reader(&projections);
+        let is_kept = |subject: &Subject| match subject {
+            Subject::Checksums(_, release) if package::find(package, release).is_none() => {
+                let floor = before.standing.newest(floors, subject, crypto);
+                let absence = package::absence(&reader, name, release);
+                floor.is_some_and(|floor| floor.digest == absence)
+            }
+            Subject::Releases(_) | Subject::Checksums(..) => true,
+            _ => false,
+        };
+        let said = floors.named(name.as_str()).subjects();
+        let subjects = said.filter(|it| it.package() == Some(name) && is_kept(it));
         let is_retired = ownership.is_retired(name);
         subjects
             .filter(|subject| !is_retired && falls(subject))
             .map(|subject| {
                 let detail = "a greater version was approved before, by who cannot approve it then";
-                Problem::new(Code::Rollback, place, detail).about(&subject)
+                Problem::new(Code::Rollback, place, detail).about(subject)
             })
             .collect()
     }
 
-    fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.root().complete || self.round.advance.mode == Mode::Enforce
     }
 
     /// Whether anything of a package was approved.
-    fn was_signed(&self, name: &PackageName) -> bool {
-        let (before, crypto) = (self.before(), self.round.advance.crypto);
+    pub(super) fn was_signed(&self, name: &PackageName) -> bool {
+        let (before, crypto) = (self.round.before(), self.round.advance.crypto);
         let index = &before.standing.settled.index;
         let is_of = |subject: &&Subject| subject.package() == Some(name);
         let mut said = index.named(name.as_str()).subjects().filter(is_of);
@@ -417,14 +468,24 @@ where
         let there = content.releases();
         let there = |release| there.contains(release);
         let signed = |release| content.signed_checksums(release);
+        let earlier = OnceCell::new();
+        let was = |digest: Digest| {
+            let digests = earlier.get_or_init(|| self.earlier(reader, name));
+            digests.contains(&digest)
+        };
         // Files that are nowhere.
         for (subject, release) in speaks.iter().filter(|(_, release)| there(release)) {
             let digests = if self.is_frozen(name) {
                 signed(release)
             } else {
-                content.checksums(release)
+                content.checksums(reader, release)
             };
-            blame.ahead(&checksums, (subject, said.of(subject)), &digests, remedy);
+            blame.ahead(
+                &checksums,
+                (subject, said.of(subject)),
+                (&digests, &was),
+                remedy,
+            );
         }
         if remedy.pages.len() > found {
             return true;
@@ -434,10 +495,15 @@ where
         let possible: Vec<Vec<Digest>> = if self.is_frozen(name) {
             alloc::vec![content.signed.digests.clone()]
         } else {
-            let mixtures = self.mixtures(reader, content);
-            mixtures.into_iter().map(|it| it.digests).collect()
+            let found = self.compositions(reader, content);
+            found.into_iter().map(|it| it.digests).collect()
         };
-        blame.ahead(&releases, (&subject, said.of(&subject)), &possible, remedy);
+        blame.ahead(
+            &releases,
+            (&subject, said.of(&subject)),
+            (&possible, &was),
+            remedy,
+        );
         if remedy.pages.len() > found {
             return true;
         }
@@ -445,7 +511,12 @@ where
         for (subject, release) in speaks.iter().filter(|(_, release)| there(release)) {
             if content.differs_in_source(release) {
                 let digests = signed(release);
-                blame.ahead(&checksums, (subject, said.of(subject)), &digests, remedy);
+                blame.ahead(
+                    &checksums,
+                    (subject, said.of(subject)),
+                    (&digests, &was),
+                    remedy,
+                );
             }
         }
         if remedy.pages.len() > found {
@@ -457,6 +528,30 @@ where
             self.as_before(blame, &subject, remedy);
         }
         remedy.pages.len() > found
+    }
+
+    /// The digests of what a package was on the main line before.
+    fn earlier(&self, reader: &Reader<'_, S, C>, name: &PackageName) -> BTreeSet<Digest> {
+        let unit = self.round.main.unit(self.round.signed, name);
+        let mut digests = BTreeSet::new();
+        self.round.advance.earlier.each(&mut |store| {
+            let is_there = |directory: &Path| matches!(store.kind(directory), Ok(Some(_)));
+            let mut unit = unit.clone();
+            unit.directories.retain(is_there);
+            let reader = Reader {
+                store,
+                digests: reader.digests,
+                origin: reader.origin,
+                layout: reader.layout,
+                projections: reader.projections,
+            };
+            if let Ok(package) = reader.package(&unit) {
+                digests.extend(package.digests);
+                digests.extend(package.releases.iter().map(|release| release.digest));
+            }
+            true
+        });
+        digests
     }
 
     /// The people whom the approvals of a package rest on.
@@ -480,70 +575,6 @@ where
         let pages = signed.pages.iter().filter(speaks);
         people.extend(pages.map(|page| page.page.body().signer().clone()));
         people
-    }
-
-    /// Chooses the repository files: true for those of the main line.
-    fn repository(&self, blame: &Blame<'_>, reader: &Reader<'_, S, C>) -> Result<bool, Remedy> {
-        let (round, main) = (self.round, self.round.main);
-        let is_it = |subject: &Subject| *subject == Subject::Repository;
-        let is_spoken_of = blame
-            .speaking(Subject::Repository.name(), is_it)
-            .next()
-            .is_some();
-        let same_head = self.head.id() == round.signed.head.id();
-        if !main.repository && !is_spoken_of && same_head {
-            return Ok(false);
-        }
-        let on_main = Reader {
-            store: round.advance.main,
-            digests: reader.digests,
-            origin: reader.origin,
-            layout: reader.layout,
-            projections: reader.projections,
-        };
-        let there = on_main.repository(&main.survey.repository);
-        let may_change = main.repository && !round.left.all && !round.left.repository;
-        let there = there.ok().filter(|_| may_change);
-        if let Some(there) = &there
-            && self.wrong_with_repository(there).is_empty()
-        {
-            return Ok(true);
-        }
-        let Ok(signed) = reader.repository(&round.signed.survey.repository) else {
-            return Ok(false);
-        };
-        if self.wrong_with_repository(&signed).is_empty() {
-            return Ok(false);
-        }
-        let subject = Subject::Repository;
-        let rule = self.settled.ownership.rule(self.root(), &subject);
-        let votes = self.settled.index.named(subject.name()).of(&subject);
-        let mut remedy = Remedy::default();
-        let mut digests = alloc::vec![alloc::vec![signed.digest]];
-        digests.extend(there.map(|there| alloc::vec![there.digest]));
-        blame.ahead(&rule, (&subject, votes), &digests, &mut remedy);
-        if remedy.pages.is_empty() {
-            self.relieve(blame, |_| false, &mut remedy);
-        }
-        Err(remedy)
-    }
-
-    pub(super) fn wrong_with_repository(&self, repository: &Repository) -> Vec<Problem> {
-        let settled = self.settled;
-        let crypto = self.round.advance.crypto;
-        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
-        judge.repository(repository, &settled.people);
-        if judge.unsigned_files.is_some() {
-            let (before, subject) = (self.before(), Subject::Repository);
-            let index: &Index<'_> = &before.standing.settled.index;
-            let was_signed = before.standing.newest(index, &subject, crypto).is_some();
-            if was_signed || self.is_complete() {
-                let unsigned: Vec<Problem> = judge.unsigned_problems().collect();
-                judge.problems.extend(unsigned);
-            }
-        }
-        judge.problems.retain(|problem| !problem.code.is_note());
-        judge.problems
     }
 }
 

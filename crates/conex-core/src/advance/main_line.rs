@@ -5,13 +5,15 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
-use crate::chain::{self, Head, Trust};
+use crate::chain::Head;
 use crate::crypto::{Crypto, Digests};
 use crate::digest::Digest;
 use crate::key::{Fingerprint, PublicKey};
 use crate::layout::{Layout, PackageUnit};
 use crate::limits;
-use crate::metadata::{ATTRIBUTES, MetadataReader, StoredPage, StoredRoot, named, page_fits};
+use crate::metadata::{
+    ATTRIBUTES, MetadataReader, StoredPage, StoredRoot, named, page_fits, place,
+};
 use crate::name::{Id, Origin, PackageName};
 use crate::page::{Batch, Page};
 use crate::path::Path;
@@ -19,12 +21,13 @@ use crate::people::Judged;
 use crate::problem::{Code, Problem};
 use crate::settle::Settled;
 use crate::spelling::Stored;
-use crate::statement::{Author, Authorisation, Root, Team};
+use crate::statement::{Author, Authorisation, FormerKey, Root, Team};
 use crate::store::{EntryKind, Store, StoreError, Workers};
 use crate::survey::{Survey, survey};
 use crate::vouch::{Subject, Vouch};
 
-use super::{Advance, Signed, Unit, Waiting, gone};
+use super::roots::Roots;
+use super::{Advance, Files, Signed, Unit, Waiting, gone};
 
 /// A stored statement that is not on the main line as the verified state has it: what is there
 /// instead, or nothing.
@@ -32,16 +35,19 @@ pub(super) type Edited<K, T> = BTreeMap<K, Option<T>>;
 
 /// What is different on the main line.
 pub(super) struct MainLine {
-    /// All roots there.
+    /// The chain of roots there.
     pub(super) roots: Vec<StoredRoot>,
     /// The heads that the chain can lead to, from that of the verified state on.
     pub(super) heads: Vec<Head>,
-    /// Pages that are new and whose signature is right, if their key is anybody's.
+    /// Pages that are new and whose signature is right, if their key is anybody's; sorted by place.
     pub(super) pages: Vec<StoredPage>,
+    /// Those of them whose key the newest root revokes without accepting them.
+    pub(super) barred: BTreeSet<Path>,
     /// Pages that are gone.
     pub(super) pages_gone: BTreeSet<Path>,
-    /// Pages of the verified state that counted for nothing there and could not count anywhere.
-    pub(super) forged: BTreeSet<Path>,
+    /// Pages of the verified state that counted for nothing there, and whose signature is not one of
+    /// the key they name.
+    pub(super) forged: BTreeMap<Path, Fingerprint>,
     /// Batches that are new.
     pub(super) batches: BTreeMap<Digest, Batch>,
     /// Batches that are gone.
@@ -80,12 +86,22 @@ impl MainLine {
             workers: advance.workers,
             problems: Vec::new(),
         };
+        let is_root = |path: &Path| {
+            let mut components = path.components();
+            (components.next(), components.next()) == (Some("conex"), Some("root"))
+        };
+        let roots = if advance.changed.iter().any(is_root) {
+            Roots::read(&mut reader, signed, advance.crypto)
+        } else {
+            Roots::unchanged(signed)
+        };
         let mut main = Self {
-            roots: Vec::new(),
-            heads: alloc::vec![signed.head.clone()],
+            roots: roots.chain,
+            heads: roots.heads,
             pages: Vec::new(),
+            barred: BTreeSet::new(),
             pages_gone: BTreeSet::new(),
-            forged: BTreeSet::new(),
+            forged: BTreeMap::new(),
             batches: BTreeMap::new(),
             batches_gone: BTreeSet::new(),
             authors: BTreeMap::new(),
@@ -96,12 +112,8 @@ impl MainLine {
             packages: BTreeMap::new(),
             repository: false,
             others: Vec::new(),
-            waiting: Vec::new(),
+            waiting: roots.waiting,
         };
-        let is_root = |path: &Path| path.as_str().starts_with("conex/root");
-        if advance.changed.iter().any(is_root) {
-            main.chain(&mut reader, signed, advance.crypto);
-        }
         let origin = &signed.head.root().origin;
         let mut data = Vec::new();
         let paths = advance.changed.iter().filter(|path| !is_root(path));
@@ -119,34 +131,6 @@ impl MainLine {
         main.data(data, signed);
         main.sift(advance, signed, settled);
         main
-    }
-
-    /// Every head that the chain leads to, beginning with that of the verified state.
-    fn chain<M: Store + ?Sized, W: Workers>(
-        &mut self,
-        reader: &mut MetadataReader<'_, M, W>,
-        signed: &Signed,
-        crypto: &impl Crypto,
-    ) {
-        let roots = reader.roots();
-        let start = Trust::Recorded(signed.head.id());
-        let (head, problems) = chain::follow(&roots, &start, crypto);
-        let problems = core::mem::take(&mut reader.problems)
-            .into_iter()
-            .chain(problems);
-        let number = signed.head.root().number;
-        let newest = head.as_ref().map_or(number, |head| head.root().number);
-        for problem in problems.filter(|problem| !problem.code.is_note()) {
-            self.wait(Unit::Root, problem);
-        }
-        for stored in &roots {
-            if stored.root.number > number && stored.root.number <= newest {
-                let upto = stored.root.number.as_u32() as usize;
-                let before = roots.get(..upto).unwrap_or_default();
-                self.heads.extend(chain::follow(before, &start, crypto).0);
-            }
-        }
-        self.roots = roots;
     }
 
     /// Reads one changed file of `conex/`.
@@ -168,7 +152,7 @@ impl MainLine {
                 };
                 let fits = |name: &str, page: &Page| page_fits(&id, name, page, origin, digests);
                 let found = reader.file(path, limits::PAGE_FILE, fits);
-                let is_signed = signed.metadata.pages.iter().any(|it| it.place == *path);
+                let is_signed = signed.pages.contains(path);
                 match found {
                     // A page has the name of its content: it is never another one.
                     Some(page) if !is_signed => self.pages.push(StoredPage {
@@ -282,11 +266,6 @@ impl MainLine {
             author.keys.iter().for_each(|listed| add(&listed.key));
             author.former.iter().for_each(|former| add(&former.key));
         }
-        let revoked: BTreeSet<Fingerprint> = self
-            .heads
-            .last()
-            .map(|head| head.root().revoked.iter().copied().collect())
-            .unwrap_or_default();
         let judge = |page: &StoredPage| -> Result<(), (Code, &'static str)> {
             let body = page.page.body();
             let key = keys
@@ -295,10 +274,6 @@ impl MainLine {
             page.page
                 .verify(origin, key, crypto)
                 .map_err(|_| (Code::BadSignature, "the signature is not one of that key"))?;
-            // The main line may already know of a theft that clients are still to hear of.
-            if revoked.contains(&body.key()) && !is_accepted(&self.heads, &self.authors, page) {
-                return Err((Code::InertPage, "its key is revoked on the main line"));
-            }
             for reference in body.batches() {
                 let batch = self.batch(signed, reference.digest());
                 let batch = batch.ok_or((Code::BatchMissing, "names a batch that is not there"))?;
@@ -317,7 +292,7 @@ impl MainLine {
         let forged = inert.filter_map(|(page, _)| {
             let key = keys.get(&page.page.body().key())?;
             let is_forged = page.page.verify(origin, key, crypto).is_err();
-            is_forged.then(|| page.place.clone())
+            is_forged.then(|| (page.place.clone(), page.page.body().key()))
         });
         self.forged = forged.collect();
         for (page, result) in core::mem::take(&mut self.pages).into_iter().zip(judged) {
@@ -329,42 +304,91 @@ impl MainLine {
                 }
             }
         }
-        self.over_limit(signed);
+        self.barred = self.bar(crypto);
     }
 
-    /// Passes over the new pages of whoever would have more than count: that would void the person.
-    fn over_limit(&mut self, signed: &Signed) {
-        let mut count: BTreeMap<Id, usize> = BTreeMap::new();
-        let stay = signed
-            .metadata
-            .pages
-            .iter()
-            .filter(|page| !self.pages_gone.contains(&page.place));
-        for page in stay.chain(&self.pages) {
-            *count.entry(page.page.body().signer().clone()).or_default() += 1;
-        }
-        let is_over = |page: &StoredPage| {
-            let count = count.get(page.page.body().signer());
-            count.is_some_and(|count| *count > limits::PAGES)
+    /// The new pages under keys that the newest root revokes without accepting these pages: the main
+    /// line may already know of a theft that clients are still to hear of.
+    fn bar(&self, crypto: &impl Crypto) -> BTreeSet<Path> {
+        let Some(newest) = self.heads.last().map(Head::root) else {
+            return BTreeSet::new();
         };
-        let (over, pages) = core::mem::take(&mut self.pages)
-            .into_iter()
-            .partition(|page| is_over(page));
-        self.pages = pages;
-        let over: Vec<StoredPage> = over;
-        for page in over {
-            let detail = "its signer has more pages than count";
-            let problem = Problem::new(Code::PersonVoid, &page.place, detail);
-            self.wait(Unit::Page(page.place), problem);
+        let revoked: BTreeSet<&Fingerprint> = newest.revoked.iter().collect();
+        let is_accepted = |page: &StoredPage| {
+            let mut former = newest.former.iter();
+            former.any(|it| accepts(&it.id, &it.former, page, crypto))
+        };
+        let pages = self.pages.iter();
+        let barred =
+            pages.filter(|page| revoked.contains(&page.page.body().key()) && !is_accepted(page));
+        barred.map(|page| page.place.clone()).collect()
+    }
+
+    /// Whatever of the main line is neither taken nor said to wait: nothing is passed over in silence.
+    pub(super) fn unnamed<S, M, C, W>(
+        &self,
+        advance: &Advance<'_, S, M, C, W>,
+        signed: &Signed,
+        files: &Files,
+        waiting: &[Waiting],
+    ) -> Vec<Waiting>
+    where
+        S: ?Sized,
+        M: Store + ?Sized,
+    {
+        let mut named: BTreeSet<Path> = BTreeSet::new();
+        for waiting in waiting {
+            named.extend(self.paths_of(signed, &waiting.unit));
+        }
+        let is_named = |path: &Path| {
+            let above = core::iter::successors(Some(path.clone()), Path::parent);
+            let mut above = above.take_while(|path| !path.as_str().is_empty());
+            above.any(|path| named.contains(&path))
+        };
+        let paths = advance.changed.iter();
+        let paths = paths.filter(|path| !files.contains_key(*path) && !is_named(path));
+        paths
+            .map(|path| {
+                let problem = left_out(advance.main, path);
+                Waiting::new(Unit::Path(path.clone()), problem)
+            })
+            .collect()
+    }
+
+    /// The paths that are told of where something is said to wait.
+    fn paths_of(&self, signed: &Signed, unit: &Unit) -> Vec<Path> {
+        match unit {
+            Unit::Root => Path::parse("conex/root").into_iter().collect(),
+            Unit::Author(id) => alloc::vec![place::author(id)],
+            Unit::Team(id) => alloc::vec![place::team(id)],
+            Unit::Package(name) => {
+                let data = self.packages.get(name).cloned().unwrap_or_default();
+                data.into_iter()
+                    .chain([place::authorisation(name)])
+                    .collect()
+            }
+            Unit::Repository => {
+                let files = &signed.survey.repository;
+                files
+                    .iter()
+                    .chain(&self.survey.repository)
+                    .cloned()
+                    .collect()
+            }
+            Unit::Page(path) => {
+                let at = self.pages.binary_search_by(|page| page.place.cmp(path));
+                let page = at.ok().and_then(|at| self.pages.get(at));
+                let batches = page.iter().flat_map(|page| page.page.body().batches());
+                let batches = batches.map(|reference| place::batch(reference.digest()));
+                batches.chain([path.clone()]).collect()
+            }
+            Unit::Path(path) => alloc::vec![path.clone()],
+            Unit::Step => Vec::new(),
         }
     }
 
     fn wait(&mut self, unit: Unit, problem: Problem) {
-        self.waiting.push(Waiting {
-            unit,
-            problems: alloc::vec![problem],
-            pages: Vec::new(),
-        });
+        self.waiting.push(Waiting::new(unit, problem));
     }
 
     /// The directories of a package, in either tree.
@@ -409,12 +433,12 @@ impl MainLine {
     }
 
     /// What is said in a page of a name. All that is said of it stands together.
-    pub(super) fn said_of<'m>(
+    pub(super) fn said_of<'m, 'n>(
         &'m self,
         signed: &'m Signed,
         page: &'m StoredPage,
-        name: &'m str,
-    ) -> impl Iterator<Item = &'m Vouch> {
+        name: &'n str,
+    ) -> impl Iterator<Item = &'m Vouch> + use<'m, 'n> {
         self.voices(signed, page).flat_map(move |vouches| {
             let start = vouches.partition_point(|vouch| vouch.subject.name() < name);
             let rest = vouches.get(start..).unwrap_or_default().iter();
@@ -467,16 +491,37 @@ pub(super) fn is_ignored(root: &Root, layout: &dyn Layout, path: &Path) -> bool 
     false
 }
 
-/// Whether a page is among the accepted ones of a former key.
-fn is_accepted(heads: &[Head], authors: &Edited<Id, Author>, page: &StoredPage) -> bool {
-    let former = heads
-        .last()
-        .into_iter()
-        .flat_map(|head| head.root().former.iter().map(|it| &it.former));
-    let listed = authors.values().flatten().flat_map(|it| it.former.iter());
-    former
-        .chain(listed)
-        .any(|former| former.pages.contains(&page.digest))
+/// The problem of something that is left out and that nothing else tells of.
+fn left_out(main: &(impl Store + ?Sized), path: &Path) -> Problem {
+    match main.kind(path) {
+        Ok(None) => gone(path, "is not on the main line any more, and stays"),
+        Ok(Some(EntryKind::Special(kind))) => {
+            Problem::new(Code::SpecialFile, path, alloc::format!("is a {kind}"))
+        }
+        Ok(Some(_))
+            if path
+                .parent()
+                .is_some_and(|it| it.as_str() == "conex/batches") =>
+        {
+            Problem::new(Code::UnusedBatch, path, "no page that is taken names it")
+        }
+        Ok(Some(_)) => Problem::new(Code::Unaccounted, path, "nothing accounts for this"),
+        Err(error) => Problem::unreadable(path, &error),
+    }
+}
+
+/// Whether a page is one that somebody's former key goes on counting for: it names this signer and this
+/// key, and is listed.
+pub(super) fn accepts(
+    id: &Id,
+    former: &FormerKey,
+    page: &StoredPage,
+    digests: &impl Digests,
+) -> bool {
+    let body = page.page.body();
+    body.signer() == id
+        && former.pages.binary_search(&page.digest).is_ok()
+        && digests.fingerprint(&former.key) == body.key()
 }
 
 /// Reads an author, team or authorisation.

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::approval::{Epoch, Rule, Standing as Stands, Vote};
+use crate::approval::{Standing as Stands, Vote};
 use crate::content::Reader;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
@@ -22,11 +22,12 @@ use crate::survey::Named;
 use crate::version::Version;
 use crate::vouch::Subject;
 
-use super::Files;
+use super::blame::Remedy;
 use super::court::{Choice, Court};
-use super::main_line::is_ignored;
-use super::round::Built;
+use super::main_line::{MainLine, is_ignored};
+use super::round::{Built, Left, rule_of_stored};
 use super::waiting::{Unit, Waiting};
+use super::{Files, Signed};
 
 /// Everything that was chosen.
 pub(super) struct Outcome<'c, 'r, 'a, S: ?Sized, M: ?Sized, C, W> {
@@ -34,6 +35,8 @@ pub(super) struct Outcome<'c, 'r, 'a, S: ?Sized, M: ?Sized, C, W> {
     pub(super) packages: BTreeMap<PackageName, Choice>,
     /// Whether the repository files are those of the main line.
     pub(super) repository: bool,
+    /// The new pages that wait, by the names that they speak of.
+    pub(super) left: BTreeMap<&'c str, Vec<&'c StoredPage>>,
 }
 
 impl<S, M, C, W> Outcome<'_, '_, '_, S, M, C, W>
@@ -43,8 +46,8 @@ where
     C: Crypto,
     W: Workers,
 {
-    /// Puts it together.
-    pub(super) fn build(&self) -> Built {
+    /// Puts it together, or says what there is no room for.
+    pub(super) fn build(&self) -> Result<Built, Remedy> {
         let mut files = Files::new();
         let mut waiting = self.court.round.main.waiting.clone();
         self.roots(&mut files, &mut waiting);
@@ -53,12 +56,19 @@ where
         self.packages(&mut files, &mut waiting);
         self.repository(&mut files, &mut waiting);
         self.others(&mut files, &mut waiting);
+        let crowded = self.crowded(&files);
+        if !crowded.is_empty() {
+            return Err(Remedy {
+                crowded,
+                ..Remedy::default()
+            });
+        }
         let taken = self.taken(&files);
-        Built {
+        Ok(Built {
             files,
             taken,
             waiting,
-        }
+        })
     }
 
     /// What the files are of.
@@ -93,42 +103,29 @@ where
     /// New roots, and new signatures of all that are taken.
     fn roots(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
         let round = self.court.round;
-        let crypto = round.advance.crypto;
         let head = self.court.head.root().number;
-        for stored in &round.main.roots {
+        let chain = round.main.roots.iter();
+        for stored in chain.filter(|stored| stored.root.number <= head) {
             let root = &stored.root;
-            if root.number > head || round.left.all {
-                continue;
-            }
             let known = round.signed.roots.iter();
-            let known = known.map(|it| &it.root).find(|it| it.number == root.number);
-            let is_new = root.number > round.signed.head.root().number;
-            if is_new {
+            let known = known.into_iter().find(|it| it.root.number == root.number);
+            if known.is_none() {
                 files.insert(place::root(root.number), Some(root.to_text().into_bytes()));
-            } else if known.map(|it| it.digest(crypto)) != Some(root.digest(crypto)) {
-                continue;
             }
-            for signature in &stored.signatures {
-                let janitor = root.janitor(&signature.signer);
-                let keys = janitor.map(|it| it.keys.as_slice()).unwrap_or_default();
-                let mut keys = keys.iter();
-                let fits = keys.any(|key| signature.verify(root, key, crypto).is_ok());
-                // Of a new root all are taken: janitors of the root before may have signed it.
-                if is_new || fits {
-                    let place = place::root_signature(root.number, signature);
-                    if round.advance.changed.contains(&place) {
-                        files.insert(place, Some(signature.to_text().into_bytes()));
-                    }
-                }
+            let known = known.map(|it| it.signatures.as_slice()).unwrap_or_default();
+            for signature in stored.signatures.iter().filter(|it| !known.contains(it)) {
+                let place = place::root_signature(root.number, signature);
+                files.insert(place, Some(signature.to_text().into_bytes()));
             }
         }
-        if round.left.roots > 0 && !round.left.all {
+        if round.left.roots > 0 {
             let number = round.main.heads.last().map(|head| head.root().number);
             let detail = "what clients have would lose its approval by it";
-            waiting.extend(number.map(|number| Waiting {
-                unit: Unit::Root,
-                problems: alloc::vec![Problem::new(Code::NotApproved, place::root(number), detail)],
-                pages: Vec::new(),
+            waiting.extend(number.map(|number| {
+                let problem = Problem::new(Code::NotApproved, place::root(number), detail);
+                let mut waiting = Waiting::new(Unit::Root, problem);
+                waiting.problems.extend(round.left.held.iter().cloned());
+                waiting
             }));
         }
     }
@@ -165,14 +162,10 @@ where
                 waiting.extend(self.unapproved(unit, &subject, place, claim.epoch));
             }
         }
-        match main.attributes {
-            _ if self.court.round.left.all => {}
-            Some(there) => {
-                let (path, text) = ATTRIBUTES;
-                let path = Path::parse(path).unwrap_or_default();
-                files.insert(path, there.then(|| text.as_bytes().to_vec()));
-            }
-            None => {}
+        if let Some(there) = main.attributes {
+            let (path, text) = ATTRIBUTES;
+            let path = Path::parse(path).unwrap_or_default();
+            files.insert(path, there.then(|| text.as_bytes().to_vec()));
         }
     }
 
@@ -186,14 +179,7 @@ where
     ) -> Option<Waiting> {
         let (court, round) = (self.court, self.court.round);
         let (digest, _) = round.stored(court.root(), subject, true)?;
-        let rule = Rule {
-            owners: None,
-            janitors: court.root().quorum,
-            epoch: match subject {
-                Subject::Authorisation(_) => Epoch::Sets(epoch),
-                _ => Epoch::Only(0),
-            },
-        };
+        let rule = rule_of_stored(court.root(), subject, epoch);
         let votes = court.settled.index.named(subject.name()).of(subject);
         let assessment = rule.assess(&votes, &[digest]);
         let (code, detail) = match &assessment.standing {
@@ -208,7 +194,7 @@ where
         Some(Waiting {
             unit,
             problems: alloc::vec![problem.about(subject).mended_by(missing)],
-            pages: self.left_pages(|other| other == subject),
+            pages: self.left_pages(subject.name(), |other| other == subject),
         })
     }
 
@@ -216,17 +202,17 @@ where
     fn pages(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
         let (court, round) = (self.court, self.court.round);
         let (signed, main) = (&round.signed.metadata, round.main);
-        for page in &main.forged {
+        let kept: BTreeSet<&Path> = court.metadata.pages.iter().map(|it| &it.place).collect();
+        for page in main.forged.keys().filter(|page| !kept.contains(page)) {
             files.insert(page.clone(), None);
-        }
-        if round.left.all {
-            return;
         }
         let superseded = self.superseded();
         for page in &superseded {
             files.insert((*page).clone(), None);
         }
-        let mut batches: BTreeSet<Digest> = BTreeSet::new();
+        // What the root demands comes with it.
+        let floor = court.head.root().floor.iter();
+        let mut batches: BTreeSet<Digest> = floor.map(BatchRef::digest).collect();
         let counted = court.metadata.pages.iter().zip(&court.settled.judged);
         for (page, judged) in counted {
             let reason = match judged {
@@ -243,7 +229,7 @@ where
                     continue;
                 }
             };
-            waiting.push(waits_for(
+            waiting.push(Waiting::new(
                 Unit::Page(page.place.clone()),
                 Problem::new(Code::InertPage, &page.place, reason),
             ));
@@ -262,7 +248,19 @@ where
             }
         }
         for (page, reason) in &round.left.pages {
-            waiting.push(waits_for(Unit::Page(page.clone()), reason.clone()));
+            waiting.push(Waiting::new(Unit::Page(page.clone()), reason.clone()));
+        }
+        let is_left = |page: &&Path| !kept.contains(page) && !round.left.pages.contains_key(*page);
+        for page in main.barred.iter().filter(is_left) {
+            let detail =
+                "its key is revoked on the main line, and nothing approved accepts the page";
+            let problem = Problem::new(Code::InertPage, page, detail);
+            waiting.push(Waiting::new(Unit::Page(page.clone()), problem));
+        }
+        for page in main.pages_gone.iter().filter(|it| !superseded.contains(it)) {
+            let detail = "is not on the main line any more, and stays: something rests on it";
+            let problem = Problem::new(Code::Vanished, page, detail);
+            waiting.push(Waiting::new(Unit::Page(page.clone()), problem));
         }
     }
 
@@ -336,22 +334,27 @@ where
     }
 
     fn packages(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
+        let round = self.court.round;
         for (name, choice) in &self.packages {
-            if !self.court.round.main.packages.contains_key(name) {
+            let unit = Unit::Package(name.clone());
+            let crowded = round.left.crowded.get(&unit);
+            if !round.main.packages.contains_key(name) && crowded.is_none() {
                 continue;
             }
             let Choice { content, chosen } = choice;
-            match content.files(chosen, self.court.round.advance.main) {
+            match content.files(chosen, round.advance.main) {
                 Ok(found) => files.extend(found),
-                Err(problem) => waiting.push(waits_for(Unit::Package(name.clone()), problem)),
+                Err(problem) => waiting.push(Waiting::new(unit.clone(), problem)),
             }
             if !content.is_main(chosen) {
-                let mut problems = content.unreadable.clone();
+                let mut problems: Vec<Problem> = crowded.cloned().into_iter().collect();
+                problems.extend(content.unreadable.iter().cloned());
                 problems.extend(self.court.wrong_with(&content.main));
                 waiting.push(Waiting {
-                    unit: Unit::Package(name.clone()),
+                    unit,
                     problems,
-                    pages: self.left_pages(|subject| subject.package() == Some(name)),
+                    pages: self
+                        .left_pages(name.as_str(), |subject| subject.package() == Some(name)),
                 });
             }
         }
@@ -392,25 +395,25 @@ where
             Ok(repository) => self.court.wrong_with_repository(&repository),
             Err(problems) => problems,
         };
+        let crowded = round.left.crowded.get(&Unit::Repository);
         waiting.push(Waiting {
             unit: Unit::Repository,
-            problems,
-            pages: self.left_pages(|subject| *subject == Subject::Repository),
+            problems: crowded.cloned().into_iter().chain(problems).collect(),
+            pages: self.left_pages(Subject::Repository.name(), |subject| {
+                *subject == Subject::Repository
+            }),
         });
     }
 
     /// Files that nobody approves: those that clients ignore are those of the main line.
     fn others(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
         let round = self.court.round;
-        if round.left.all {
-            return;
-        }
         let (before, after) = (round.advance.signed, round.advance.main);
         let lookalikes = self.lookalikes();
         for (named, problem) in &lookalikes {
             for file in files_below(before, &named.place) {
                 if matches!(after.kind(&file), Ok(Some(_))) {
-                    waiting.push(waits_for(Unit::Path(file.clone()), problem.clone()));
+                    waiting.push(Waiting::new(Unit::Path(file.clone()), problem.clone()));
                 }
                 files.insert(file, None);
             }
@@ -419,11 +422,18 @@ where
             let mut above = lookalikes.iter();
             if let Some((_, problem)) = above.find(|(it, _)| path.below(&it.place).is_some()) {
                 if matches!(after.kind(path), Ok(Some(_))) {
-                    waiting.push(waits_for(Unit::Path(path.clone()), problem.clone()));
+                    waiting.push(Waiting::new(Unit::Path(path.clone()), problem.clone()));
                 }
                 continue;
             }
             let was_file = matches!(before.kind(path), Ok(Some(EntryKind::File)));
+            if let Some(problem) = round.left.crowded.get(&Unit::Path(path.clone())) {
+                waiting.push(Waiting::new(Unit::Path(path.clone()), problem.clone()));
+                if was_file {
+                    files.insert(path.clone(), None);
+                }
+                continue;
+            }
             let is_left = round.left.paths.contains(path);
             let problem = match after.kind(path) {
                 Ok(None) => {
@@ -460,7 +470,15 @@ where
                 }
                 Err(error) => Problem::unreadable(path, &error),
             };
-            waiting.push(waits_for(Unit::Path(path.clone()), problem));
+            waiting.push(Waiting::new(Unit::Path(path.clone()), problem));
+        }
+        for (unit, problem) in &round.left.crowded {
+            if let Unit::Path(path) = unit
+                && !round.main.others.contains(path)
+            {
+                files.insert(path.clone(), None);
+                waiting.push(Waiting::new(unit.clone(), problem.clone()));
+            }
         }
     }
 
@@ -479,18 +497,35 @@ where
             .collect()
     }
 
-    /// The pages that wait and speak of something.
-    fn left_pages(&self, of: impl Fn(&Subject) -> bool) -> Vec<Path> {
+    /// The pages that wait and speak of something of a name.
+    fn left_pages(&self, name: &str, of: impl Fn(&Subject) -> bool) -> Vec<Path> {
         let round = self.court.round;
-        let pages = round.main.pages.iter();
-        let left = pages.filter(|page| round.left.pages.contains_key(&page.place));
-        let speaking = left.filter(|page| round.main.subjects(round.signed, page).any(&of));
+        let left = self.left.get(name).into_iter().flatten();
+        let speaking = left.filter(|page| {
+            let mut said = round.main.said_of(round.signed, page, name);
+            said.any(|vouch| of(&vouch.subject))
+        });
         speaking.map(|page| page.place.clone()).collect()
     }
 }
 
+/// The new pages that wait, by the names that they speak of.
+pub(super) fn left_by_name<'r>(
+    (signed, main, left): (&'r Signed, &'r MainLine, &Left),
+) -> BTreeMap<&'r str, Vec<&'r StoredPage>> {
+    let mut by_name: BTreeMap<&str, Vec<&StoredPage>> = BTreeMap::new();
+    let pages = main.pages.iter();
+    for page in pages.filter(|page| left.pages.contains_key(&page.place)) {
+        let names: BTreeSet<&str> = main.subjects(signed, page).map(Subject::name).collect();
+        for name in names {
+            by_name.entry(name).or_default().push(page);
+        }
+    }
+    by_name
+}
+
 /// Every file below a directory that is known to be no deeper than others.
-fn files_below(store: &(impl Store + ?Sized), directory: &Path) -> Vec<Path> {
+pub(super) fn files_below(store: &(impl Store + ?Sized), directory: &Path) -> Vec<Path> {
     let mut files = Vec::new();
     let mut waiting = alloc::vec![directory.clone()];
     while let Some(directory) = waiting.pop() {
@@ -503,12 +538,4 @@ fn files_below(store: &(impl Store + ?Sized), directory: &Path) -> Vec<Path> {
         }
     }
     files
-}
-
-fn waits_for(unit: Unit, problem: Problem) -> Waiting {
-    Waiting {
-        unit,
-        problems: alloc::vec![problem],
-        pages: Vec::new(),
-    }
 }

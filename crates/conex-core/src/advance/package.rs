@@ -3,9 +3,10 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::content::{Package, Reader, Release};
+use crate::content::{Checksums, Package, Reader, Release};
 use crate::crypto::Crypto;
-use crate::digest::{Digest, FileDigest};
+use crate::digest::{Context, Digest, FileDigest};
+use crate::encoding;
 use crate::layout::PackageUnit;
 use crate::limits;
 use crate::name::{PackageName, ReleaseName};
@@ -15,9 +16,6 @@ use crate::store::{Overlay, Store, StoreError, Workers};
 
 use super::main_line::{MainLine, unit};
 use super::{Advance, Files, Signed};
-
-/// Most releases that came or went, of which every combination is tried.
-const COMBINED: usize = 6;
 
 /// A package as both have it.
 #[derive(Debug, Clone)]
@@ -36,6 +34,7 @@ pub(super) fn read<S, M, C, W>(
     (signed, main): (&Signed, &MainLine),
     reader: &Reader<'_, S, C>,
     name: &PackageName,
+    approved: impl Fn(&ReleaseName, Digest) -> bool,
 ) -> Content
 where
     S: Store + ?Sized,
@@ -58,7 +57,12 @@ where
         Some(Err(problems)) => {
             let paths = main.packages.get(name).map(Vec::as_slice);
             let unit = main.unit(signed, name);
-            let package = salvage(advance, reader, &unit, paths.unwrap_or_default());
+            let package = salvage(
+                advance,
+                reader,
+                (&unit, paths.unwrap_or_default()),
+                approved,
+            );
             let package = package.or_else(|| before.clone());
             (package.unwrap_or_else(absent), problems)
         }
@@ -71,12 +75,13 @@ where
 }
 
 /// The verified package with those changes of the main line, release by release, with which it can
-/// be read: junk in one release is no reason for another to wait.
+/// be read: junk in one release is no reason for another to wait. Of releases that cannot be read
+/// together, as only case tells them apart, those go first whose files are approved.
 fn salvage<S, M, C, W>(
     advance: &Advance<'_, S, M, C, W>,
     reader: &Reader<'_, S, C>,
-    unit: &PackageUnit,
-    paths: &[Path],
+    (unit, paths): (&PackageUnit, &[Path]),
+    approved: impl Fn(&ReleaseName, Digest) -> bool,
 ) -> Option<Package>
 where
     S: Store + ?Sized,
@@ -116,8 +121,33 @@ where
         };
         reader.package(&unit).ok()
     };
-    groups.retain(|group, files| !broken.contains(group) && package(files.clone()).is_some());
-    package(groups.into_values().flatten().collect())
+    let mut readable: Vec<(bool, Path, Files)> = Vec::new();
+    for (group, files) in groups {
+        if !broken.contains(&group)
+            && let Some(package) = package(files.clone())
+        {
+            let mut releases = package.releases.iter();
+            let release = releases.find(|release| release.directory == group);
+            let is_approved = release.is_some_and(|it| approved(&it.checksums.release, it.digest));
+            readable.push((!is_approved, group, files));
+        }
+    }
+    let all: Files = readable
+        .iter()
+        .flat_map(|(.., files)| files.clone())
+        .collect();
+    package(all).or_else(|| {
+        readable.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        let mut together = Files::new();
+        for (.., files) in readable {
+            let mut more = together.clone();
+            more.extend(files);
+            if package(more.clone()).is_some() {
+                together = more;
+            }
+        }
+        package(together)
+    })
 }
 
 /// The directory that a changed path shares with the rest of its release, as far as names tell.
@@ -148,11 +178,18 @@ impl Content {
         }
     }
 
-    /// The digests of a release in both.
-    pub(super) fn checksums(&self, release: &ReleaseName) -> Vec<Vec<Digest>> {
+    /// The digests of a release in both; that of its absence where one does not have it.
+    pub(super) fn checksums<S: ?Sized, C: Crypto>(
+        &self,
+        reader: &Reader<'_, S, C>,
+        release: &ReleaseName,
+    ) -> Vec<Vec<Digest>> {
         let both = [&self.main, &self.signed];
-        let found = both.iter().filter_map(|package| find(package, release));
-        found.map(|release| alloc::vec![release.digest]).collect()
+        let digest = |package: &&Package| {
+            let found = find(package, release).map(|release| release.digest);
+            found.unwrap_or_else(|| absence(reader, &self.main.name, release))
+        };
+        both.iter().map(|it| alloc::vec![digest(it)]).collect()
     }
 
     /// The digest of a release in the verified state, if it is there.
@@ -174,68 +211,6 @@ impl Content {
     pub(super) fn releases(&self) -> BTreeSet<&ReleaseName> {
         let both = self.main.releases.iter().chain(&self.signed.releases);
         both.map(|release| &release.checksums.release).collect()
-    }
-
-    /// Packages of releases whose files are approved, by what `approved` says of a release and the
-    /// digest of its files: with all of them; and as those came and went that are not in both, with
-    /// every combination of these where they are few.
-    pub(super) fn mixtures<S: Store + ?Sized, C: Crypto>(
-        &self,
-        reader: &Reader<'_, S, C>,
-        approved: impl Fn(&ReleaseName, Digest) -> bool,
-    ) -> Vec<Package> {
-        let mut always: Vec<&Release> = Vec::new();
-        let mut sometimes: Vec<(&Release, bool)> = Vec::new();
-        for name in self.releases() {
-            let (main, signed) = (find(&self.main, name), find(&self.signed, name));
-            let is_approved = |release: &&Release| approved(name, release.digest);
-            let from_main = main.filter(is_approved).map(|release| (release, true));
-            let chosen = from_main.or_else(|| Some((signed.filter(is_approved)?, false)));
-            match (chosen, main.is_some() && signed.is_some()) {
-                (Some(chosen), true) => always.push(chosen.0),
-                (Some(chosen), false) => sometimes.push(chosen),
-                (None, _) => {}
-            }
-        }
-        let all = sometimes.len();
-        let mut selections: Vec<Vec<bool>> = Vec::new();
-        let came: Vec<bool> = sometimes.iter().map(|(_, from_main)| *from_main).collect();
-        if all <= COMBINED {
-            for mask in 0..(1_usize << all) {
-                selections.push((0..all).map(|at| mask & (1 << at) != 0).collect());
-            }
-        } else {
-            let stayed: Vec<bool> = came.iter().map(|came| !came).collect();
-            for base in [
-                came,
-                stayed,
-                alloc::vec![true; all],
-                alloc::vec![false; all],
-            ] {
-                for flipped in 0..all {
-                    let flip = |(at, wanted): (usize, &bool)| *wanted != (at == flipped);
-                    selections.push(base.iter().enumerate().map(flip).collect());
-                }
-                selections.push(base);
-            }
-        }
-        let package = |selection: Vec<bool>| {
-            let chosen = sometimes.iter().zip(selection);
-            let chosen = chosen.filter(|(_, wanted)| *wanted).map(|((it, _), _)| *it);
-            let mut releases: Vec<Release> =
-                always.iter().copied().chain(chosen).cloned().collect();
-            releases.sort_by(|a, b| a.checksums.release.cmp(&b.checksums.release));
-            let name = &self.main.name;
-            let digests = (0..reader.projections.len().max(1))
-                .map(|at| reader.releases_digest(name, &releases, at))
-                .collect();
-            Package {
-                name: name.clone(),
-                releases,
-                digests,
-            }
-        };
-        selections.into_iter().map(package).collect()
     }
 
     /// The files in which a package made of both differs from the verified one.
@@ -267,7 +242,26 @@ impl Content {
     }
 }
 
-fn find<'p>(package: &'p Package, name: &ReleaseName) -> Option<&'p Release> {
+/// The digest of the statement that a release has no files: it is gone.
+pub(super) fn absence<S: ?Sized, C: Crypto>(
+    reader: &Reader<'_, S, C>,
+    package: &PackageName,
+    release: &ReleaseName,
+) -> Digest {
+    let statement = Checksums {
+        package: package.clone(),
+        release: release.clone(),
+        files: Vec::new(),
+    };
+    encoding::digest(
+        reader.digests,
+        Context::Checksums,
+        reader.origin,
+        &statement,
+    )
+}
+
+pub(super) fn find<'p>(package: &'p Package, name: &ReleaseName) -> Option<&'p Release> {
     let at = package
         .releases
         .binary_search_by(|release| release.checksums.release.cmp(name))

@@ -3,17 +3,20 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::approval::{Epoch, Rule, Standing as Stands};
-use crate::crypto::Crypto;
+use crate::approval::{Epoch, Rule, Standing as Stands, Vote};
+use crate::crypto::{Crypto, Digests};
 use crate::digest::{Context, Digest};
 use crate::encoding;
 use crate::index::Index;
-use crate::metadata::{Metadata, StoredPage};
+use crate::key::Fingerprint;
+use crate::metadata::{Metadata, StoredPage, place};
 use crate::name::{Id, PackageName};
+use crate::past::Past;
 use crate::path::Path;
 use crate::people::{Judged, People};
 use crate::problem::{Code, Problem};
 use crate::settle::{Settled, State};
+use crate::standing::Standing;
 use crate::statement::Root;
 use crate::store::{Store, Workers};
 use crate::verify::Known;
@@ -21,7 +24,7 @@ use crate::vouch::Subject;
 
 use super::blame::{Blame, Remedy};
 use super::court::Court;
-use super::main_line::{Edited, MainLine};
+use super::main_line::{Edited, MainLine, accepts};
 use super::waiting::{Unit, Waiting};
 use super::{Advance, Files, Signed};
 
@@ -36,10 +39,13 @@ pub(super) struct Left {
     pub(super) paths: BTreeSet<Path>,
     /// Whether the repository files are.
     pub(super) repository: bool,
+    /// Packages and files that stand where something else has more right to stand, each with the
+    /// reason. Those of the verified state make room, the others wait.
+    pub(super) crowded: BTreeMap<Unit, Problem>,
     /// How many of the newest roots.
     pub(super) roots: usize,
-    /// Whether everything is.
-    pub(super) all: bool,
+    /// What would be wrong with them.
+    pub(super) held: Vec<Problem>,
 }
 
 /// The next state, as far as a round can tell.
@@ -52,22 +58,32 @@ pub(super) struct Built {
 impl Left {
     /// Leaves out more; false where it is all left out already.
     pub(super) fn apply(&mut self, remedy: Remedy, main: &MainLine) -> bool {
-        let before = self.pages.len();
+        if let Some(reasons) = remedy.root
+            && self.lower(reasons, main)
+        {
+            return true;
+        }
+        let size = |left: &Self| left.pages.len() + left.crowded.len();
+        let before = size(self);
         self.pages.extend(remedy.pages);
-        self.pages.len() > before || (remedy.root && self.lower(main))
+        self.crowded.extend(remedy.crowded);
+        size(self) > before
     }
 
-    /// Leaves out the newest root that is not left out yet, if there is one.
-    pub(super) fn lower(&mut self, main: &MainLine) -> bool {
-        let can = self.roots + 1 < main.heads.len();
-        self.roots += usize::from(can);
-        can
-    }
-
-    /// Leaves out everything: the next state is the one before.
-    pub(super) fn everything(&mut self, main: &MainLine) {
-        self.roots = main.heads.len().saturating_sub(1);
-        self.all = true;
+    /// Leaves out the newest root that is not left out yet, if there is one. All else is judged again:
+    /// what does not fit that root may fit the one before.
+    pub(super) fn lower(&mut self, reasons: Vec<Problem>, main: &MainLine) -> bool {
+        if self.roots + 1 >= main.heads.len() {
+            return false;
+        }
+        let mut held = core::mem::take(&mut self.held);
+        held.extend(reasons);
+        *self = Self {
+            roots: self.roots + 1,
+            held,
+            ..Self::default()
+        };
+        true
     }
 
     /// Leaves out what a problem of the whole step is about; false where it tells nothing new.
@@ -117,7 +133,7 @@ impl Left {
             progress = true;
         }
         if problem.place.starts_with("conex/root") {
-            progress |= self.lower(main);
+            progress |= self.lower(alloc::vec![problem.clone()], main);
         }
         progress
     }
@@ -149,17 +165,18 @@ where
 {
     /// Builds a state, or says what more has to wait.
     pub(super) fn run(&self) -> Result<Built, Remedy> {
-        let lower = || Remedy {
-            root: true,
-            ..Remedy::default()
-        };
         let heads = &self.main.heads;
         let at = heads.len().saturating_sub(1 + self.left.roots);
         let head = heads.get(at).unwrap_or(&self.signed.head);
         let root = head.root();
-        let known = Known::of(root, self.advance.schemes).map_err(|_| lower())?;
+        let known = Known::of(root, self.advance.schemes).map_err(|problem| {
+            let mut remedy = Remedy::default();
+            remedy.lower([problem]);
+            remedy
+        })?;
         let mut metadata = self.pages();
         let taken = self.take_statements(root, &mut metadata)?;
+        self.settle_pages(root, &mut metadata);
         let state = State {
             root,
             metadata: &metadata,
@@ -171,8 +188,16 @@ where
             verified: true,
         };
         let settled = state.settle();
+        self.keep_within_limits(&metadata, &settled)?;
+        let before = self.before();
+        let floors = before.floors(&Standing {
+            root,
+            metadata: &metadata,
+            settled: &settled,
+        });
         let court = Court {
             round: self,
+            floors: floors.as_ref(),
             head,
             known: &known,
             metadata: &metadata,
@@ -182,32 +207,95 @@ where
         court.build()
     }
 
+    /// The verified state.
+    pub(super) fn before(&self) -> Past<'_> {
+        Past {
+            store: &self.advance.signed,
+            known: &self.signed.known,
+            standing: Standing {
+                root: self.signed.head.root(),
+                metadata: &self.signed.metadata,
+                settled: self.settled,
+            },
+        }
+    }
+
     /// The metadata of the verified state, with the new pages that are not left out.
     fn pages(&self) -> Metadata {
         let mut metadata = self.signed.metadata.clone();
-        let forged = &self.main.forged;
-        metadata.pages.retain(|page| !forged.contains(&page.place));
-        if self.left.all {
-            return metadata;
-        }
-        let new = self.main.pages.iter();
-        let new = new.filter(|page| !self.left.pages.contains_key(&page.place));
+        let main = self.main;
+        let new = main.pages.iter().filter(|page| {
+            !self.left.pages.contains_key(&page.place) && !main.barred.contains(&page.place)
+        });
         metadata.pages.extend(new.cloned());
         metadata.pages.sort_by(|a, b| a.place.cmp(&b.place));
-        let batches = self.main.batches.iter();
+        let batches = main.batches.iter();
         metadata
             .batches
             .extend(batches.map(|(digest, batch)| (*digest, batch.clone())));
         metadata
     }
 
+    /// Lets the authors who are approved now say what they have a say in: which pages of a revoked key
+    /// of theirs go on counting, and which keys there are to tell a forged page by.
+    ///
+    /// A janitor's page is accepted by the root only: here it would count for more than its author says.
+    fn settle_pages(&self, root: &Root, metadata: &mut Metadata) {
+        let (main, crypto) = (self.main, self.advance.crypto);
+        let janitors = People::of_root(root, crypto);
+        let is_accepted = |page: &StoredPage| {
+            let author = metadata.authors.get(page.page.body().signer());
+            let mut former = author
+                .iter()
+                .flat_map(|it| it.former.iter().map(|key| (&it.id, key)));
+            former.any(|(id, former)| accepts(id, former, page, crypto))
+                && !matches!(janitors.judge(page, true, crypto), Judged::Counts(_))
+        };
+        let barred = main.pages.iter().filter(|page| {
+            main.barred.contains(&page.place) && !self.left.pages.contains_key(&page.place)
+        });
+        let accepted: Vec<StoredPage> = barred.filter(|page| is_accepted(page)).cloned().collect();
+        if !accepted.is_empty() {
+            metadata.pages.extend(accepted);
+            metadata.pages.sort_by(|a, b| a.place.cmp(&b.place));
+        }
+        if !main.forged.is_empty() {
+            let keys = keys(root, metadata, crypto);
+            metadata.pages.retain(|page| {
+                let key = main.forged.get(&page.place);
+                key.is_none_or(|key| !keys.contains(key))
+            });
+        }
+    }
+
+    /// Leaves out the new pages of whoever would have more with them than count.
+    fn keep_within_limits(&self, metadata: &Metadata, settled: &Settled<'_>) -> Result<(), Remedy> {
+        let mut remedy = Remedy::default();
+        let problems = settled.problems.iter();
+        let void = problems.filter(|problem| problem.code == Code::PersonVoid);
+        let void: BTreeSet<&str> = void.map(|problem| &*problem.place).collect();
+        if void.is_empty() {
+            return Ok(());
+        }
+        for page in metadata.pages.iter().filter(|page| self.is_new(page)) {
+            let directory = page.place.parent().unwrap_or_default();
+            if void.contains(directory.as_str()) {
+                let detail = "its signer has more pages than count";
+                let problem = Problem::new(Code::PersonVoid, &page.place, detail);
+                remedy.pages.insert(page.place.clone(), problem);
+            }
+        }
+        if remedy.is_empty() {
+            Ok(())
+        } else {
+            Err(remedy)
+        }
+    }
+
     /// Takes authors, teams and authorisations of the main line that are approved by janitors whose
     /// pages are taken.
     fn take_statements(&self, root: &Root, metadata: &mut Metadata) -> Result<Taken, Remedy> {
         let mut taken = Taken::default();
-        if self.left.all {
-            return Ok(taken);
-        }
         let mut remedy = Remedy::default();
         let (crypto, main) = (self.advance.crypto, self.main);
         let people = People::of_root(root, crypto);
@@ -227,14 +315,7 @@ where
         let blame = self.blame(metadata, &judged);
         for subject in &self.statements(metadata) {
             let votes = index.named(subject.name()).of(subject);
-            let rule = |epoch| Rule {
-                owners: None,
-                janitors: root.quorum,
-                epoch: match subject {
-                    Subject::Authorisation(_) => Epoch::Sets(epoch),
-                    _ => Epoch::Only(0),
-                },
-            };
+            let rule = |epoch| rule_of_stored(root, subject, epoch);
             let is_approved = |content: Option<(Digest, u32)>| {
                 content.is_some_and(|(digest, epoch)| {
                     let standing = rule(epoch).assess(&votes, &[digest]).standing;
@@ -253,8 +334,16 @@ where
                     .map(|digest| alloc::vec![digest])
                     .into_iter()
                     .collect();
-                let lost = is_spoken_of && !blame.ahead(&rule, (subject, votes), &had, &mut remedy);
-                remedy.root |= lost || (!is_spoken_of && signed.is_some());
+                let lost = is_spoken_of
+                    && !blame.ahead(
+                        &rule,
+                        (subject, votes.clone()),
+                        (&had, &|_| false),
+                        &mut remedy,
+                    );
+                if lost || (!is_spoken_of && signed.is_some()) {
+                    remedy.lower([without_approval(root, subject, signed, (&votes, &people))]);
+                }
             }
         }
         if !remedy.is_empty() {
@@ -318,11 +407,7 @@ where
             Judged::Counts(voter) if self.is_new(page) => Some((page, *voter)),
             _ => None,
         });
-        Blame {
-            signed: self.signed,
-            main: self.main,
-            pages: counted.collect(),
-        }
+        Blame::new(self.signed, self.main, counted.collect())
     }
 
     pub(super) fn is_new(&self, page: &StoredPage) -> bool {
@@ -330,6 +415,53 @@ where
         let found = pages.binary_search_by(|new| new.place.cmp(&page.place));
         found.is_ok()
     }
+}
+
+/// The problem of a stored statement that loses its approval.
+fn without_approval(
+    root: &Root,
+    subject: &Subject,
+    content: Option<(Digest, u32)>,
+    (votes, people): (&[Vote], &People),
+) -> Problem {
+    let (digest, epoch) = content.unzip();
+    let rule = rule_of_stored(root, subject, epoch.unwrap_or(0));
+    let assessment = rule.assess(votes, digest.as_slice());
+    let missing = rule.missing(&assessment.vouched, people);
+    let place = match subject {
+        Subject::Author(id) => place::author(id),
+        Subject::Team(id) => place::team(id),
+        Subject::Authorisation(package) => place::authorisation(package),
+        Subject::Repository | Subject::Releases(_) | Subject::Checksums(..) => Path::top(),
+    };
+    let detail = "would lose its approval";
+    Problem::new(Code::NotApproved, place, detail)
+        .about(subject)
+        .mended_by(missing)
+}
+
+/// The rule of a stored statement, which sets this epoch if it is an authorisation.
+pub(super) fn rule_of_stored(root: &Root, subject: &Subject, epoch: u32) -> Rule {
+    Rule {
+        owners: None,
+        janitors: root.quorum,
+        epoch: match subject {
+            Subject::Authorisation(_) => Epoch::Sets(epoch),
+            _ => Epoch::Only(0),
+        },
+    }
+}
+
+/// Every key that the people of a state have or had.
+fn keys(root: &Root, metadata: &Metadata, digests: &impl Digests) -> BTreeSet<Fingerprint> {
+    let janitors = root.janitors.iter().flat_map(|janitor| &janitor.keys);
+    let former = root.former.iter().map(|it| &it.former.key);
+    let authors = metadata.authors.values().flat_map(|author| {
+        let keys = author.keys.iter().map(|listed| &listed.key);
+        keys.chain(author.former.iter().map(|former| &former.key))
+    });
+    let keys = janitors.chain(former).chain(authors);
+    keys.map(|key| digests.fingerprint(key)).collect()
 }
 
 /// What one of two trees has under a name.

@@ -38,3 +38,14 @@ pub struct Waiting {
     /// Pages that speak of it and wait themselves.
     pub pages: Vec<Path>,
 }
+
+impl Waiting {
+    /// Something that waits for one reason.
+    pub(super) fn new(unit: Unit, problem: Problem) -> Self {
+        Self {
+            unit,
+            problems: alloc::vec![problem],
+            pages: Vec::new(),
+        }
+    }
+}

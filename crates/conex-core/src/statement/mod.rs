@@ -145,7 +145,7 @@ impl FormerKey {
     }
 
     fn sort(&mut self) -> Result<(), StatementError> {
-        at_most("former.pages", &self.pages, limits::PAGES)?;
+        at_most("former.pages", &self.pages, limits::ACCEPTED)?;
         sort_unique("former.pages", &mut self.pages)
     }
 

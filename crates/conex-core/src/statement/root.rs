@@ -19,6 +19,7 @@ use crate::encoding;
 use crate::key::{Fingerprint, PublicKey, Signature};
 use crate::limits;
 use crate::name::{Id, Origin};
+use crate::page::BatchRef;
 use crate::path::Pattern;
 use crate::spelling::{ParseError, Printer, Stored};
 use crate::version::Threshold;
@@ -160,6 +161,9 @@ pub struct RootFields {
     pub complete: bool,
     /// Keys that sign nothing any more, whoever lists them; none ever leaves this list.
     pub revoked: Vec<Fingerprint>,
+    /// Batches of what has to be approved in these versions or greater ones, under this root and all
+    /// later ones; at most [`limits::BATCHES`], and none ever leaves this list.
+    pub floor: Vec<BatchRef>,
     /// Pages of former janitors and former keys that go on counting.
     pub former: Vec<FormerJanitor>,
     /// The checkpoint service.
@@ -208,6 +212,8 @@ impl Root {
         at_most("ignore", &fields.ignore, limits::MEMBERS)?;
         sort_unique("ignore", &mut fields.ignore)?;
         sort_unique("revoked", &mut fields.revoked)?;
+        at_most("floor", &fields.floor, limits::BATCHES)?;
+        sort_unique("floor", &mut fields.floor)?;
         sort_unique("checkpoints.keys", &mut fields.checkpoints.keys)?;
         if fields.checkpoints.required && fields.checkpoints.keys.is_empty() {
             return Err(StatementError::Empty("checkpoints.keys"));
@@ -408,6 +414,8 @@ pub struct RawRoot {
     #[serde(default)]
     revoked: Vec<String>,
     #[serde(default)]
+    floor: Vec<String>,
+    #[serde(default)]
     checkpoint_keys: Vec<String>,
     janitors: Vec<RawJanitor>,
     #[serde(default)]
@@ -461,6 +469,7 @@ impl Stored for Root {
             ignore: parse_each(text, &raw.ignore, Pattern::parse)?,
             complete: parse_flag(text, "complete", raw.complete)?,
             revoked: parse_each(text, &raw.revoked, Fingerprint::parse)?,
+            floor: BatchRef::parse_each(&raw.floor, text)?,
             former: raw
                 .former
                 .iter()
@@ -495,6 +504,7 @@ impl Stored for Root {
         }
         printer.list("ignore", &self.ignore);
         printer.list("revoked", &self.revoked);
+        printer.list("floor", &self.floor);
         printer.list("checkpoint_keys", &self.checkpoints.keys);
         for janitor in &self.janitors {
             printer.element("janitors");

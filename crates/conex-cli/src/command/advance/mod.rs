@@ -5,10 +5,11 @@ mod told;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use conex_core::advance::{Advance, Advanced};
+use conex_core::advance::{Advance, AdvanceError, Advanced, Earlier};
 use conex_core::chain::Trust;
 use conex_core::problem::Code;
 use conex_core::record::LocalRecord;
+use conex_core::store::Store;
 use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::git::{CommitId, CommitInfo, Committer, Files, GitError};
@@ -114,6 +115,31 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Most commits of the main line that are looked at for what was overwritten.
+const LOOKED_AT: usize = 256;
+
+/// The main line before its newest commit, as far as its history was fetched.
+struct History<'g> {
+    git: &'g GitRepository,
+    tip: CommitId,
+}
+
+impl Earlier for History<'_> {
+    fn each(&self, look: &mut dyn FnMut(&dyn Store) -> bool) {
+        let parent = |commit: &CommitId| {
+            let info = self.git.info(*commit).ok()?;
+            info.parents.first().copied()
+        };
+        let commits = core::iter::successors(parent(&self.tip), parent);
+        for commit in commits.take(LOOKED_AT) {
+            match self.git.store(commit) {
+                Ok(store) if look(&store) => {}
+                _ => return,
+            }
+        }
+    }
+}
+
 /// What is to be advanced, and how.
 struct Job<'a> {
     git: GitRepository,
@@ -173,6 +199,10 @@ impl Job<'_> {
                 .hint("fetch it again; nothing was moved")
         })?;
         let workers = Watched::new();
+        let earlier = History {
+            git: &self.git,
+            tip: self.main,
+        };
         let advance = Advance {
             signed: &signed,
             main: &main,
@@ -182,10 +212,9 @@ impl Job<'_> {
             crypto: &StandardCrypto,
             workers: &workers,
             mode: self.mode,
+            earlier: &earlier,
         };
-        let advanced = advance.run().map_err(|error| {
-            CommandError::refused(error).hint("nothing was moved; run it again without its record")
-        })?;
+        let advanced = advance.run().map_err(|error| self.no_next_state(&error))?;
         if advanced.update.is_none() && self.mode == Mode::Enforce && !record.is_enforced() {
             self.is_signed(&signed)?;
         }
@@ -202,6 +231,19 @@ impl Job<'_> {
             told.after = Some(commit.to_string());
         }
         Ok(told)
+    }
+
+    /// Why there is nothing to advance to. This is never told as if all were well.
+    fn no_next_state(&self, error: &AdvanceError) -> CommandError {
+        let refused = CommandError::refused(format_args!("{} does not advance: {error}", self.to));
+        match error {
+            AdvanceError::NotRecorded(_) => {
+                refused.hint("nothing was moved; run it again without its record")
+            }
+            _ => refused
+                .hint("nothing was moved; have it mended on the main line, and run it again")
+                .hint("nothing that is merged should bring this about: please report it"),
+        }
     }
 
     /// What is known of the branch: what this program kept when it accepted this very commit, else what

@@ -83,7 +83,13 @@ pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
                     .filter(|finding| finding.subject.kind().is_about_people())
                     .collect();
                 print(&mut out, work, &people);
-                let adopted = foretell(&mut out, work, &chosen, &member.id, &arguments.adoption)?;
+                let adopted = foretell(
+                    &mut out,
+                    (&working, work),
+                    &chosen,
+                    &member.id,
+                    &arguments.adoption,
+                )?;
                 let drafts = chosen.iter().filter_map(|finding| Draft::of(finding));
                 let mut vouches: Vec<Vouch> = drafts.map(Draft::vouch).collect();
                 vouches.extend(adopted);

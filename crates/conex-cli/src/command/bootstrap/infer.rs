@@ -11,7 +11,7 @@ use conex_repo::infer::{self, Acquaintances, Class, Proposal};
 use conex_repo::people::Handle;
 
 use super::view::{self, History, Survey};
-use crate::claims::{Claims, refuse_unknown};
+use crate::claims::{Claimed, Claims, refuse_unknown};
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;
 use crate::output::{self, BOLD, DIM, RESET, line, plain};
@@ -281,7 +281,12 @@ fn publish(
     for proposal in agreed {
         let owners: Vec<Id> = owners(proposal).cloned().collect();
         // Each of them was shown above, some with its reasons.
-        claims.add(&mut io::sink(), &proposal.package, &owners, one)?;
+        let claimed = Claimed {
+            owners,
+            threshold: one,
+            new_epoch: false,
+        };
+        claims.add(&mut io::sink(), &proposal.package, &claimed)?;
         packages.insert(&proposal.package);
     }
     line(

@@ -115,7 +115,7 @@ impl Figures {
     pub(super) fn of(work: &Work, packages: &[Package]) -> Self {
         let report = &work.report;
         let mut figures = Self {
-            statements: report.findings.len(),
+            statements: report.findings.iter().filter(|it| it.present).count(),
             approved: report.counts.approved,
             claimed: report.owners.len(),
             ahead: outstanding(report, &StandardCrypto).len(),

@@ -3,7 +3,7 @@
 use core::str::FromStr;
 
 use conex_core::chain::{Trust, follow};
-use conex_core::compose::INLINE;
+use conex_core::compose::{Files, INLINE, batches};
 use conex_core::crypto::Digests as _;
 use conex_core::forecast::Amendment;
 use conex_core::key::{Fingerprint, PublicKey};
@@ -15,10 +15,10 @@ use conex_core::statement::{
     FormerJanitor, FormerKey, Janitor, Root, RootFields, Scheme, StatementError,
 };
 use conex_core::version::Threshold;
-use conex_core::vouch::Subject;
+use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
 
-use super::{JanitorArgument, janitor_key, may_ignore, stored, tell_what_lacks, waiting};
+use super::{JanitorArgument, janitor_key, may_ignore, replace, stored, tell_what_lacks, waiting};
 use crate::error::{CommandError, Result};
 use crate::foresee::{self, Accepted, Adoption, Step};
 use crate::keys;
@@ -402,7 +402,7 @@ fn propose(
         root,
         signatures: Vec::new(),
     };
-    finish(tree, work, &proposed, step, true)
+    finish(tree, work, (&proposed, Vec::new()), step, true)
 }
 
 fn explain(error: &StatementError) -> CommandError {
@@ -426,7 +426,7 @@ fn explain(error: &StatementError) -> CommandError {
 pub(super) fn finish(
     tree: &Tree,
     work: &Work,
-    proposed: &StoredRoot,
+    (proposed, stale): (&StoredRoot, Vec<Path>),
     step: &Step,
     new: bool,
 ) -> Result<()> {
@@ -447,7 +447,22 @@ pub(super) fn finish(
         ..Amendment::default()
     };
     let signer = stays.then_some(&id);
-    let foreseen = foresee::foresee(&mut out, work, &proposal, signer, &step.adoption)?;
+    let foreseen = foresee::foresee(&mut out, (tree, work), &proposal, signer, &step.adoption)?;
+    let mut complete = proposed.clone();
+    let mut files = Files::new();
+    if new && revokes(root, head) {
+        let (root, stored) = with_floor(root, &foreseen.kept)?;
+        if !stored.is_empty() {
+            let many = output::count(foreseen.kept.len(), "statement");
+            line(
+                &mut out,
+                format_args!("the root keeps {many} from falling below what is adopted"),
+            );
+        }
+        complete.root = root;
+        files.extend(stored);
+    }
+    let root = &complete.root.clone();
     if step.dry_run {
         return Ok(());
     }
@@ -460,18 +475,40 @@ pub(super) fn finish(
     let signature = root
         .sign(id, &StandardCrypto, &secret)
         .map_err(CommandError::refused)?;
-    let mut complete = proposed.clone();
     complete.signatures.push(signature.clone());
     if is_head(work, complete) {
         foreseen.refuse_lacking("conex root sign --adopt")?;
     }
-    let mut files = page.sign(work, &secret)?;
+    files.extend(page.sign(work, &secret)?);
     if new {
         files.push((place, root.to_text().into_bytes()));
     }
     files.push(stored(root, &signature));
-    tree.write(files)?;
+    replace(tree, files, stale)?;
     tell_what_lacks(tree)
+}
+
+/// Whether a root revokes a key that the one before it does not.
+fn revokes(root: &Root, head: &Root) -> bool {
+    root.revoked.iter().any(|key| !head.revoked.contains(key))
+}
+
+/// A root with batches of what it keeps from falling (spec section 4.5), and these batches.
+fn with_floor(root: &Root, kept: &[Vouch]) -> Result<(Root, Files)> {
+    let mut fields = RootFields::from(root.clone());
+    let mut files = Files::new();
+    for batch in batches(kept.to_vec()).map_err(CommandError::refused)? {
+        let reference = batch.reference(&root.origin, &StandardCrypto);
+        files.push((
+            place::batch(reference.digest()),
+            batch.to_text().into_bytes(),
+        ));
+        fields.floor.push(reference);
+    }
+    fields.floor.sort();
+    fields.floor.dedup();
+    let root = Root::new(fields).map_err(|error| explain(&error))?;
+    Ok((root, files))
 }
 
 /// Whether a root, so signed, is the newest valid one.

@@ -1,0 +1,94 @@
+//! What a root says must not fall (spec section 8.3, step 13).
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use crate::crypto::Crypto;
+use crate::metadata::place;
+use crate::page::BatchRef;
+use crate::part::Part;
+use crate::problem::{Code, Problem};
+use crate::standing::Standing;
+use crate::vouch::{Subject, Vouch};
+
+impl Standing<'_, '_> {
+    /// What is below the floor of the root; of a part of a state, among what the part concerns.
+    pub(crate) fn below_floor(&self, part: Option<&Part>, crypto: &impl Crypto) -> Vec<Problem> {
+        let batches: Vec<&BatchRef> = match part {
+            Some(part) => part.floor(self.root).collect(),
+            None => self.root.floor.iter().collect(),
+        };
+        let mut problems = Vec::new();
+        for reference in batches {
+            match self.demanded(reference) {
+                Ok(vouches) => problems.extend(
+                    vouches
+                        .iter()
+                        .filter(|vouch| part.is_none_or(|part| part.concerns(&vouch.subject)))
+                        .filter_map(|vouch| self.below(vouch, crypto)),
+                ),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        problems
+    }
+
+    /// What a batch of the floor demands.
+    fn demanded(&self, reference: &BatchRef) -> Result<&[Vouch], Problem> {
+        let root = place::root(self.root.number);
+        let digest = reference.digest();
+        let vouches = self.metadata.batch(digest).ok_or_else(|| {
+            let detail = format!("its floor names the batch {digest}, which is not there");
+            Problem::new(Code::BatchMissing, &root, detail)
+        })?;
+        match reference.first_outside(vouches) {
+            None => Ok(vouches),
+            Some(vouch) => {
+                let detail = format!(
+                    "the batch {digest} speaks of {}, outside the range that its floor states",
+                    vouch.subject.name()
+                );
+                Err(Problem::new(Code::BatchRange, &root, detail))
+            }
+        }
+    }
+
+    /// What is wrong with a statement that has to be approved as `floor` says, or in a greater version.
+    fn below(&self, floor: &Vouch, crypto: &impl Crypto) -> Option<Problem> {
+        let (subject, ownership) = (&floor.subject, &self.settled.ownership);
+        // A raised epoch voids what was said; a retired package has no content any more.
+        let is_void = |package| {
+            ownership.epoch(package) > floor.version.epoch() || ownership.is_retired(package)
+        };
+        if let Subject::Releases(package) | Subject::Checksums(package, _) = subject
+            && is_void(package)
+        {
+            return None;
+        }
+        let newest = self.newest(&self.settled.index, subject, crypto);
+        let (number, demanded) = (self.root.number, floor.version);
+        let (code, detail) = match newest {
+            Some(newest) if newest.version > demanded => return None,
+            Some(newest) if newest.version == demanded && newest.digest == floor.digest => {
+                return None;
+            }
+            Some(newest) if newest.version == demanded => (
+                Code::Equivocation,
+                format!("root {number} demands version {demanded} with another content"),
+            ),
+            Some(newest) => (
+                Code::Rollback,
+                format!(
+                    "this is version {}, and root {number} demands {demanded}",
+                    newest.version
+                ),
+            ),
+            None => (
+                Code::Rollback,
+                format!("root {number} demands version {demanded}, and nothing is approved"),
+            ),
+        };
+        let place = place::of(subject);
+        Some(Problem::new(code, place, detail).about(subject))
+    }
+}
