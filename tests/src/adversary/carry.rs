@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use conex_core::advance::{Advance, Advanced, Unit};
-use conex_core::store::{MemoryStore, Sequential};
+use conex_core::advance::{Advance, Advanced, Earlier, Unit};
+use conex_core::store::{MemoryStore, Sequential, Store};
 use conex_core::verify::Mode;
 use conex_core::vouch::Subject;
 use conex_repo::KnownSchemes;
 
 use super::Violation;
-use super::check::{self, is_ignored};
+use super::check::is_ignored;
 use super::world::{Stage, World};
 use crate::model::{self, Anchor, State, Strictness};
 
@@ -30,8 +30,14 @@ impl World {
             crypto: &self.scheme,
             workers: &Sequential,
             mode: Mode::Warn,
+            earlier: &Past(&self.past),
         };
-        let advanced = advance.run().expect("the record is that of the state");
+        let advanced = match advance.run() {
+            Ok(advanced) => advanced,
+            Err(error) => {
+                return Err(self.violation('e', "advancing is stuck", format!("{error}\n")));
+            }
+        };
         let mut tree = (*last.tree).clone();
         for (path, bytes) in &advanced.files {
             match bytes {
@@ -83,11 +89,6 @@ impl World {
                 self.update(&stage.tree, &stage.state, &stage.record, tree, Mode::Warn)?;
             let Some(accepted) = accepted else {
                 let found = model::transitions(&stage.state, &fresh.state);
-                if check::are_of_rules_to_come(&found, &stage.state, &fresh.state) {
-                    // An absence is not adopted yet, nor kept.
-                    self.coverage.step("refused for an absence that was lost");
-                    continue;
-                }
                 let step = if at + 1 == all {
                     "the state before"
                 } else {
@@ -132,6 +133,10 @@ impl World {
         let Some(state) = self.main_state() else {
             return Ok(());
         };
+        if state.names_of_packages().is_empty() {
+            // Nobody is shown an empty repository.
+            return Ok(());
+        }
         let mut names = self.packages.clone();
         names.push(".".to_owned());
         for name in names {
@@ -154,16 +159,23 @@ impl World {
                 );
                 return Err(self.violation('e', "something is left out in silence", detail));
             }
-            // What has a name like that of a package concerns it.
-            let concerned = |attacked: &String| {
-                attacked.starts_with('*') || attacked.eq_ignore_ascii_case(&name)
-            };
+            let concerned = |attacked: &String| attacked.starts_with('*') || *attacked == name;
             if !self.attacked.iter().any(concerned) && !is_own_reason(&reasons) {
                 let detail = format!("{name} is approved and waits:\n{}\n", reasons.join("\n"));
                 return Err(self.violation('e', "something that nobody attacked waits", detail));
             }
         }
         Ok(())
+    }
+}
+
+/// What the main line was before.
+struct Past<'w>(&'w [MemoryStore]);
+
+impl Earlier for Past<'_> {
+    fn each(&self, look: &mut dyn FnMut(&dyn Store) -> bool) {
+        let mut states = self.0.iter().rev();
+        while states.next().is_some_and(|state| look(state)) {}
     }
 }
 

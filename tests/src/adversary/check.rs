@@ -8,7 +8,7 @@ use conex_core::vouch::Subject;
 
 use super::clients::Client;
 use super::world::{Done, World};
-use crate::model::{Found, Newest, State};
+use crate::model::{Newest, State};
 
 /// The greatest version of each statement that a client ever accepted.
 pub(super) type HighWater = BTreeMap<Subject, Newest>;
@@ -26,30 +26,6 @@ pub(super) fn high_water(state: &State) -> HighWater {
     subjects
         .filter_map(|subject| Some((subject.clone(), state.newest(&subject)?)))
         .collect()
-}
-
-/// Whether an approval is of an absence, or of a package that is gone: `conex-core` does not adopt these yet, nor hold
-/// on to them (sections 4.5 and 9.3 of the specification).
-fn is_of_rules_to_come(subject: &Subject, newest: Option<&Newest>, after: &State) -> bool {
-    let content = subject
-        .package()
-        .filter(|_| !subject.kind().is_about_people());
-    let absence = after.absence(subject);
-    let is_absence = newest
-        .zip(absence)
-        .is_some_and(|(it, absence)| it.digests.contains(&absence));
-    content.is_some_and(|package| is_absence || !after.has_package(package))
-}
-
-/// Whether transitions are refused for nothing else.
-pub(super) fn are_of_rules_to_come(found: &Found, before: &State, after: &State) -> bool {
-    let mut subjects = found.iter().map(|(_, about)| about.parse::<Subject>());
-    !found.is_empty()
-        && subjects.all(|subject| {
-            subject.is_ok_and(|subject| {
-                is_of_rules_to_come(&subject, before.newest(&subject).as_ref(), after)
-            })
-        })
 }
 
 /// Invariant `c`: what a client has accepted before does not fall. Gives what it has accepted then.
@@ -77,8 +53,7 @@ pub(super) fn rise(client: &Client, after: &State) -> Result<HighWater, String> 
             }
             _ => false,
         };
-        let to_come = is_of_rules_to_come(subject, Some(newest), after);
-        if voided || is_revoked || is_gone || to_come {
+        if voided || is_revoked || is_gone {
             high.remove(subject);
             continue;
         }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use conex_core::compose::batches;
 use conex_core::crypto::Digests as _;
 use conex_core::digest::Digest;
 use conex_core::forecast::Amendment;
 use conex_core::metadata::place;
 use conex_core::spelling::Stored as _;
-use conex_core::statement::{FormerJanitor, FormerKey, Janitor, Root, RootFields};
+use conex_core::statement::{Author, FormerJanitor, FormerKey, Janitor, Root, RootFields};
 use conex_core::verify::Report;
+use conex_core::vouch::Vouch;
 
 use super::scheme::Scheme;
 use super::world::{World, id, owner, threshold};
@@ -109,6 +111,7 @@ impl World {
         {
             return;
         }
+        let root = self.with_floor(line, report, &head, root, &authors);
         self.tell(format!(
             "root {} on {}: {what}",
             root.number,
@@ -125,6 +128,42 @@ impl World {
             ..Amendment::default()
         };
         self.adopt(line, report, change, support);
+    }
+
+    /// A root that revokes a key says what must not fall (spec section 4.5).
+    fn with_floor(
+        &mut self,
+        line: usize,
+        report: &Report,
+        head: &Root,
+        root: Root,
+        authors: &[Author],
+    ) -> Root {
+        if root.revoked == head.revoked {
+            return root;
+        }
+        let change = Amendment {
+            root: Some(root.clone()),
+            authors: authors.to_vec(),
+            ..Amendment::default()
+        };
+        let lost = self.all_lost(report, &change);
+        let kept: Vec<Vouch> = lost.into_iter().filter_map(|change| change.vouch).collect();
+        let mut fields = RootFields::from(root.clone());
+        for batch in batches(kept).unwrap_or_default() {
+            let reference = batch.reference(&root.origin, &self.scheme);
+            let place = place::batch(reference.digest());
+            self.write(line, place.as_str(), batch.to_text());
+            fields.floor.push(reference);
+        }
+        fields.floor.sort();
+        fields.floor.dedup();
+        self.tell(format!(
+            "the floor of root {} has {} batches",
+            root.number,
+            fields.floor.len()
+        ));
+        Root::new(fields).unwrap_or(root)
     }
 
     /// Signs with every key that somebody has in one of two roots.

@@ -11,7 +11,6 @@ use conex_core::statement::{Root, Team, TeamFields};
 use conex_core::verify::{Mode, Report};
 use conex_core::vouch::{Subject, Vouch};
 
-use super::check;
 use super::honest::TEAM;
 use super::world::{Done, World};
 
@@ -143,15 +142,8 @@ impl World {
         self.attacked.clear();
         for at in 0..self.clients.len() {
             let misled = self.clients.get(at).is_some_and(|client| client.misled);
-            let before = self.clients.get(at).map(|client| client.state.clone());
             let taken = self.offer(at, &last.tree.clone(), false)?;
-            let to_come = before.is_some_and(|before| {
-                let found = crate::model::transitions(&before, &last.state);
-                check::are_of_rules_to_come(&found, &before, &last.state)
-            });
-            if !taken && to_come {
-                self.coverage.step("refused for an absence that was lost");
-            } else if !taken && misled {
+            if !taken && misled {
                 self.coverage.step("misled client is stuck");
             } else if !taken {
                 let detail = format!("client {at} refuses it\n");

@@ -1,10 +1,10 @@
 //! Approving as the tools suggest: what is missing of whom, in which version, and what a change would undo.
 
 use conex_core::approval::Standing;
-use conex_core::compose::{Composition, Draft, INLINE, is_pending};
+use conex_core::compose::{Composition, Draft, INLINE, is_pending, is_unapproved};
 use conex_core::forecast::{Amendment, Change, Outlook};
 use conex_core::name::Id;
-use conex_core::outstanding::{outstanding, retraction};
+use conex_core::outstanding::{outstanding, retraction, version_of};
 use conex_core::problem::Missing;
 use conex_core::statement::Root;
 use conex_core::verify::{Finding, Report};
@@ -74,14 +74,49 @@ impl World {
                     .get(&other.subject)
                     .is_some_and(|missing| asks(missing, &who))
             });
-            let vouches: Vec<Vouch> = asked
+            let mut vouches: Vec<Vouch> = asked
                 .filter_map(|finding| self.suggested(report, finding))
                 .collect();
+            vouches.extend(self.removals(line, report, &vouches));
             if !vouches.is_empty() {
                 return self.sign(line, who.as_str(), &root, &vouches, report);
             }
         }
         false
+    }
+
+    /// Vouches for the absence of the releases that honest people removed, beside those for `releases`, as
+    /// `conex publish` gives them. Now and then somebody forgets.
+    fn removals(&self, line: usize, report: &Report, vouches: &[Vouch]) -> Vec<Vouch> {
+        let Some(stage) = self.stages.last().filter(|_| !self.count.is_multiple_of(4)) else {
+            return Vec::new();
+        };
+        let mut gone = Vec::new();
+        for vouch in vouches {
+            let Subject::Releases(package) = &vouch.subject else {
+                continue;
+            };
+            for subject in stage.state.statements(package) {
+                let Subject::Checksums(_, release) = &subject else {
+                    continue;
+                };
+                let directory = format!("{package}/{release}");
+                let absence =
+                    crate::model::absence(&stage.state.root().origin, &subject, &self.scheme);
+                let version =
+                    absence.and_then(|digest| version_of(report, &self.scheme, &subject, digest));
+                if self.below(line, &directory).is_empty()
+                    && let Some((version, digest)) = version.zip(absence)
+                {
+                    gone.push(Vouch {
+                        subject,
+                        version,
+                        digest,
+                    });
+                }
+            }
+        }
+        gone
     }
 
     /// Whom to ask: of the first way that enough honest people can go.
@@ -231,6 +266,40 @@ impl World {
         }
     }
 
+    /// All that would be lost, with what is hidden on the line by content that is not approved.
+    pub(super) fn all_lost(&self, report: &Report, change: &Amendment) -> Vec<Change> {
+        let outlook = Outlook::new(report, &self.scheme);
+        let forecast = outlook
+            .map(|outlook| outlook.forecast(change))
+            .unwrap_or_default();
+        let lost = forecast.lost().cloned();
+        lost.chain(self.hidden(report, change)).collect()
+    }
+
+    /// What clients would lose, and what has another content, not approved, on the line.
+    fn hidden(&self, report: &Report, change: &Amendment) -> Vec<Change> {
+        let Some(stage) = self.stages.last() else {
+            return Vec::new();
+        };
+        let followed = self.view_of(&stage.tree);
+        let head = |report: &Report| report.head.as_ref().map(conex_core::chain::Head::digest);
+        if head(&followed) != head(report) {
+            return Vec::new();
+        }
+        let Some(outlook) = Outlook::new(&followed, &self.scheme) else {
+            return Vec::new();
+        };
+        let is_hidden = |change: &&Change| {
+            let before = followed.finding(&change.subject);
+            let found = report.finding(&change.subject);
+            found.is_none_or(|found| {
+                is_unapproved(found) && before.is_none_or(|it| it.digest != found.digest)
+            })
+        };
+        let forecast = outlook.forecast(change);
+        forecast.lost().filter(is_hidden).cloned().collect()
+    }
+
     /// What would be lost by itself: people first, as whatever they approved comes back with them.
     pub(super) fn lost(&self, report: &Report, change: &Amendment) -> Vec<Change> {
         let Some(outlook) = Outlook::new(report, &self.scheme) else {
@@ -238,6 +307,7 @@ impl World {
         };
         let forecast = outlook.forecast(change);
         let mut lost: Vec<Change> = forecast.lost().cloned().collect();
+        lost.extend(self.hidden(report, change));
         if lost
             .iter()
             .any(|change| change.subject.kind().is_about_people())

@@ -57,6 +57,8 @@ pub(super) struct World {
     pub(super) anchor: Digest,
     pub(super) main: MemoryStore,
     pub(super) branches: Vec<Branch>,
+    /// What the main line was before, the newest last.
+    pub(super) past: Vec<MemoryStore>,
     pub(super) stages: Vec<Stage>,
     pub(super) clients: Vec<Client>,
     /// Every file that ever was anywhere, in the order in which it came.
@@ -116,6 +118,7 @@ impl World {
             anchor: Digest::from_bytes([0; 32]),
             main: MemoryStore::new(),
             branches: Vec::new(),
+            past: Vec::new(),
             stages: Vec::new(),
             clients: Vec::new(),
             seen: Vec::new(),
@@ -159,6 +162,7 @@ impl World {
             ignore: vec![pattern("*.md"), pattern("docs/**")],
             complete: settings.complete,
             revoked: Vec::new(),
+            floor: Vec::new(),
             former: Vec::new(),
             checkpoints: Checkpoints::default(),
         });
@@ -385,6 +389,7 @@ impl World {
     /// Lets something happen.
     pub(super) fn take(&mut self, step: &Step) -> Done {
         self.count += 1;
+        self.past.push(self.main.clone());
         if self.honestly(step) || self.attack(step) {
             return self.agree_on_main();
         }

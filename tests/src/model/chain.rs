@@ -207,8 +207,7 @@ fn link(number: u32, before: &StoredRoot, root: &StoredRoot, crypto: &impl Crypt
 /// What is sticky stays.
 fn is_sticky(old: &Root, new: &Root) -> bool {
     let revoked = old.revoked.iter().all(|key| new.revoked.contains(key));
-    let floor = super::floors::of(new);
-    let floor = super::floors::of(old).iter().all(|it| floor.contains(it));
+    let floor = old.floor.iter().all(|batch| new.floor.contains(batch));
     (new.complete || !old.complete)
         && (new.checkpoints.required || !old.checkpoints.required)
         && revoked

@@ -1,35 +1,27 @@
 //! The `floor` of a root (sections 4.1, 4.5 and step 13 of 8.3).
 
-use conex_core::digest::Digest;
 use conex_core::problem::Code;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::Root;
 use conex_core::vouch::Subject;
 
 use super::Found;
 use super::state::State;
 use super::stored::StoredRoot;
 
-/// The digests of the batches that a root demands.
-pub(super) fn of(root: &Root) -> Vec<Digest> {
-    let text = root.to_text();
-    let lines = text.lines().skip_while(|line| *line != "floor = [").skip(1);
-    let lines = lines.take_while(|line| *line != "]");
-    lines
-        .filter_map(|line| line.strip_prefix("  \"")?.strip_suffix("\","))
-        .filter_map(|digest| Digest::parse(digest).ok())
-        .collect()
-}
-
 /// Step 13 of section 8.3: nothing stands below what the head demands.
 pub(super) fn hold(state: &State) -> Found {
     let mut problems = Found::new();
-    for digest in of(state.root()) {
-        let Some(batch) = state.batch(digest) else {
-            let place = StoredRoot::place(state.root().number.as_u32());
-            problems.insert((Code::BatchMissing, place));
+    let place = StoredRoot::place(state.root().number.as_u32());
+    for named in &state.root().floor {
+        let Some(batch) = state.batch(named.digest()) else {
+            problems.insert((Code::BatchMissing, place.clone()));
             continue;
         };
+        let (first, last) = named.range();
+        let mut names = batch.vouches().iter().map(|vouch| vouch.subject.name());
+        if !names.all(|name| first <= name && name <= last) {
+            problems.insert((Code::BatchRange, place.clone()));
+            continue;
+        }
         for vouch in batch.vouches() {
             if is_void(state, &vouch.subject, vouch.version.epoch()) {
                 continue;

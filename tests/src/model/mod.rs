@@ -135,21 +135,6 @@ pub fn only_in(core: &Found, model: &Found) -> String {
     only("problem", core, model)
 }
 
-/// Whether a difference is about rules that `conex-core` does not have yet: that an approved absence is content
-/// like any other (section 9.3, rules 3 and 7).
-pub fn is_of_rules_to_come(difference: &str) -> bool {
-    difference.lines().all(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words.as_slice() {
-            ["problem", "of", "the", "model", "only:", code, _, kind] => {
-                matches!(*code, "rollback" | "stripped" | "equivocation")
-                    && matches!(*kind, "releases" | "checksums")
-            }
-            _ => line == "  one accepts, and the other does not",
-        }
-    })
-}
-
 fn only(what: &str, core: &Found, model: &Found) -> String {
     let side = |name: &str, found: BTreeSet<&(Code, String)>| -> String {
         let lines = found

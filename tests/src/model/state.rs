@@ -19,7 +19,7 @@ use super::stored::{self, Metadata, StoredPage};
 use super::{Anchor, Found, Judged, Strictness, Tree, chain, floors};
 
 /// More pages than this void their signer (section 6.6).
-const PAGES: usize = 65_536;
+const PAGES: usize = 16_384;
 
 /// A state with a head, judged.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ fn collect(metadata: &Metadata, people: &People, root: &Root, crypto: &impl Cryp
             }
         }
     }
-    let mut used: BTreeSet<Digest> = floors::of(root).into_iter().collect();
+    let mut used: BTreeSet<Digest> = root.floor.iter().map(BatchRef::digest).collect();
     for (person, pages) in counting {
         if pages.len() > PAGES {
             let place = format!("conex/index/{person}");
