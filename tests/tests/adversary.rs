@@ -31,12 +31,40 @@ const VILLAGE: Settings = Settings {
 
 #[test]
 fn no_attacker_gets_anything_past_anybody() {
-    play(0..u64::from(cases(100)), Scheme::Toy);
+    play(0..u64::from(cases(30)), Scheme::Toy);
 }
 
 #[test]
 fn with_real_keys() {
     play(0..u64::from(cases(2)), Scheme::Real);
+}
+
+#[test]
+#[ignore = "open: core takes either of two contents that one version approves of what is not there"]
+fn an_absence_is_not_approved_in_one_version_with_content() {
+    let remove = Step::Remove {
+        line: 0,
+        package: 2,
+        release: 1,
+        support: 9,
+    };
+    let publish = |line, release, text| Step::Publish {
+        line,
+        package: 2,
+        release,
+        text,
+        support: 9,
+    };
+    let steps = [
+        Step::Branch,
+        remove,
+        publish(1, 1, 5),
+        Step::Advance,
+        publish(0, 2, 0),
+        Step::Merge { branch: 0 },
+        Step::Advance,
+    ];
+    holds(&steps);
 }
 
 /// Lets steps happen in the village, which have to hold.
@@ -46,6 +74,7 @@ fn holds(steps: &[Step]) {
         settings: VILLAGE,
         steps: steps.to_vec(),
         scheme: Scheme::Toy,
+        strict: true,
     };
     if let Err(violation) = plan.run(&mut Coverage::default()) {
         panic!("{violation}");
@@ -68,4 +97,20 @@ fn the_steps_of_a_story_hold() {
         Step::Advance,
         Step::Settle,
     ]);
+}
+
+#[test]
+#[ignore = "open: advancing fails once the removal of every package is approved, whatever else is approved"]
+fn when_everything_goes_the_rest_goes_ahead() {
+    let gone = |package| Step::RemoveAll {
+        line: 0,
+        package,
+        support: 9,
+    };
+    let file = Step::TopFile {
+        line: 0,
+        text: 1,
+        support: 9,
+    };
+    holds(&[gone(0), gone(1), gone(2), file, Step::Advance]);
 }

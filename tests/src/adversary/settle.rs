@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use conex_core::approval::Standing;
 use conex_core::chain::Head;
 use conex_core::metadata::place;
+use conex_core::name::PackageName;
 use conex_core::problem::Code;
 use conex_core::spelling::Stored as _;
 use conex_core::statement::{Root, Team, TeamFields};
@@ -89,7 +90,10 @@ impl World {
                 digest: finding.digest,
             }));
         }
-        for package in last.state.names_of_packages() {
+        let known = last.state.subjects();
+        let known: BTreeSet<PackageName> =
+            known.iter().filter_map(Subject::package).cloned().collect();
+        for package in known {
             let subject = Subject::Releases(package.clone());
             let newest = last
                 .state
@@ -130,7 +134,7 @@ impl World {
                 different.push(path.to_owned());
             }
         }
-        if !different.is_empty() && !insisted {
+        if !different.is_empty() && !insisted && !self.strict {
             self.insist()?;
             return self.check_followed(true);
         }

@@ -81,6 +81,8 @@ pub(super) struct World {
     pub(super) story: Vec<String>,
     pub(super) coverage: Coverage,
     pub(super) count: usize,
+    /// Whether even what is known to be open is a violation.
+    pub(super) strict: bool,
 }
 
 pub(super) fn threshold(people: u16) -> Threshold {
@@ -133,6 +135,7 @@ impl World {
             story: Vec::new(),
             coverage: Coverage::default(),
             count: 0,
+            strict: false,
             janitors,
             authors,
         };
