@@ -3,10 +3,12 @@
 //! Everything here is deterministic: the key of a person follows from the name, no clock is read
 //! and no randomness is used.
 
+pub mod adversary;
 mod client;
 mod community;
 pub mod generate;
 mod history;
+pub mod model;
 pub mod opam;
 pub mod oracle;
 pub mod parsers;

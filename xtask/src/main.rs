@@ -7,6 +7,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod adversary;
 mod bench;
 mod days;
 mod floor;
@@ -60,6 +61,8 @@ enum Command {
     Measure(measure::Arguments),
     /// Replays the pull requests of a real history with the pages each would bring.
     Merges(merges::Arguments),
+    /// Plays random histories with an attacker, and holds them against a second verifier.
+    Adversary(adversary::Arguments),
     /// Replays the days of a community at the pace of a real history.
     Days(days::Arguments),
     /// Holds conex's reading of patches against the programs that apply them.
@@ -91,6 +94,7 @@ fn run() -> anyhow::Result<()> {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),
+        Command::Adversary(arguments) => adversary::run(&arguments),
         Command::Days(arguments) => days::run(&arguments),
         Command::OpamPatches(arguments) => opam_patches::run(&arguments),
         Command::Updates(arguments) => updates::run(&arguments),

@@ -1,0 +1,330 @@
+//! Invariant `f`: honest people put the main line in order as the tools suggest.
+
+use std::collections::BTreeSet;
+
+use conex_core::approval::Standing;
+use conex_core::chain::Head;
+use conex_core::metadata::place;
+use conex_core::name::PackageName;
+use conex_core::problem::Code;
+use conex_core::spelling::Stored as _;
+use conex_core::statement::{Root, Team, TeamFields};
+use conex_core::verify::{Mode, Report};
+use conex_core::vouch::{Subject, Vouch};
+
+use super::honest::TEAM;
+use super::world::{Done, World};
+
+/// More rounds than there are kinds of things to put in order.
+const ROUNDS: usize = 8;
+
+impl World {
+    /// Puts the main line in order, advances, and expects that clients have all of it.
+    pub(super) fn settle(&mut self) -> Done {
+        self.tell("the main line is put in order");
+        while !self.branches.is_empty() {
+            self.merge(0, false);
+        }
+        self.clean();
+        if let Some(head) = self.root(0) {
+            self.sign_waiting(0, &head);
+        }
+        for _ in 0..ROUNDS {
+            let cleaned = self.clean();
+            let acted = self.follow_suggestions(0, |_| true, 200, true);
+            if !cleaned && !acted && !self.mend() {
+                break;
+            }
+        }
+        self.agree_on_main()?;
+        self.advance()?;
+        self.advance()?;
+        let report = self.view(0);
+        let open: Vec<String> = report
+            .problems
+            .iter()
+            .map(|it| format!("  {it}\n"))
+            .collect();
+        if !open.is_empty() {
+            let kind = format!("suggestions leave {}", codes(&report.problems));
+            return Err(self.violation('f', &kind, open.concat()));
+        }
+        let main = self.main.clone();
+        if self.fresh(&main, Mode::Warn)?.is_none() {
+            let told = super::check::told(&self.view(0));
+            return Err(self.violation('f', "the main line in order is refused", told));
+        }
+        self.check_followed(false)
+    }
+
+    /// A quorum vouches for all that is on the main line, in versions above those of the main line and of the
+    /// followed state: whatever suggestions that know the main line alone cannot mend.
+    fn insist(&mut self) -> Done {
+        self.coverage.step("insisted");
+        let report = self.view(0);
+        let (Some(head), Some(last)) = (self.root(0), self.stages.last().cloned()) else {
+            return Ok(());
+        };
+        let Some(main) = self.main_state() else {
+            return Ok(());
+        };
+        let mut vouches = Vec::new();
+        for finding in &report.findings {
+            let subject = &finding.subject;
+            let versions = [main.newest(subject), last.state.newest(subject)];
+            let newest = versions
+                .into_iter()
+                .flatten()
+                .max_by_key(|newest| newest.version);
+            let version = newest.and_then(|newest| {
+                let same = newest.digests.len() == 1 && newest.digests.contains(&finding.digest);
+                if same {
+                    Some(newest.version)
+                } else {
+                    newest.version.next()
+                }
+            });
+            vouches.extend(version.map(|version| Vouch {
+                subject: subject.clone(),
+                version,
+                digest: finding.digest,
+            }));
+        }
+        let known = last.state.subjects();
+        let known: BTreeSet<PackageName> =
+            known.iter().filter_map(Subject::package).cloned().collect();
+        for package in known {
+            let subject = Subject::Releases(package.clone());
+            let newest = last
+                .state
+                .newest(&subject)
+                .and_then(|newest| newest.version.next());
+            let absence = crate::model::absence(&head.origin, &subject, &self.scheme);
+            if let Some((version, digest)) = newest.zip(absence)
+                && !main.has_package(&package)
+                && !vouches.iter().any(|vouch| vouch.subject == subject)
+            {
+                vouches.push(Vouch {
+                    subject,
+                    version,
+                    digest,
+                });
+            }
+        }
+        for who in self.able(&head, 0).into_iter().take(head.quorum.people()) {
+            self.sign(0, &who, &head, &vouches, &report);
+        }
+        self.advance()?;
+        self.advance().map(|_| ())
+    }
+
+    /// The followed state has all data of the main line.
+    fn check_followed(&mut self, insisted: bool) -> Done {
+        let Some(last) = self.stages.last().cloned() else {
+            return Ok(());
+        };
+        let mut different: Vec<String> = Vec::new();
+        for (path, bytes) in self.main.files() {
+            if !path.starts_with("conex/") && last.tree.get(path) != Some(bytes) {
+                different.push(path.to_owned());
+            }
+        }
+        for (path, _) in last.tree.files() {
+            if !path.starts_with("conex/") && self.main.get(path).is_none() {
+                different.push(path.to_owned());
+            }
+        }
+        if !different.is_empty() && !insisted && !self.strict {
+            self.insist()?;
+            return self.check_followed(true);
+        }
+        if !different.is_empty() {
+            let detail = format!("differs: {}\n", different.join(", "));
+            return Err(self.violation('f', "the followed state lacks what is in order", detail));
+        }
+        // What was attacked is in order again.
+        self.attacked.clear();
+        for at in 0..self.clients.len() {
+            let misled = self.clients.get(at).is_some_and(|client| client.misled);
+            let taken = self.offer(at, &last.tree.clone(), false)?;
+            if !taken && misled {
+                self.coverage.step("misled client is stuck");
+            } else if !taken {
+                let detail = format!("client {at} refuses it\n");
+                return Err(self.violation(
+                    'f',
+                    "a client of followed states refuses the last",
+                    detail,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What no vouch mends is changed: owners who are not there, releases of retired packages, counters that are
+    /// exhausted. Whether there was anything.
+    fn mend(&mut self) -> bool {
+        let report = self.view(0);
+        let mut acted = false;
+        for problem in &report.problems {
+            let claim = problem.place.strip_prefix("conex/packages/");
+            let team = problem.place.strip_prefix("conex/teams/");
+            match (problem.code, claim, team, &problem.subject) {
+                (Code::UnknownOwner | Code::Retired, Some(file), _, _) => {
+                    let package = file.trim_end_matches(".toml").to_owned();
+                    acted |= self.give_back(&package);
+                }
+                (Code::Empty, ..) => {
+                    self.write(0, "p9/1/data", "p9 1\n");
+                    acted = true;
+                }
+                (Code::UnknownOwner, _, Some(_), _) => acted |= self.shrink_team(&report),
+                (Code::Retired, _, _, Some(Subject::Releases(package))) => {
+                    let files = self.below(0, package.as_str());
+                    self.tell(format!("{package} is retired, and its releases go"));
+                    for file in &files {
+                        self.remove(0, file);
+                    }
+                    acted |= !files.is_empty();
+                }
+                _ => {}
+            }
+        }
+        for finding in &report.findings {
+            let is_open = !matches!(finding.assessment.standing, Standing::Approved(_));
+            if let Some(package) = finding.subject.package()
+                && is_open
+                && self.suggested(&report, finding).is_none()
+            {
+                let package = package.to_string();
+                if self.authorisation(0, &package).is_none() {
+                    self.give_back(&package);
+                }
+                self.raise(0, &package);
+                acted = true;
+            }
+        }
+        acted
+    }
+
+    /// A package is owned by the janitors, as if nobody claimed it.
+    fn give_back(&mut self, package: &str) -> bool {
+        let Some(root) = self.root(0) else {
+            return false;
+        };
+        let before = self.authorisation(0, package);
+        let enough = u16::try_from(root.unclaimed.people()).unwrap_or(1);
+        self.tell(format!("{package} is given back to the janitors"));
+        self.claim(0, package, &["janitors".to_owned()], enough);
+        self.authorisation(0, package) != before
+    }
+
+    /// A team goes on with those of its members who are there.
+    fn shrink_team(&mut self, report: &Report) -> bool {
+        let Some(team) = self.team(0, TEAM) else {
+            return false;
+        };
+        let mut fields = TeamFields::from(team);
+        let before = fields.members.len();
+        fields.members.retain(|member| {
+            let author = report.finding(&Subject::Author(member.clone()));
+            let approved = author.is_some_and(|it| {
+                matches!(
+                    it.assessment.standing,
+                    Standing::Approved(_) | Standing::Behind { .. }
+                )
+            });
+            let head = report.head.as_ref().map(Head::root);
+            let former = |root: &Root| root.former.iter().any(|former| former.id == *member);
+            approved || head.is_some_and(|it| it.janitor(member).is_some() || former(it))
+        });
+        fields.retired |= fields.members.is_empty();
+        if fields.members.len() == before {
+            return false;
+        }
+        self.tell("a team goes on without those who are not there");
+        let team = Team::new(fields).expect("it has members, or is retired");
+        self.write(0, place::team(&team.id).as_str(), team.to_text());
+        true
+    }
+
+    /// Foreign files go, and what the attacker deleted comes back; whether anything was done.
+    fn clean(&mut self) -> bool {
+        let mut acted = false;
+        let report = self.view(0);
+        let broken: BTreeSet<String> = report
+            .problems
+            .iter()
+            .filter(|problem| is_broken(problem.code))
+            .map(|problem| problem.place.to_string())
+            .collect();
+        let files: Vec<(String, Vec<u8>)> = self
+            .main
+            .files()
+            .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
+            .collect();
+        for (path, bytes) in files {
+            let is_page = path.starts_with("conex/index/") || path.starts_with("conex/batches/");
+            let foreign = if is_page {
+                broken.contains(&path)
+            } else {
+                !self.is_honest(&path, &bytes)
+            };
+            if !foreign {
+                continue;
+            }
+            let followed = self
+                .stages
+                .last()
+                .and_then(|stage| stage.tree.get(&path).map(<[u8]>::to_vec));
+            if let Some(honest) = self.wanted.get(&path).filter(|_| !is_page).cloned() {
+                self.tell(format!("{path} is restored"));
+                self.main.insert(path, honest);
+            } else if followed.is_none_or(|followed| followed != bytes) || self.is_nobodys(&path) {
+                self.tell(format!("{path} is taken away"));
+                self.main.remove(&path);
+            } else {
+                continue;
+            }
+            acted = true;
+        }
+        for (path, bytes) in self.wanted.clone() {
+            if self.main.get(&path).is_none() {
+                self.tell(format!("{path} comes back"));
+                self.main.insert(path, bytes);
+                acted = true;
+            }
+        }
+        acted
+    }
+}
+
+impl World {
+    /// Whether a path is in no package of the community.
+    fn is_nobodys(&self, path: &str) -> bool {
+        let top = path.split('/').next().unwrap_or_default();
+        top != "conex" && path != top && !self.packages.iter().any(|package| package == top)
+    }
+}
+
+/// What no approval makes right.
+fn is_broken(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Malformed
+            | Code::Misnamed
+            | Code::BadSignature
+            | Code::BadName
+            | Code::Unaccounted
+            | Code::BatchMissing
+            | Code::BatchRange
+    )
+}
+
+fn codes(problems: &[conex_core::problem::Problem]) -> String {
+    let codes: BTreeSet<&str> = problems
+        .iter()
+        .map(|problem| problem.code.as_str())
+        .collect();
+    codes.into_iter().collect::<Vec<_>>().join(", ")
+}
