@@ -40,7 +40,6 @@ fn with_real_keys() {
 }
 
 #[test]
-#[ignore = "open: core takes either of two contents that one version approves of what is not there"]
 fn an_absence_is_not_approved_in_one_version_with_content() {
     let remove = Step::Remove {
         line: 0,
@@ -100,7 +99,6 @@ fn the_steps_of_a_story_hold() {
 }
 
 #[test]
-#[ignore = "open: advancing fails once the removal of every package is approved, whatever else is approved"]
 fn when_everything_goes_the_rest_goes_ahead() {
     let gone = |package| Step::RemoveAll {
         line: 0,

@@ -433,9 +433,10 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             }
             return;
         }
+        let mut gone = self.gone(package, &said, &checksums_rule);
+        self.contradicted(&gone, &said, &checksums_rule);
         if package.releases.is_empty() {
             self.absent(package, subject, &votes, &releases_rule, people);
-            let gone = self.gone(package, &said, &checksums_rule);
             self.findings.extend(gone);
             return;
         }
@@ -461,7 +462,6 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             }
         }));
         let is_pending = |finding: &Finding| finding.assessment.standing == Standing::Pending;
-        let mut gone = self.gone(package, &said, &checksums_rule);
         if !ownership.is_claimed(&package.name)
             && findings.iter().all(is_pending)
             && gone.is_empty()
@@ -520,6 +520,23 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             (finding.assessment.standing != Standing::Pending).then_some(finding)
         });
         findings.collect()
+    }
+
+    /// Releases that are not there, and of which one version says both that they are gone and that they have files:
+    /// else whoever leaves out the one would bring back the other.
+    fn contradicted(&mut self, gone: &[Finding], said: &Said<'_, '_>, rule: &Rule) {
+        for finding in gone {
+            let Standing::Equivocal { version } = finding.assessment.standing else {
+                continue;
+            };
+            let approved = rule.approved(&said.of(&finding.subject));
+            let mut newest = approved.iter().filter(|it| it.version == version);
+            if newest.any(|it| it.digest == finding.digest) {
+                let detail = contradiction(version);
+                let problem = Problem::new(Code::Equivocation, &finding.place, detail);
+                self.problems.push(problem.about(&finding.subject));
+            }
+        }
     }
 
     /// A package without releases: fine if that is what was approved, or if nothing was.

@@ -59,7 +59,7 @@ pub(super) fn rise(client: &Client, after: &State) -> Result<HighWater, String> 
         }
         let holds = now.as_ref().is_some_and(|now| {
             now.version > newest.version
-                || (now.version == newest.version && now.digests == newest.digests)
+                || (now.version == newest.version && now.digest() == newest.digest())
         });
         if !holds {
             let now = now.map(|now| now.version.to_string()).unwrap_or_default();

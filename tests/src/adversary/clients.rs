@@ -82,7 +82,7 @@ impl World {
         self.count_codes(&report);
         let record = report
             .verified()
-            .and_then(|verified| LocalRecord::new(&trust, verified, 1));
+            .and_then(|verified| LocalRecord::new(verified, 1));
         Ok(record.zip(judged.state).map(|(record, state)| Accepted {
             record,
             state: Rc::new(state),
@@ -149,7 +149,7 @@ impl World {
         self.count_codes(&whole);
         let record = whole
             .verified()
-            .map(|verified| record.updated(verified, None));
+            .and_then(|verified| record.updated(verified, None));
         Ok(record.zip(judged.state).map(|(record, state)| Accepted {
             record,
             state: Rc::new(state),

@@ -55,6 +55,13 @@ pub struct Newest {
     pub digests: BTreeSet<Digest>,
 }
 
+impl Newest {
+    /// The one by which two states are compared: the greatest by its bytes.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digests.last()
+    }
+}
+
 /// Counts votes for one subject (section 3.4).
 pub(super) fn approved<'v>(votes: impl IntoIterator<Item = &'v Vote>, rule: &Rule) -> Approved {
     let mut behind: BTreeMap<(Version, Digest), Vec<&Vote>> = BTreeMap::new();

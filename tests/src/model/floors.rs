@@ -30,7 +30,7 @@ pub(super) fn hold(state: &State) -> Found {
             let code = match newest {
                 Some(newest) if newest.version > vouch.version => continue,
                 Some(newest) if newest.version == vouch.version => {
-                    if newest.digests.contains(&vouch.digest) {
+                    if newest.digest() == Some(&vouch.digest) {
                         continue;
                     }
                     Code::Equivocation

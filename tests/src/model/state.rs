@@ -88,6 +88,7 @@ pub fn judge(tree: &Tree, anchor: &Anchor, how: Strictness, crypto: &impl Crypto
     state.repository(how, &mut judged.problems, &mut judged.notes);
     state.absent_packages(how, &mut judged.problems, &mut judged.notes);
     state.packages(how, &mut judged.problems, &mut judged.notes);
+    state.gone(&mut judged.problems);
     judged.problems.extend(floors::hold(&state));
     judged.state = Some(state);
     judged
@@ -492,6 +493,27 @@ impl State {
             }
             for (subject, stands) in judged {
                 Self::report(&subject, stands, how, problems, notes);
+            }
+        }
+    }
+
+    /// Step 12, of releases that are not there.
+    fn gone(&self, problems: &mut Found) {
+        for subject in self.subjects() {
+            let Subject::Checksums(package, release) = &subject else {
+                continue;
+            };
+            let is_unreadable = matches!(self.content.packages.get(package), Some(None));
+            if is_unreadable || self.is_retired(package) || self.has_release(package, release) {
+                continue;
+            }
+            let absence = self.absence(&subject);
+            let is_contradicted = self.newest(&subject).is_some_and(|newest| {
+                let says_both = |absence| newest.digests.contains(&absence);
+                newest.digests.len() > 1 && absence.is_some_and(says_both)
+            });
+            if is_contradicted {
+                problems.insert((Code::Equivocation, subject.to_string()));
             }
         }
     }

@@ -66,7 +66,7 @@ fn versions(
     let floor = before.newest_without(subject, revoked)?;
     match &new {
         Some(new) if new.version > floor.version => return None,
-        Some(new) if new.version == floor.version && new.digests == floor.digests => return None,
+        Some(new) if new.version == floor.version && new.digest() == floor.digest() => return None,
         _ => {}
     }
     if is_excused(subject, &floor, before, after) {
@@ -113,7 +113,7 @@ fn people(before: &State, after: &State, revoked: &BTreeSet<Fingerprint>) -> Fou
             }
         } else if retired && !after.says_retired(subject) {
             let floor = before.newest_without(subject, revoked);
-            if floor.is_some_and(|floor| floor.digests.contains(&digest)) {
+            if floor.is_some_and(|floor| floor.digest() == Some(&digest)) {
                 problems.insert((Code::Revived, subject.to_string()));
             }
         }

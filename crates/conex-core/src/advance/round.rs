@@ -107,6 +107,11 @@ impl Left {
             return true;
         }
         let mut names: BTreeSet<&PackageName> = BTreeSet::new();
+        // A tree needs a package: one of those that go stays, and what says that it goes waits.
+        if problem.code == Code::Empty {
+            let units = signed.survey.packages.iter().map(|unit| &unit.name);
+            names.extend(units.take(1));
+        }
         names.extend(problem.subject.as_ref().and_then(Subject::package));
         let data = main.packages.iter();
         names.extend(
