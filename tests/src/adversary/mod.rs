@@ -2,7 +2,7 @@
 //!
 //! A [`Plan`] is drawn from a seed: the community's settings, and steps. Each step is data and takes its
 //! choices from numbers inside it, so that any steps can be left out, and the rest still says what it said.
-//! [`Plan::run`] carries the steps out and stops at the first [`Violation`]; [`shrink`] leaves out
+//! [`Plan::run`] carries the steps out and stops at the first [`Violation`]; [`shrink()`] leaves out
 //! what is not needed for it.
 //!
 //! What has to hold, by the letters of violations:
