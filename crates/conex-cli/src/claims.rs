@@ -39,7 +39,7 @@ pub(crate) struct Claims<'w> {
 pub(crate) struct Claimed {
     pub(crate) owners: Vec<Id>,
     pub(crate) threshold: Threshold,
-    /// Whether its versions begin anew, whoever owned it.
+    /// Whether to begin a new epoch even if an owner stays.
     pub(crate) new_epoch: bool,
 }
 
@@ -274,8 +274,8 @@ fn claim<'w>(
     Ok((after, approved))
 }
 
-/// Whether a claim begins a new epoch: where it is asked for, and where nobody who owned the package goes on to. Then
-/// nothing that the former owners signed counts any more, whatever they signed and nobody has seen.
+/// Whether a claim begins a new epoch: on request, or when none of the package's owners stays. Nothing that the former
+/// owners signed counts then, published or not.
 fn is_renewed(work: &Work, package: &PackageName, claimed: &Claimed) -> bool {
     let subject = Subject::Authorisation(package.clone());
     let before = work.report.metadata.authorisations.get(package);

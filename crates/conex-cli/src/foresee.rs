@@ -7,6 +7,7 @@ use conex_core::compose::is_unapproved;
 use conex_core::digest::Digest;
 use conex_core::forecast::{Amendment, Change, Forecast, Outlook};
 use conex_core::key::Fingerprint;
+use conex_core::metadata::StoredPage;
 use conex_core::name::Id;
 use conex_core::problem::Code;
 use conex_core::verify::{Finding, Report};
@@ -117,12 +118,20 @@ pub(crate) fn inert(report: &Report) -> BTreeSet<&str> {
 
 /// The pages of a person under a key that count now.
 pub(crate) fn counting(report: &Report, id: &Id, key: Fingerprint) -> BTreeSet<Digest> {
+    let pages = pages_of(report, id).into_iter();
+    pages
+        .filter(|stored| stored.page.body().key() == key)
+        .map(|stored| stored.digest)
+        .collect()
+}
+
+/// The pages of a person that count now, under whatever key.
+pub(crate) fn pages_of<'r>(report: &'r Report, id: &Id) -> Vec<&'r StoredPage> {
     let inert = inert(report);
     let pages = report.metadata.pages.iter();
     pages
-        .filter(|stored| stored.page.body().signer() == id && stored.page.body().key() == key)
+        .filter(|stored| stored.page.body().signer() == id)
         .filter(|stored| !inert.contains(stored.place.as_str()))
-        .map(|stored| stored.digest)
         .collect()
 }
 
@@ -166,6 +175,12 @@ pub(crate) fn foresee(
         CommandError::refused("there is no valid root here").hint("start with conex init")
     })?;
     let followed = tree.followed()?;
+    if followed.is_some_and(|it| it.head.digest() != work.head.digest()) {
+        line(
+            out,
+            "note: what clients follow has another root, and is not looked at; conex advance comes first",
+        );
+    }
     let followed = Followed::new(work, followed);
     let (forecast, approvals) = (outlook.forecast(proposal), outlook.approvals(proposal));
     refuse_problems(out, &forecast)?;

@@ -154,12 +154,7 @@ pub(crate) fn compose<'f>(
     if drafts.is_empty() {
         return Ok(Ready(None));
     }
-    let inert = foresee::inert(&work.report);
-    let pages = work.report.metadata.pages.iter();
-    let counting = pages.filter(|stored| {
-        *stored.page.body().signer() == *id && !inert.contains(stored.place.as_str())
-    });
-    if let Some(warning) = room(id, counting.count())? {
+    if let Some(warning) = room(id, foresee::pages_of(&work.report, id).len())? {
         line(&mut output::stderr(), warning);
     }
     Composition::new(

@@ -63,6 +63,13 @@ pub struct ApprovedVersion {
     pub margin: usize,
 }
 
+impl ApprovedVersion {
+    /// Whether it is this content in this version, or any content in a greater one (spec section 9.3, rule 1).
+    pub(crate) fn reaches(&self, version: Version, digest: Digest) -> bool {
+        self.version > version || (self.version == version && self.digest == digest)
+    }
+}
+
 /// Where the content of a statement stands among what people vouched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {

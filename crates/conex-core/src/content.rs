@@ -202,6 +202,13 @@ pub struct Reader<'a, S: ?Sized, D: ?Sized> {
     pub projections: &'a [&'a dyn Projection],
 }
 
+impl<S: ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
+    /// A release that is not there: the digest of the statement that it has no files.
+    pub(crate) fn absent_release(&self, package: &PackageName, release: &ReleaseName) -> Digest {
+        Checksums::absence(package, release).digest(self.origin, self.digests)
+    }
+}
+
 impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
     /// Reads a package and computes its statements.
     ///
@@ -264,11 +271,6 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
             releases: Vec::new(),
             digests: alloc::vec![digest; self.projections.len().max(1)],
         }
-    }
-
-    /// A release that is not there: the digest of the statement that it has no files.
-    pub(crate) fn absent_release(&self, package: &PackageName, release: &ReleaseName) -> Digest {
-        Checksums::absence(package, release).digest(self.origin, self.digests)
     }
 
     /// Reads the repository files and computes their statement.

@@ -56,22 +56,15 @@ impl Standing<'_, '_> {
     /// What is wrong with a statement that has to be approved as `floor` says, or in a greater version.
     fn below(&self, floor: &Vouch, crypto: &impl Crypto) -> Option<Problem> {
         let (subject, ownership) = (&floor.subject, &self.settled.ownership);
-        // A raised epoch voids what was said; a retired package has no content any more.
-        let is_void = |package| {
-            ownership.epoch(package) > floor.version.epoch() || ownership.is_retired(package)
-        };
         if let Subject::Releases(package) | Subject::Checksums(package, _) = subject
-            && is_void(package)
+            && ownership.voids(package, floor.version)
         {
             return None;
         }
         let newest = self.newest(&self.settled.index, subject, crypto);
         let (number, demanded) = (self.root.number, floor.version);
         let (code, detail) = match newest {
-            Some(newest) if newest.version > demanded => return None,
-            Some(newest) if newest.version == demanded && newest.digest == floor.digest => {
-                return None;
-            }
+            Some(newest) if newest.reaches(demanded, floor.digest) => return None,
             Some(newest) if newest.version == demanded => (
                 Code::Equivocation,
                 format!("root {number} demands version {demanded} with another content"),

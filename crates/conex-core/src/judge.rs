@@ -64,6 +64,12 @@ impl<'m> Ownership<'m> {
             .is_some_and(|owned| owned.authorisation.retired && owned.owners.is_some())
     }
 
+    /// Whether what was said of a package's content in a version does not hold it any more: a raised epoch voids it,
+    /// and a retired package has no content.
+    pub(crate) fn voids(&self, package: &PackageName, version: Version) -> bool {
+        self.epoch(package) > version.epoch() || self.is_retired(package)
+    }
+
     /// The rules for `releases` and `checksums` of a package.
     pub(crate) fn rules(&self, root: &Root, package: &PackageName) -> (Rule, Rule) {
         let claim = match self.owned.get(package) {

@@ -384,11 +384,7 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
         floor: &ApprovedVersion,
         after: Option<&ApprovedVersion>,
     ) -> bool {
-        if after.is_some_and(|after| after.version > floor.version) {
-            return true;
-        }
-        if after.is_some_and(|after| after.version == floor.version && after.digest == floor.digest)
-        {
+        if after.is_some_and(|after| after.reaches(floor.version, floor.digest)) {
             return true;
         }
         match subject {
@@ -398,10 +394,7 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
                 self.now.stored(subject, self.reader.digests).is_none()
             }
             Subject::Releases(package) | Subject::Checksums(package, _) => {
-                // A raised epoch voids what was said; a retired package has no content any more.
-                if self.now.settled.ownership.epoch(package) > floor.version.epoch()
-                    || self.now.settled.ownership.is_retired(package)
-                {
+                if self.now.settled.ownership.voids(package, floor.version) {
                     return true;
                 }
                 let is_there = self.place(subject).is_some();

@@ -1,20 +1,10 @@
 //! Steps that are harmless one by one and not together: what was removed or revoked stays so.
 
+use crate::updates::strip;
 use conex_core::metadata::place;
 use conex_core::problem::Code;
 use conex_core::vouch::Vouch;
 use conex_tests::{Client, Community, fingerprint, former};
-
-/// Leaves out the pages that came since.
-fn strip(newer: &mut Community, older: &Community) {
-    for who in ["alice", "bob", "carol", "dave", "erin"] {
-        for page in newer.pages(who) {
-            if older.tree.get(&page).is_none() {
-                newer.remove(&page);
-            }
-        }
-    }
-}
 
 #[test]
 fn removed_and_back() {

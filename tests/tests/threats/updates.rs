@@ -15,7 +15,7 @@ use conex_repo::KnownSchemes;
 use conex_tests::{Client, Community, fingerprint, former, id, verify};
 
 /// Leaves out the pages that came since.
-fn strip(newer: &mut Community, older: &Community) {
+pub(crate) fn strip(newer: &mut Community, older: &Community) {
     for who in ["alice", "bob", "carol", "dave", "erin"] {
         for page in newer.pages(who) {
             if older.tree.get(&page).is_none() {

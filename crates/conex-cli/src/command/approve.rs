@@ -416,7 +416,7 @@ impl Changes {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         match &finding.subject {
-            // What is absent has no place; it is removed if it was there.
+            // Absent content has no place in the tree: it changed if it was there when the range began.
             Subject::Releases(package) if !finding.present => self.packages.contains(package),
             Subject::Checksums(..) if !finding.present => self.gone.contains(&finding.subject),
             // A package may have several directories, and a repository several files.

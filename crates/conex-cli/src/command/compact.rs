@@ -69,8 +69,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     rewrite(&tree, work, arguments)
 }
 
-/// What a vouch is measured by: the greatest approved version of each statement in the tree, and of each that it
-/// is gone.
+/// The greatest approved version of each statement that is in the tree or approved as gone.
 struct Measure<'w>(BTreeMap<&'w Subject, Option<Version>>);
 
 impl<'w> Measure<'w> {

@@ -427,9 +427,9 @@ where
             let Some(floor) = before.standing.newest(floors, subject, crypto) else {
                 return false;
             };
-            let is_void = ownership.epoch(name) > floor.version.epoch();
             let newest = now.newest(&now.settled.index, subject, crypto);
-            !is_void && newest.map(|newest| newest.version) < Some(floor.version)
+            !ownership.voids(name, floor.version)
+                && newest.is_none_or(|newest| !newest.reaches(floor.version, floor.digest))
         };
         // What is not there cannot be old, unless it was approved that it is not there.
         let projections = self.known.projections();
@@ -437,7 +437,7 @@ where
         let is_kept = |subject: &Subject| match subject {
             Subject::Checksums(_, release) if package::find(package, release).is_none() => {
                 let floor = before.standing.newest(floors, subject, crypto);
-                let absence = package::absence(&reader, name, release);
+                let absence = reader.absent_release(name, release);
                 floor.is_some_and(|floor| floor.digest == absence)
             }
             Subject::Releases(_) | Subject::Checksums(..) => true,

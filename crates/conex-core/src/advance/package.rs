@@ -3,10 +3,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::content::{Checksums, Package, Reader, Release};
+use crate::content::{Package, Reader, Release};
 use crate::crypto::Crypto;
-use crate::digest::{Context, Digest, FileDigest};
-use crate::encoding;
+use crate::digest::{Digest, FileDigest};
 use crate::layout::PackageUnit;
 use crate::limits;
 use crate::name::{PackageName, ReleaseName};
@@ -187,7 +186,7 @@ impl Content {
         let both = [&self.main, &self.signed];
         let digest = |package: &&Package| {
             let found = find(package, release).map(|release| release.digest);
-            found.unwrap_or_else(|| absence(reader, &self.main.name, release))
+            found.unwrap_or_else(|| reader.absent_release(&self.main.name, release))
         };
         both.iter().map(|it| alloc::vec![digest(it)]).collect()
     }
@@ -240,25 +239,6 @@ impl Content {
     pub(super) fn is_main(&self, chosen: &Package) -> bool {
         self.unreadable.is_empty() && places(&self.main) == places(chosen)
     }
-}
-
-/// The digest of the statement that a release has no files: it is gone.
-pub(super) fn absence<S: ?Sized, C: Crypto>(
-    reader: &Reader<'_, S, C>,
-    package: &PackageName,
-    release: &ReleaseName,
-) -> Digest {
-    let statement = Checksums {
-        package: package.clone(),
-        release: release.clone(),
-        files: Vec::new(),
-    };
-    encoding::digest(
-        reader.digests,
-        Context::Checksums,
-        reader.origin,
-        &statement,
-    )
 }
 
 pub(super) fn find<'p>(package: &'p Package, name: &ReleaseName) -> Option<&'p Release> {

@@ -13,7 +13,7 @@ use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::name::ReleaseName;
 
-use super::package::{Content, absence, find};
+use super::package::{Content, find};
 
 /// Most sets of releases that are tried. Each costs about as much as to hash their names.
 const TRIES: usize = 1 << 14;
@@ -105,7 +105,7 @@ impl<'s, S: ?Sized, C: Crypto> Search<'s, S, C> {
             };
             if main.is_some() && signed.is_some() {
                 pool.certain.push(release);
-            } else if !approved(name, absence(self.reader, &content.main.name, name)) {
+            } else if !approved(name, self.reader.absent_release(&content.main.name, name)) {
                 pool.doubtful.push(release);
                 pool.came.push(came);
             }

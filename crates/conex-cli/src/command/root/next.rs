@@ -488,7 +488,7 @@ pub(super) fn finish(
     tell_what_lacks(tree)
 }
 
-/// Whether a root revokes a key that the one before it does not.
+/// Whether `root` revokes a key that `head` does not.
 fn revokes(root: &Root, head: &Root) -> bool {
     root.revoked.iter().any(|key| !head.revoked.contains(key))
 }
