@@ -73,7 +73,6 @@ fn holds(steps: &[Step]) {
         settings: VILLAGE,
         steps: steps.to_vec(),
         scheme: Scheme::Toy,
-        strict: true,
     };
     if let Err(violation) = plan.run(&mut Coverage::default()) {
         panic!("{violation}");

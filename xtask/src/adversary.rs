@@ -21,10 +21,6 @@ pub(crate) struct Arguments {
     #[arg(long)]
     real_keys: bool,
 
-    /// Count what is known to be open as violations, too
-    #[arg(long)]
-    strict: bool,
-
     /// How many violations of different kinds are shrunk and told
     #[arg(long, default_value_t = 3)]
     tell: usize,
@@ -40,8 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (begin, mut coverage) = (Instant::now(), Coverage::default());
     let mut found: BTreeMap<(char, String), (u64, usize, Plan, Violation)> = BTreeMap::new();
     for seed in (arguments.seed..).take(usize::try_from(arguments.histories)?) {
-        let mut plan = Plan::draw(seed, scheme);
-        plan.strict = arguments.strict;
+        let plan = Plan::draw(seed, scheme);
         if let Err(violation) = plan.run(&mut coverage) {
             let key = (violation.invariant, violation.kind.clone());
             let first = (seed, 0, plan, *violation);

@@ -278,6 +278,7 @@ impl Signed {
             root: self.head.root(),
             metadata: &self.metadata,
             assumed: &[],
+            floors: None,
             crypto,
             workers,
             ahead: false,

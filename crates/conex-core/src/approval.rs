@@ -174,8 +174,13 @@ impl Rule {
     }
 
     fn has_epoch(&self, vote: &Vote) -> bool {
+        self.fits(vote.version)
+    }
+
+    /// Whether versions of this epoch say anything.
+    fn fits(&self, version: Version) -> bool {
         match self.epoch {
-            Epoch::Only(epoch) => vote.version.epoch() == epoch,
+            Epoch::Only(epoch) => version.epoch() == epoch,
             Epoch::Sets(_) => true,
         }
     }
@@ -209,6 +214,17 @@ impl Rule {
     /// Assesses content that has any of `digests`, which are digests of the same content under
     /// the projections that the root allows.
     pub fn assess(&self, votes: &[Vote], digests: &[Digest]) -> Assessment {
+        self.assess_above(votes, digests, None)
+    }
+
+    /// Assesses content of a main line that reaches clients only above the version that they have, or in that
+    /// version if it is what they have (spec section 6.4). A version of another epoch sets no bound.
+    pub(crate) fn assess_above(
+        &self,
+        votes: &[Vote],
+        digests: &[Digest],
+        floor: Option<&ApprovedVersion>,
+    ) -> Assessment {
         let epoch = self.epoch.of_content();
         let misfits = |vote: &Vote| vote.version.epoch() != epoch && digests.contains(&vote.digest);
         let fitting: Vec<Vote>;
@@ -222,8 +238,18 @@ impl Rule {
         } else {
             votes
         };
-        let approved = self.approved(votes);
-        let standing = match approved.as_slice() {
+        let mut approved = self.approved(votes);
+        let floor = floor.filter(|floor| {
+            let newest = approved.first();
+            self.fits(floor.version)
+                && newest.is_none_or(|newest| !newest.reaches(floor.version, floor.digest))
+        });
+        // What they have themselves is not approved by it here.
+        let same = floor.filter(|floor| digests.contains(&floor.digest));
+        if same.is_none() {
+            approved.splice(..0, floor.cloned());
+        }
+        let mut standing = match approved.as_slice() {
             [] => Standing::Pending,
             [newest, rest @ ..] => {
                 let ours = approved
@@ -251,7 +277,11 @@ impl Rule {
                 }
             }
         };
-        let proposed = self.propose(votes, digests, &standing);
+        if same.is_some() && matches!(standing, Standing::Approved(_)) {
+            standing = Standing::Pending;
+        }
+        let least = same.map(|floor| floor.version);
+        let proposed = self.propose(votes, digests, (&standing, least));
         let mut vouched: Vec<Voter> = Vec::new();
         if !matches!(standing, Standing::Approved(_)) {
             let same =
@@ -270,8 +300,13 @@ impl Rule {
     /// The version under which to vouch for content: the least one above everything approved that
     /// an eligible person already vouched for with this very digest, so that votes meet; else one
     /// more than the greatest vouch of anybody, so that two contents never share a version. Votes
-    /// that are not [`NEAR`] are passed over.
-    fn propose(&self, votes: &[Vote], digests: &[Digest], standing: &Standing) -> Option<Version> {
+    /// that are not [`NEAR`] are passed over. It is not less than `least`.
+    fn propose(
+        &self,
+        votes: &[Vote],
+        digests: &[Digest],
+        (standing, least): (&Standing, Option<Version>),
+    ) -> Option<Version> {
         let floor = match standing {
             Standing::Approved(approved) => return Some(approved.version),
             Standing::Pending => None,
@@ -279,20 +314,22 @@ impl Rule {
             Standing::Equivocal { version } => Some(*version),
         };
         let epoch = self.epoch.of_content();
-        let near = votes
-            .iter()
-            .filter(|vote| vote.version.epoch() == epoch && is_near(vote.version, floor));
+        let near = votes.iter().filter(|vote| {
+            vote.version.epoch() == epoch && is_near(vote.version, floor.max(least))
+        });
         let begun = near
             .clone()
             .filter(|vote| {
                 self.is_eligible(vote)
                     && digests.contains(&vote.digest)
                     && Some(vote.version) > floor
+                    && Some(vote.version) >= least
             })
             .map(|vote| vote.version)
             .min();
         let greatest = near.map(|vote| vote.version).max().max(floor);
         begun.or_else(|| match greatest {
+            greatest if greatest < least => least,
             Some(version) if version.epoch() == epoch => version.next(),
             // An epoch is never lowered.
             Some(version) if version.epoch() > epoch => None,

@@ -224,7 +224,7 @@ impl<'r, C: Crypto> Outlook<'r, C> {
     pub fn approvals(&self, proposal: &Amendment) -> Vec<Vouch> {
         let root = proposal.root.as_ref().unwrap_or(self.head.root());
         let (metadata, crypto) = (&self.report.metadata, self.crypto);
-        approvals(root, metadata, proposal, crypto, self.report.ahead)
+        approvals(root, metadata, proposal, crypto, self.report)
     }
 
     /// How a statement would stand differently, if it would.
@@ -346,11 +346,12 @@ const UNREAD: Digest = Digest::from_bytes([0; 32]);
 fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendment) -> World {
     let root = proposal.root.as_ref().unwrap_or(head.root());
     let metadata = changed(&report.metadata, proposal);
-    let assumed = assumed(root, &metadata, proposal, crypto, report.ahead);
+    let assumed = assumed(root, &metadata, proposal, crypto, report);
     let state = State {
         root,
         metadata: &metadata,
         assumed: &assumed,
+        floors: Some(&report.floors),
         crypto,
         workers: &Sequential,
         ahead: report.ahead,
@@ -456,7 +457,7 @@ fn assumed(
     metadata: &Metadata,
     proposal: &Amendment,
     crypto: &impl Crypto,
-    ahead: bool,
+    report: &Report,
 ) -> Vec<Assumed> {
     let given = proposal.vouches.iter().map(|(by, vouches)| Assumed {
         by: alloc::vec![by.clone()],
@@ -465,7 +466,7 @@ fn assumed(
     let janitors = root.janitors.iter().map(|janitor| janitor.id.clone());
     let approvals = Assumed {
         by: janitors.collect(),
-        vouches: approvals(root, metadata, proposal, crypto, ahead),
+        vouches: approvals(root, metadata, proposal, crypto, report),
     };
     given.chain([approvals]).collect()
 }
@@ -477,7 +478,7 @@ fn approvals(
     metadata: &Metadata,
     proposal: &Amendment,
     crypto: &impl Crypto,
-    ahead: bool,
+    report: &Report,
 ) -> Vec<Vouch> {
     let origin = &root.origin;
     let authors = proposal.authors.iter().map(|author| {
@@ -503,9 +504,10 @@ fn approvals(
         root,
         metadata,
         assumed: &[],
+        floors: None,
         crypto,
         workers: &Sequential,
-        ahead,
+        ahead: report.ahead,
         part: None,
         verified: false,
     };
@@ -513,10 +515,12 @@ fn approvals(
     let (index, _) = Index::new(metadata, &judged, None, |subject| {
         subject.kind().is_about_people()
     });
-    let judge = Judge::new(root, &index, crypto, ahead);
+    let judge = Judge::new(root, &index, crypto, report.ahead);
     let vouches = proposed.into_iter().filter_map(|(subject, digest, epoch)| {
         let votes = index.named(subject.name()).of(&subject);
-        let version = judge.quorum(epoch).assess(&votes, &[digest]).proposed?;
+        let floor = report.floors.of(&subject);
+        let rule = judge.quorum(epoch);
+        let version = rule.assess_above(&votes, &[digest], floor).proposed?;
         Some(Vouch {
             subject,
             version,

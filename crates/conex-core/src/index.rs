@@ -4,7 +4,8 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::approval::Vote;
+use crate::approval::{ApprovedVersion, Vote};
+use crate::baseline::Floors;
 use crate::digest::Digest;
 use crate::metadata::{Metadata, place};
 use crate::page::BatchRef;
@@ -22,6 +23,8 @@ pub struct Index<'m> {
     names: Vec<(&'m str, usize)>,
     /// Who stands behind the entries of each source: one page, or all pages that name a batch.
     sources: Vec<Vec<Voter>>,
+    /// What clients have, where a main line has to be above it.
+    floors: Option<&'m Floors>,
 }
 
 impl<'m> Index<'m> {
@@ -42,6 +45,7 @@ impl<'m> Index<'m> {
             entries: Vec::new(),
             names: Vec::new(),
             sources: Vec::new(),
+            floors: None,
         };
         let mut voters_of: BTreeMap<Digest, Vec<Voter>> = BTreeMap::new();
         for (stored, judged) in metadata.pages.iter().zip(judged) {
@@ -94,6 +98,21 @@ impl<'m> Index<'m> {
         }
         index.order();
         (index, problems)
+    }
+
+    /// Has content judged by what clients have, too.
+    pub(crate) fn set_floors(&mut self, floors: Option<&'m Floors>) {
+        self.floors = floors;
+    }
+
+    /// The version of a statement that clients have.
+    pub(crate) fn floor(&self, subject: &Subject) -> Option<&'m ApprovedVersion> {
+        self.floors?.of(subject)
+    }
+
+    /// What clients have of everything.
+    pub(crate) fn floors(&self) -> Option<&'m Floors> {
+        self.floors
     }
 
     /// Adds vouches that nobody published yet, as if each of these voters had.

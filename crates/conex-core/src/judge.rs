@@ -5,7 +5,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
+use crate::approval::{ApprovedVersion, Assessment, Epoch, Rule, Standing, Vote};
+use crate::baseline::Floors;
 use crate::content::{Checksums, Package, Release, Repository};
 use crate::crypto::Digests;
 use crate::digest::{Context, Digest};
@@ -360,6 +361,23 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         }
     }
 
+    /// Whether clients have an approved version of any of these.
+    fn is_had(&self, findings: &[Finding]) -> bool {
+        let mut subjects = findings.iter().map(|finding| &finding.subject);
+        subjects.any(|subject| self.index.floor(subject).is_some())
+    }
+
+    /// How content stands, to clients as well where what they have is known.
+    fn assess(
+        &self,
+        rule: &Rule,
+        subject: &Subject,
+        votes: &[Vote],
+        digests: &[Digest],
+    ) -> Assessment {
+        rule.assess_above(votes, digests, self.index.floor(subject))
+    }
+
     /// Judges a stored statement; true if its content is the greatest approved version.
     fn stored(
         &mut self,
@@ -370,7 +388,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         people: &People,
     ) -> bool {
         let votes = self.index.named(subject.name()).of(&subject);
-        let assessment = rule.assess(&votes, &[digest]);
+        let assessment = self.assess(rule, &subject, &votes, &[digest]);
         let finding = Finding::new(subject, place, (digest, None), assessment);
         self.conclude(finding, rule, people)
     }
@@ -394,7 +412,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         let subject = Subject::Repository;
         let votes = self.index.named(subject.name()).of(&subject);
         let rule = self.quorum(Epoch::Only(0));
-        let assessment = rule.assess(&votes, &[digest]);
+        let assessment = self.assess(&rule, &subject, &votes, &[digest]);
         let is_unsigned = assessment.standing == Standing::Pending;
         if place.is_none() && is_unsigned {
             return false;
@@ -447,12 +465,13 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             return;
         }
         let mut findings = Vec::with_capacity(1 + package.releases.len());
-        let assessment = releases_rule.assess(&votes, &package.digests);
+        let assessment = self.assess(&releases_rule, &subject, &votes, &package.digests);
         let digests = package.newest_and_older();
         findings.push(Finding::new(subject, place.clone(), digests, assessment));
         findings.extend(package.releases.iter().map(|release| {
             let subject = checksums_of(package, release);
-            let assessment = checksums_rule.assess(&said.of(&subject), &[release.digest]);
+            let votes = said.of(&subject);
+            let assessment = self.assess(&checksums_rule, &subject, &votes, &[release.digest]);
             Finding {
                 sources: if self.ahead {
                     release.sources.clone()
@@ -471,6 +490,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         if !ownership.is_claimed(&package.name)
             && findings.iter().all(is_pending)
             && gone.is_empty()
+            && !self.is_had(&findings)
         {
             self.unsigned.push((package.name.clone(), place.clone()));
             if self.findings.is_empty() {
@@ -510,20 +530,26 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 .binary_search_by(|it| it.checksums.release.cmp(name));
             found.is_ok()
         };
-        let gone = said.subjects().filter_map(|subject| match subject {
+        let floors = self.index.floors();
+        let had = floors.map(|floors| floors.checksums(&package.name));
+        let subjects: BTreeSet<&Subject> =
+            said.subjects().chain(had.into_iter().flatten()).collect();
+        let gone = subjects.into_iter().filter_map(|subject| match subject {
             Subject::Checksums(_, release) if !is_there(release) => Some((subject, release)),
             _ => None,
         });
         let findings = gone.filter_map(|(subject, release)| {
             let absence = Checksums::absence(&package.name, release);
             let digest = absence.digest(&self.root.origin, self.digests);
-            let assessment = rule.assess(&said.of(subject), &[digest]);
+            // Of files that are gone, clients accept any version; not so of their absence.
+            let floor = self.index.floor(subject).filter(|it| it.digest == digest);
+            let assessment = rule.assess_above(&said.of(subject), &[digest], floor);
             let place = Path::parse(package.name.as_str()).unwrap_or_default();
             let finding = Finding {
                 present: false,
                 ..Finding::new(subject.clone(), place, (digest, None), assessment)
             };
-            (finding.assessment.standing != Standing::Pending).then_some(finding)
+            (finding.assessment.standing != Standing::Pending || floor.is_some()).then_some(finding)
         });
         findings.collect()
     }
@@ -555,7 +581,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         people: &People,
     ) {
         let place = Path::parse(package.name.as_str()).unwrap_or_default();
-        let assessment = rule.assess(votes, &package.digests);
+        let assessment = self.assess(rule, &subject, votes, &package.digests);
         match &assessment.standing {
             // A raised epoch voids all that was said of the package, absence included.
             Standing::Pending if rule.epoch != Epoch::Only(0) => {
@@ -567,7 +593,13 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                         .mended_by(missing),
                 );
             }
-            Standing::Pending => return,
+            Standing::Pending => {
+                let Some(floor) = self.index.floor(&subject) else {
+                    return;
+                };
+                let detail = format!("the package is absent, as approved {}", by(floor, people));
+                self.missing(&subject, &place, &detail);
+            }
             Standing::Approved(_) => {}
             Standing::Behind { newest, .. } | Standing::Differs { newest } => {
                 let detail = format!("the package is absent, and approved {}", by(newest, people));
@@ -593,9 +625,8 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             return;
         }
         let votes = self.index.named(subject.name()).of(subject);
-        let assessment = self
-            .rule(subject, ownership)
-            .assess(&votes, &[before.digest]);
+        let rule = self.rule(subject, ownership);
+        let assessment = self.assess(&rule, subject, &votes, &[before.digest]);
         self.findings.push(Finding {
             assessment,
             ..before.clone()
@@ -667,10 +698,12 @@ pub(crate) fn absent<'m>(
     ownership: &Ownership<'m>,
     is_present: impl Fn(&str) -> bool,
 ) -> BTreeSet<&'m PackageName> {
+    let had = index.floors().map(Floors::packages).unwrap_or_default();
     index
         .names()
         .filter(|name| !is_present(name))
         .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
+        .chain(had.into_iter().filter(|name| !is_present(name.as_str())))
         .chain(
             ownership
                 .packages()
@@ -687,9 +720,12 @@ fn checksums_of(package: &Package, release: &Release) -> Subject {
     Subject::Checksums(package.name.clone(), release.checksums.release.clone())
 }
 
-/// `in version 0.3 by alice, bob`
+/// `in version 0.3 by alice, bob`; by nobody here, where clients have it.
 fn by(approved: &ApprovedVersion, people: &People) -> String {
     use core::fmt::Write as _;
+    if approved.by.is_empty() {
+        return format!("in version {}, which clients have", approved.version);
+    }
     let mut text = format!("in version {} by ", approved.version);
     for (at, person) in approved.by.iter().enumerate() {
         // Writing to a string cannot fail.

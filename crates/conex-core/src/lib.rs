@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod advance;
 pub mod approval;
+pub mod baseline;
 pub mod chain;
 pub mod compose;
 pub mod content;

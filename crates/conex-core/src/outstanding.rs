@@ -119,7 +119,8 @@ pub fn version_of(
     let settled = settle(report, head, crypto);
     let votes = settled.index.named(subject.name()).of(subject);
     let rule = settled.ownership.rule(head.root(), subject);
-    rule.assess(&votes, &[content]).proposed
+    let floor = settled.index.floor(subject);
+    rule.assess_above(&votes, &[content], floor).proposed
 }
 
 fn settle<'r>(report: &'r Report, head: &Head, crypto: &impl Crypto) -> Settled<'r> {
@@ -127,6 +128,7 @@ fn settle<'r>(report: &'r Report, head: &Head, crypto: &impl Crypto) -> Settled<
         root: head.root(),
         metadata: &report.metadata,
         assumed: &[],
+        floors: Some(&report.floors),
         crypto,
         workers: &Sequential,
         ahead: report.ahead,

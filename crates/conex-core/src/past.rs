@@ -1,6 +1,6 @@
 //! The state before an update, and what may become of it (spec section 9).
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -10,13 +10,11 @@ use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
 use crate::judge::Equal;
-use crate::key::Fingerprint;
 use crate::layout::{Client, Layout, PackageUnit, ReleaseUnit};
 use crate::limits;
 use crate::metadata::place;
 use crate::name::{PackageName, ReleaseName};
 use crate::path::Path;
-use crate::people::Judged;
 use crate::problem::{Code, Problem};
 use crate::standing::Standing;
 use crate::store::Store;
@@ -124,7 +122,7 @@ impl Past<'_> {
         problems: &[Problem],
     ) -> Vec<Problem> {
         let crypto = reader.digests;
-        let floors = self.floors(now);
+        let floors = self.standing.without_keys_of(now.root);
         let mut transitions = Transitions {
             past: self,
             now,
@@ -160,32 +158,6 @@ impl Past<'_> {
             }
         }
         transitions.problems
-    }
-
-    /// All vouches of this state without those under keys that the head now revokes; `None` where
-    /// it revokes no other than before.
-    pub(crate) fn floors(&self, now: &Standing<'_, '_>) -> Option<Index<'_>> {
-        let before: BTreeSet<&Fingerprint> = self.standing.root.revoked.iter().collect();
-        let revoked: BTreeSet<&Fingerprint> = now.root.revoked.iter().collect();
-        let revoked: BTreeSet<&Fingerprint> = revoked.difference(&before).copied().collect();
-        if revoked.is_empty() {
-            return None;
-        }
-        let metadata = self.standing.metadata;
-        let judged: Vec<Judged> = metadata
-            .pages
-            .iter()
-            .zip(&self.standing.settled.judged)
-            .map(|(stored, judged)| {
-                if revoked.contains(&stored.page.body().key()) {
-                    Judged::Inert("its key is revoked")
-                } else {
-                    *judged
-                }
-            })
-            .collect();
-        let wanted = |_: &Subject| true;
-        Some(Index::new(metadata, &judged, None, wanted).0)
     }
 }
 
@@ -399,10 +371,11 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
                 }
                 let is_there = self.place(subject).is_some();
                 match subject {
-                    // What is not there cannot be old. It has to be greater when it comes back, and an approved
-                    // absence is what sees to that.
+                    // What is not there cannot be old, and what was not there could have lost these votes before
+                    // it came. An approved absence is what sees to it that nothing old comes back.
                     Subject::Checksums(package, release) => {
-                        !is_there && !self.is_absence(package, release, floor.digest)
+                        !self.is_absence(package, release, floor.digest)
+                            && !(is_there && self.was_there(package, release))
                     }
                     _ => after.is_some_and(|after| {
                         after.version == floor.version && self.is_same(package, floor.digest)
@@ -421,6 +394,11 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
             let place = self.place_or_name(subject);
             self.push(Code::Stripped, &place, subject, UNSIGNED_FILES);
         }
+    }
+
+    fn was_there(&self, package: &PackageName, release: &ReleaseName) -> bool {
+        let before = self.past.releases(package, &[release], self.reader.layout);
+        !before.is_empty()
     }
 
     /// Whether a digest of a release's `checksums` says that there are no files.

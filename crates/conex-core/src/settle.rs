@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
+use crate::baseline::Floors;
 use crate::crypto::Crypto;
 use crate::index::Index;
 use crate::judge::{Judge, Ownership};
@@ -26,6 +27,8 @@ pub(crate) struct State<'a, 'm, C, W> {
     pub(crate) metadata: &'m Metadata,
     /// Vouches that nobody published, and that are taken as given; none when verifying.
     pub(crate) assumed: &'m [Assumed],
+    /// What clients have, where this is a main line that has to be above it.
+    pub(crate) floors: Option<&'m Floors>,
     pub(crate) crypto: &'a C,
     pub(crate) workers: &'a W,
     pub(crate) ahead: bool,
@@ -67,6 +70,7 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
         let (mut index, _) = Index::new(metadata, &judged, self.part, |subject| {
             subject.kind().is_about_people()
         });
+        index.set_floors(self.floors);
         self.assume(&mut index, &people);
         let mut judge = Judge::new(self.root, &index, self.crypto, self.ahead);
         let authors = judge.authors(metadata, &people);
@@ -89,6 +93,7 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
             .count();
         problems.extend(what_counts_for_nothing(&metadata.pages, &judged));
         let (mut index, found) = Index::new(metadata, &judged, self.part, |_| true);
+        index.set_floors(self.floors);
         self.assume(&mut index, &people);
         problems.extend(found);
         problems.extend(Index::unused(metadata, &judged, &self.root.floor));

@@ -1,11 +1,16 @@
 //! What is approved in a state, whether or not its content is there (spec section 9.3).
 
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
 use crate::approval::{ApprovedVersion, Standing as Stands};
 use crate::crypto::Crypto;
 use crate::digest::{Context, Digest};
 use crate::encoding;
 use crate::index::Index;
+use crate::key::Fingerprint;
 use crate::metadata::Metadata;
+use crate::people::Judged;
 use crate::settle::Settled;
 use crate::statement::Root;
 use crate::vouch::Subject;
@@ -65,5 +70,29 @@ impl Standing<'_, '_> {
             }
             Subject::Repository | Subject::Releases(_) | Subject::Checksums(..) => None,
         }
+    }
+
+    /// All vouches of this state without those under keys that a later root revokes; `None` where it revokes no
+    /// other than this one.
+    pub(crate) fn without_keys_of(&self, later: &Root) -> Option<Index<'_>> {
+        let before: BTreeSet<&Fingerprint> = self.root.revoked.iter().collect();
+        let revoked: BTreeSet<&Fingerprint> = later.revoked.iter().collect();
+        let revoked: BTreeSet<&Fingerprint> = revoked.difference(&before).copied().collect();
+        if revoked.is_empty() {
+            return None;
+        }
+        let metadata = self.metadata;
+        let pages = metadata.pages.iter().zip(&self.settled.judged);
+        let judged: Vec<Judged> = pages
+            .map(|(stored, judged)| {
+                if revoked.contains(&stored.page.body().key()) {
+                    Judged::Inert("its key is revoked")
+                } else {
+                    *judged
+                }
+            })
+            .collect();
+        let wanted = |_: &Subject| true;
+        Some(Index::new(metadata, &judged, None, wanted).0)
     }
 }

@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::approval::Assessment;
+use crate::baseline::{Baseline, Floors};
 use crate::chain::{self, Head, Trust};
 use crate::content::Reader;
 use crate::crypto::Crypto;
@@ -196,6 +197,8 @@ pub struct Report {
     pub people: Option<People>,
     /// Who owns what, by approved authorisations.
     pub owners: BTreeMap<PackageName, (Owners, Threshold)>,
+    /// What clients have, where that is known.
+    pub(crate) floors: Floors,
     verified: Option<Verified>,
 }
 
@@ -282,6 +285,8 @@ pub(crate) struct Given<'p> {
     pub(crate) record: Option<&'p LocalRecord>,
     /// The state before, which the result is compared with.
     pub(crate) before: Option<Past<'p>>,
+    /// The state that clients follow, which a main line has to be above.
+    pub(crate) baseline: Option<&'p Baseline>,
     /// What has to be looked at, as read, if that is not everything.
     pub(crate) portion: Option<Portion<'p>>,
     /// What is known to be wrong, or worth a note.
@@ -302,11 +307,22 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         self.run_with(Given::default())
     }
 
+    /// Verifies a main line beside the state that clients follow: content that would not reach them, as they have
+    /// something newer or other, is not approved here, and the version that is proposed for it is above
+    /// what they have (spec section 6.4).
+    pub fn run_above(&self, baseline: &Baseline) -> Report {
+        self.run_with(Given {
+            baseline: Some(baseline),
+            ..Given::default()
+        })
+    }
+
     /// Verifies everything, or the part given, and compares it with the state before.
     pub(crate) fn run_with(&self, given: Given<'_>) -> Report {
         let Given {
             record,
             before,
+            baseline,
             portion,
             problems: noted,
         } = given;
@@ -359,10 +375,13 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
         };
         problems.extend(reader.problems);
+        let floors = baseline.map(|it| it.floors(root, self.crypto, self.workers));
+        let floors = floors.unwrap_or_default();
         let state = State {
             root,
             metadata: &metadata,
             assumed: &[],
+            floors: Some(&floors),
             crypto: self.crypto,
             workers: self.workers,
             ahead: self.ahead,
@@ -400,6 +419,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report.people = Some(settled.people);
         report.owners = settled.ownership.into_owners();
         report.metadata = metadata;
+        report.floors = floors;
         report.head = Some(head);
         self.close(report, problems, record)
     }
@@ -421,6 +441,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             metadata: Metadata::default(),
             people: None,
             owners: BTreeMap::new(),
+            floors: Floors::default(),
             verified: None,
         }
     }

@@ -1,7 +1,5 @@
 //! Advancing the followed state, and what has to hold of it.
 
-use std::rc::Rc;
-
 use conex_core::advance::{Advance, Advanced, Earlier, Unit};
 use conex_core::store::{MemoryStore, Sequential, Store};
 use conex_core::verify::Mode;
@@ -35,13 +33,6 @@ impl World {
         let advanced = match advance.run() {
             Ok(advanced) => advanced,
             Err(error) => {
-                let state = self.main_state();
-                let empty = state.is_some_and(|state| state.names_of_packages().is_empty());
-                if empty && !self.strict {
-                    // A report of its own: `when_everything_goes_the_rest_goes_ahead`.
-                    self.coverage.step("stuck, as all packages went");
-                    return Ok(0);
-                }
                 return Err(self.violation('e', "advancing is stuck", format!("{error}\n")));
             }
         };
@@ -110,11 +101,8 @@ impl World {
             }
         }
         if let Some(made) = made {
-            self.stages.push(Stage {
-                tree: Rc::new(tree.clone()),
-                record: made.record,
-                state: made.state,
-            });
+            let stage = Stage::new(tree.clone(), made.record, made.state, &self.scheme);
+            self.stages.push(stage);
         }
         Ok(())
     }

@@ -51,11 +51,8 @@ impl World {
             let told = check::told(&self.view(0));
             return Err(self.violation('f', "a community cannot be founded", told));
         };
-        self.stages.push(Stage {
-            tree: Rc::new(self.main.clone()),
-            record: first.record,
-            state: first.state,
-        });
+        let stage = Stage::new(self.main.clone(), first.record, first.state, &self.scheme);
+        self.stages.push(stage);
         Ok(())
     }
 
@@ -158,7 +155,7 @@ impl World {
 
     /// The model judges the main line as its own people see it, and has to agree.
     pub(super) fn agree_on_main(&mut self) -> Done {
-        let report = self.view(0);
+        let report = self.view_of(&self.main);
         let how = Strictness {
             enforce: false,
             ahead: true,

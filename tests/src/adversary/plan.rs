@@ -64,9 +64,6 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// With which signatures.
     pub scheme: Scheme,
-    /// Whether even what is known to be open is a violation: suggestions that know the main line alone and do not
-    /// suffice, and a repository all of whose packages go.
-    pub strict: bool,
 }
 
 impl Plan {
@@ -83,7 +80,6 @@ impl Plan {
             settings,
             steps,
             scheme,
-            strict: false,
         }
     }
 
@@ -108,7 +104,6 @@ impl Plan {
 
     fn play(&self, coverage: &mut Coverage, story: &mut Vec<String>) -> Result<(), Box<Violation>> {
         let mut world = World::found(&self.settings, self.scheme)?;
-        world.strict = self.strict;
         for step in &self.steps {
             coverage.step(step.kind());
             let done = world.take(step);

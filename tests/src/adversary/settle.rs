@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use conex_core::approval::Standing;
 use conex_core::chain::Head;
 use conex_core::metadata::place;
-use conex_core::name::PackageName;
 use conex_core::problem::Code;
 use conex_core::spelling::Stored as _;
 use conex_core::statement::{Root, Team, TeamFields};
 use conex_core::verify::{Mode, Report};
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::vouch::Subject;
 
 use super::honest::TEAM;
 use super::world::{Done, World};
@@ -54,72 +53,11 @@ impl World {
             let told = super::check::told(&self.view(0));
             return Err(self.violation('f', "the main line in order is refused", told));
         }
-        self.check_followed(false)
-    }
-
-    /// A quorum vouches for all that is on the main line, in versions above those of the main line and of the
-    /// followed state: whatever suggestions that know the main line alone cannot mend.
-    fn insist(&mut self) -> Done {
-        self.coverage.step("insisted");
-        let report = self.view(0);
-        let (Some(head), Some(last)) = (self.root(0), self.stages.last().cloned()) else {
-            return Ok(());
-        };
-        let Some(main) = self.main_state() else {
-            return Ok(());
-        };
-        let mut vouches = Vec::new();
-        for finding in &report.findings {
-            let subject = &finding.subject;
-            let versions = [main.newest(subject), last.state.newest(subject)];
-            let newest = versions
-                .into_iter()
-                .flatten()
-                .max_by_key(|newest| newest.version);
-            let version = newest.and_then(|newest| {
-                let same = newest.digests.len() == 1 && newest.digests.contains(&finding.digest);
-                if same {
-                    Some(newest.version)
-                } else {
-                    newest.version.next()
-                }
-            });
-            vouches.extend(version.map(|version| Vouch {
-                subject: subject.clone(),
-                version,
-                digest: finding.digest,
-            }));
-        }
-        let known = last.state.subjects();
-        let known: BTreeSet<PackageName> =
-            known.iter().filter_map(Subject::package).cloned().collect();
-        for package in known {
-            let subject = Subject::Releases(package.clone());
-            let newest = last
-                .state
-                .newest(&subject)
-                .and_then(|newest| newest.version.next());
-            let absence = crate::model::absence(&head.origin, &subject, &self.scheme);
-            if let Some((version, digest)) = newest.zip(absence)
-                && !main.has_package(&package)
-                && !vouches.iter().any(|vouch| vouch.subject == subject)
-            {
-                vouches.push(Vouch {
-                    subject,
-                    version,
-                    digest,
-                });
-            }
-        }
-        for who in self.able(&head, 0).into_iter().take(head.quorum.people()) {
-            self.sign(0, &who, &head, &vouches, &report);
-        }
-        self.advance()?;
-        self.advance().map(|_| ())
+        self.check_followed()
     }
 
     /// The followed state has all data of the main line.
-    fn check_followed(&mut self, insisted: bool) -> Done {
+    fn check_followed(&mut self) -> Done {
         let Some(last) = self.stages.last().cloned() else {
             return Ok(());
         };
@@ -133,10 +71,6 @@ impl World {
             if !path.starts_with("conex/") && self.main.get(path).is_none() {
                 different.push(path.to_owned());
             }
-        }
-        if !different.is_empty() && !insisted && !self.strict {
-            self.insist()?;
-            return self.check_followed(true);
         }
         if !different.is_empty() {
             let detail = format!("differs: {}\n", different.join(", "));

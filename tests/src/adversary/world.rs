@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use conex_core::baseline::Baseline;
 use conex_core::chain::Trust;
 use conex_core::crypto::Digests as _;
 use conex_core::digest::{Digest, FileDigest};
@@ -37,6 +38,25 @@ pub(super) struct Stage {
     pub(super) tree: Rc<MemoryStore>,
     pub(super) record: LocalRecord,
     pub(super) state: Rc<State>,
+    pub(super) baseline: Option<Rc<Baseline>>,
+}
+
+impl Stage {
+    /// A state that a client accepted.
+    pub(super) fn new(
+        tree: MemoryStore,
+        record: LocalRecord,
+        state: Rc<State>,
+        scheme: &Scheme,
+    ) -> Self {
+        let baseline = Baseline::read(&tree, scheme, &Sequential);
+        Self {
+            tree: Rc::new(tree),
+            record,
+            state,
+            baseline: baseline.map(Rc::new),
+        }
+    }
 }
 
 /// A branch, and what the main line was when it began.
@@ -81,8 +101,6 @@ pub(super) struct World {
     pub(super) story: Vec<String>,
     pub(super) coverage: Coverage,
     pub(super) count: usize,
-    /// Whether even what is known to be open is a violation.
-    pub(super) strict: bool,
 }
 
 pub(super) fn threshold(people: u16) -> Threshold {
@@ -135,7 +153,6 @@ impl World {
             story: Vec::new(),
             coverage: Coverage::default(),
             count: 0,
-            strict: false,
             janitors,
             authors,
         };
@@ -292,13 +309,25 @@ impl World {
         self.stored(line, &place::authorisation(&name))
     }
 
-    /// A line as those who work on it see it.
+    /// A line as those who work on it see it, who know what clients follow.
     pub(super) fn view(&self, line: usize) -> Report {
-        self.view_of(self.tree(line))
+        let followed = self.stages.last();
+        let verification = self.verification(self.tree(line));
+        match followed.and_then(|stage| stage.baseline.as_ref()) {
+            Some(baseline) => verification.run_above(baseline),
+            None => verification.run(),
+        }
     }
 
     pub(super) fn view_of(&self, tree: &MemoryStore) -> Report {
-        let verification = Verification {
+        self.verification(tree).run()
+    }
+
+    fn verification<'v>(
+        &'v self,
+        tree: &'v MemoryStore,
+    ) -> Verification<'v, MemoryStore, Scheme, Sequential> {
+        Verification {
             store: tree,
             schemes: &KnownSchemes,
             crypto: &self.scheme,
@@ -306,13 +335,12 @@ impl World {
             trust: &Trust::DangerousSelfAsserted,
             mode: Mode::Observe,
             ahead: true,
-        };
-        verification.run()
+        }
     }
 
     /// The newest valid root of a line.
     pub(super) fn root(&self, line: usize) -> Option<Root> {
-        let report = self.view(line);
+        let report = self.view_of(self.tree(line));
         report.head.map(|head| head.root().clone())
     }
 

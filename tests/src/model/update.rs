@@ -92,7 +92,9 @@ fn is_excused(subject: &Subject, floor: &Newest, before: &State, after: &State) 
             let is_absence = before
                 .absence(subject)
                 .is_some_and(|absence| floor.digests.contains(&absence));
-            voided(package) || (!after.has_release(package, release) && !is_absence)
+            let in_both =
+                before.has_release(package, release) && after.has_release(package, release);
+            voided(package) || (!in_both && !is_absence)
         }
         Subject::Repository => false,
     }

@@ -186,6 +186,7 @@ where
             root,
             metadata: &metadata,
             assumed: &[],
+            floors: None,
             crypto: self.advance.crypto,
             workers: self.advance.workers,
             ahead: false,
@@ -195,11 +196,7 @@ where
         let settled = state.settle();
         self.keep_within_limits(&metadata, &settled)?;
         let before = self.before();
-        let floors = before.floors(&Standing {
-            root,
-            metadata: &metadata,
-            settled: &settled,
-        });
+        let floors = before.standing.without_keys_of(root);
         let court = Court {
             round: self,
             floors: floors.as_ref(),
@@ -308,6 +305,7 @@ where
             root,
             metadata,
             assumed: &[],
+            floors: None,
             crypto,
             workers: self.advance.workers,
             ahead: false,

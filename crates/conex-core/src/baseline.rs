@@ -1,0 +1,113 @@
+//! The state that clients follow, as far as the versions of a main line have to be above it (spec section 6.4).
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use crate::approval::ApprovedVersion;
+use crate::chain::{self, Trust};
+use crate::crypto::Crypto;
+use crate::metadata::{Metadata, MetadataReader};
+use crate::name::PackageName;
+use crate::settle::State;
+use crate::standing::Standing;
+use crate::statement::Root;
+use crate::store::{Store, Workers};
+use crate::vouch::Subject;
+
+/// The metadata of the state that clients follow. Its content is not read.
+#[derive(Debug, Clone)]
+pub struct Baseline {
+    root: Root,
+    metadata: Metadata,
+}
+
+impl Baseline {
+    /// Reads what stands in `conex/` of a tree; `None` where no root is valid there.
+    ///
+    /// The tree's own first root is believed: a baseline says which versions to choose, and is no ground for
+    /// accepting anything.
+    pub fn read<S, C, W>(store: &S, crypto: &C, workers: &W) -> Option<Self>
+    where
+        S: Store + ?Sized,
+        C: Crypto,
+        W: Workers,
+    {
+        let mut reader = MetadataReader {
+            store,
+            workers,
+            problems: alloc::vec::Vec::new(),
+        };
+        let trust = Trust::DangerousSelfAsserted;
+        let (head, _) = chain::follow(&reader.roots(), &trust, crypto);
+        let root = head?.root().clone();
+        let metadata = reader.rest(&root.origin, crypto);
+        Some(Self { root, metadata })
+    }
+
+    /// The greatest approved version of every statement, without the votes under keys that another root revokes
+    /// and this one does not (spec section 9.3).
+    ///
+    /// None at all where that root is of another repository.
+    pub(crate) fn floors<C: Crypto, W: Workers>(
+        &self,
+        root: &Root,
+        crypto: &C,
+        workers: &W,
+    ) -> Floors {
+        if root.origin != self.root.origin {
+            return Floors::default();
+        }
+        let settled = State {
+            root: &self.root,
+            metadata: &self.metadata,
+            assumed: &[],
+            floors: None,
+            crypto,
+            workers,
+            ahead: true,
+            part: None,
+            verified: false,
+        }
+        .settle();
+        let standing = Standing {
+            root: &self.root,
+            metadata: &self.metadata,
+            settled: &settled,
+        };
+        let others = standing.without_keys_of(root);
+        let index = others.as_ref().unwrap_or(&settled.index);
+        let newest = index.all().subjects().filter_map(|subject| {
+            let newest = standing.newest(index, subject, crypto)?;
+            Some((subject.clone(), newest))
+        });
+        Floors(newest.collect())
+    }
+}
+
+/// The greatest versions that clients have, by statement.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Floors(BTreeMap<Subject, ApprovedVersion>);
+
+impl Floors {
+    /// That of a statement.
+    pub(crate) fn of(&self, subject: &Subject) -> Option<&ApprovedVersion> {
+        self.0.get(subject)
+    }
+
+    /// The packages that any of them is about.
+    pub(crate) fn packages(&self) -> BTreeSet<&PackageName> {
+        self.0.keys().filter_map(Subject::package).collect()
+    }
+
+    /// The statements about releases of a package.
+    pub(crate) fn checksums<'f>(
+        &'f self,
+        package: &PackageName,
+    ) -> impl Iterator<Item = &'f Subject> + use<'f> {
+        let first = Subject::Releases(package.clone());
+        let name = package.clone();
+        let after = self.0.range(first..).map(|(subject, _)| subject);
+        after
+            .take_while(move |subject| subject.name() == name.as_str())
+            .filter(|subject| matches!(subject, Subject::Checksums(..)))
+    }
+}
