@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::index::Index;
 use crate::judge::Equal;
 use crate::key::Fingerprint;
-use crate::layout::{Client, Layout, PackageUnit, ReleaseUnit};
+use crate::layout::{Client, Layout, PackageUnit, ReleaseUnit, contract};
 use crate::limits;
 use crate::metadata::place;
 use crate::name::{PackageName, ReleaseName};
@@ -46,7 +46,7 @@ impl Past<'_> {
             Some(newest.digest)
         };
         let digest = approved(&Subject::Releases(unit.name.clone()))?;
-        let units = match reader.layout.releases(&reader.store, unit) {
+        let units = match contract::releases(reader.layout, &reader.store, unit) {
             Ok(units) => units,
             Err(problems) => return Some(Err(problems)),
         };
@@ -99,7 +99,7 @@ impl Past<'_> {
             units.into_iter().find(|unit| unit.name == *package)
         };
         let mut found = unit
-            .and_then(|unit| layout.releases(&self.store, &unit).ok())
+            .and_then(|unit| contract::releases(layout, &self.store, &unit).ok())
             .unwrap_or_default();
         found.retain(|unit| names.contains(&&unit.name));
         found

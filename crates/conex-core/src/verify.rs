@@ -487,6 +487,11 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                     judge.package(&package, &place, ownership, people);
                     let equals = reader.equals(&package).into_iter();
                     judge.equals = equals.map(|pair| Equal::new(&package.name, pair)).collect();
+                    if let Some(part) = part {
+                        judge
+                            .problems
+                            .extend(part.passed_over(&package, self.store));
+                    }
                 }
                 Err(found) => {
                     judge.problems = found;
