@@ -122,8 +122,8 @@ impl Layout for Broken {
             }
             Fault::UnitOfTwo => {
                 let bar = is_there("packages/bar").then(|| path("packages/bar"));
-                if let Some(foo) = units.iter_mut().find(|unit| unit.name == package("foo")) {
-                    foo.directories.extend(bar);
+                if let Some(unit) = units.iter_mut().find(|unit| unit.name == package("foo")) {
+                    unit.directories.extend(bar);
                 }
             }
             Fault::UnitWithin => {
@@ -290,13 +290,12 @@ impl Layout for Broken {
     fn home(&self, place: &Path) -> Option<(PackageName, Path)> {
         let (package, directory) = OpamLayout.home(place)?;
         Some(match self.0 {
-            Fault::HomeOfAll => (package, path("packages")),
+            Fault::HomeOfAll | Fault::UnitTooHigh => (package, path("packages")),
             Fault::HomeOfOne => (self::package("foo"), path("packages")),
             Fault::HomeIsFile => (package, place.clone()),
             Fault::HomeByName if place.file_name() == "url" => {
                 (self::package("bar"), path("packages/bar"))
             }
-            Fault::UnitTooHigh => (package, path("packages")),
             _ => (package, directory),
         })
     }
