@@ -8,7 +8,7 @@ use conex_core::path::Path;
 use conex_core::problem::{Code, Problem};
 use conex_core::record::LocalRecord;
 use conex_core::store::{Entry, MemoryStore, Sequential, Store, StoreError};
-use conex_core::update::{Changes, Update};
+use conex_core::update::{Before, Changes, Update};
 use conex_core::verify::Mode;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
@@ -160,10 +160,9 @@ impl Client {
         mode: Mode,
     ) -> Update<'a, S, T, StandardCrypto, Sequential> {
         Update {
-            before,
+            before: Before::dangerous_believed(before, &self.record),
             after,
             changes,
-            record: &self.record,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &Sequential,

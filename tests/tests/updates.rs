@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use conex_core::chain::Trust;
 use conex_core::path::Path;
 use conex_core::problem::Code;
+use conex_core::record::LocalRecord;
 use conex_core::store::{Entry, MemoryStore, Sequential, Store, StoreError};
-use conex_core::update::Update;
-use conex_core::verify::Mode;
+use conex_core::update::{Before, Changes, Update, Way};
+use conex_core::verify::{Mode, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_tests::{
@@ -113,10 +114,9 @@ fn what_has_no_new_name_lists_nothing_that_grows() {
             Unlisted(&community.tree, unlisted),
         );
         let update = Update {
-            before: &before,
+            before: Before::dangerous_believed(&before, &client.record),
             after: &after,
             changes: &changes,
-            record: &client.record,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &Sequential,
@@ -125,6 +125,94 @@ fn what_has_no_new_name_lists_nothing_that_grows() {
         };
         assert!(update.run_fast().verified().is_some());
     }
+}
+
+fn verification<'a>(
+    tree: &'a MemoryStore,
+    trust: &'a Trust,
+) -> Verification<'a, MemoryStore, StandardCrypto, Sequential> {
+    Verification {
+        store: tree,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Sequential,
+        trust,
+        mode: Mode::Enforce,
+        ahead: false,
+    }
+}
+
+fn update<'a>(
+    before: Before<'a, MemoryStore>,
+    after: &'a MemoryStore,
+    changes: &'a Changes,
+) -> Update<'a, MemoryStore, MemoryStore, StandardCrypto, Sequential> {
+    Update {
+        before,
+        after,
+        changes,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Sequential,
+        mode: Mode::Enforce,
+        ahead: false,
+    }
+}
+
+/// A record names a root, and nothing else of a state (section 9.1): who says of another tree that it is the
+/// one on record is believed, by the fast way about everything that did not change.
+#[test]
+fn a_forged_state_is_followed_on_the_word_of_the_caller_only() {
+    let community = Community::settled("plain");
+    let trust = community.anchor();
+    let (_, state) = verification(&community.tree, &trust).run_and_keep(1);
+    let state = state.unwrap();
+    let mut forged = community.tree.clone();
+    forged.insert(community.release_file("foo", "1.0"), "forged\n");
+    let unchanged = Changes::none();
+    let believed = Before::dangerous_believed(&forged, state.record());
+    let believed = update(believed, &forged, &unchanged);
+    assert!(believed.run().verified().is_none());
+    assert!(believed.run_fast().verified().is_some());
+    // Nothing but the verification of a tree says so without a word of the caller.
+    assert!(verification(&forged, &trust).run_and_keep(1).1.is_none());
+    let told = changes(&community.tree, &forged);
+    let honest = update(state.before(), &forged, &told);
+    for way in [Way::Whole, Way::Fast] {
+        assert!(honest.run_and_keep(way, 2).1.is_none());
+    }
+}
+
+#[test]
+fn states_that_were_verified_here_follow_each_other() {
+    let mut community = Community::settled("opam");
+    let trust = community.anchor();
+    let first = community.tree.clone();
+    let (report, state) = verification(&first, &trust).run_and_keep(1);
+    let state = state.unwrap();
+    assert_eq!(
+        LocalRecord::new(report.verified().unwrap(), 1).as_ref(),
+        Some(state.record())
+    );
+    let text = community.read(&community.release_file("foo", "2.0"));
+    community.release("foo", "3.0", &text);
+    community.approve("dave", "foo");
+    let told = changes(&first, &community.tree);
+    let step = update(state.before(), &community.tree, &told);
+    let (_, fast) = step.run_and_keep(Way::Fast, 2);
+    let (_, whole) = step.run_and_keep(Way::Whole, 2);
+    let (fast, whole) = (fast.unwrap(), whole.unwrap());
+    assert_eq!(fast.record().verified(), 1);
+    assert_eq!(whole.record().verified(), 2);
+    let mut next = community.clone();
+    next.remove("packages/foo/foo.1.0");
+    next.approve("dave", "foo");
+    let told = changes(&community.tree, &next.tree);
+    let step = update(fast.before(), &next.tree, &told);
+    assert!(step.run_and_keep(Way::Fast, 3).1.is_some());
+    // An anchor that nobody trusts makes no state to follow.
+    let asserted = Trust::DangerousSelfAsserted;
+    assert!(verification(&first, &asserted).run_and_keep(1).1.is_none());
 }
 
 /// Whoever wonders why an update took long is told; and that is no problem.

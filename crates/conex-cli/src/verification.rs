@@ -5,7 +5,7 @@ use std::path::Path;
 use conex_core::chain::Trust;
 use conex_core::record::LocalRecord;
 use conex_core::store::Store;
-use conex_core::update::{Changes, Update};
+use conex_core::update::{Before, Changes, Update};
 use conex_core::verify::{Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::git::CommitId;
@@ -38,10 +38,10 @@ pub(crate) fn step(
 ) -> Report {
     let changes = before.changed(after).map(Changes::from);
     Update {
-        before,
+        // What a commit has never changes, and its record is kept under its id.
+        before: Before::dangerous_believed(before, record),
         after,
         changes: &changes.unwrap_or_else(|_| Changes::everywhere()),
-        record,
         schemes: &KnownSchemes,
         crypto: &StandardCrypto,
         workers: &Watched::new(),

@@ -31,7 +31,7 @@ use crate::record::LocalRecord;
 use crate::settle::{Settled, State};
 use crate::store::{Overlay, Store, Workers};
 use crate::survey::{Survey, survey};
-use crate::update::{Changes, Update};
+use crate::update::{Before, Changes, Update};
 use crate::verify::{Known, Mode, Report};
 
 use main_line::MainLine;
@@ -46,7 +46,8 @@ pub use waiting::{Unit, Waiting};
     reason = "holds borrowed capabilities, not data"
 )]
 pub struct Advance<'a, S: ?Sized, M: ?Sized, C, W> {
-    /// The state that clients have, which was verified.
+    /// The state that clients have, which was verified: the caller vouches for that, as in
+    /// [`Before::dangerous_believed`].
     pub signed: &'a S,
     /// The main line. Nothing is known of it.
     pub main: &'a M,
@@ -191,10 +192,9 @@ impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
         })?;
         let changes = Changes::from(after.changed());
         let update = Update {
-            before: self.signed,
+            before: Before::dangerous_believed(self.signed, self.record),
             after: &after,
             changes: &changes,
-            record: self.record,
             schemes: self.schemes,
             crypto: self.crypto,
             workers: self.workers,

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::crypto::Digests;
 use crate::digest::{Context, Digest, FileDigest};
 use crate::encoding;
-use crate::layout::{Layout, PackageUnit, ReleaseUnit};
+use crate::layout::{Layout, PackageUnit, ReleaseUnit, contract};
 use crate::limits;
 use crate::name::{Origin, PackageName, ReleaseName};
 use crate::path::Path;
@@ -218,8 +218,9 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         let mut problems = Vec::new();
         let mut releases = Vec::new();
         let mut buffers = Buffers::new();
-        match self.layout.releases(&self.store, unit) {
+        match contract::releases(self.layout, &self.store, unit) {
             Ok(found) => {
+                problems.extend(contract::misread(self.layout, unit, &found));
                 for release in &found {
                     match self.read(&unit.name, release, &mut buffers) {
                         Ok(release) => releases.push(release),

@@ -11,6 +11,9 @@ use crate::projection::Projection;
 use crate::statement::Scheme;
 use crate::store::{EntryKind, Store};
 
+pub mod conformance;
+pub(crate) mod contract;
+
 /// What a top-level entry is to a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -76,7 +79,36 @@ pub trait Client: Sync {
 
 /// Finds packages and releases, and accounts for every path below the package tree.
 ///
-/// An implementation reports what it cannot account for; it never passes over anything.
+/// # Contract
+///
+/// Verification believes what a layout says. An update that is judged by what changed (spec section 9.4)
+/// also believes that the layout says it of every tree alike. An implementation keeps these clauses;
+/// [`conformance::check`] looks for trees in which it does not.
+///
+/// 1. **Own directories.** A [`PackageUnit`] has at least one directory. Each is the top-level entry in
+///    which the unit was found, or lies below it. No directory of a unit is one of another unit, nor
+///    lies in one. No two units of a tree have the same name.
+/// 2. **One owner.** The directory of a release is one of the directories of its unit, or lies below one. The
+///    files of a release lie below its directory. No release stands in the directory of another one. So a file
+///    belongs to one release of one package, or to none.
+/// 3. **Nothing passed over.** Every file in a top-level entry of packages belongs to a release, or
+///    [`packages`](Self::packages) or [`releases`](Self::releases) reports a problem.
+/// 4. **Nothing from elsewhere.** What `packages` says depends on nothing outside the entry, and what `releases` says on
+///    nothing outside the directories of the unit. All answers depend on their arguments alone.
+/// 5. **Home.** Where [`home`](Self::home) names a package and a directory, the path lies below that directory, and the
+///    answer is the same for every other path below it. In a tree that has anything in this directory, it is a
+///    directory of that package, or there is a problem. As long as it has something in it, no change in it makes a
+///    difference to what `packages` says.
+/// 6. **Homes.** Where [`homes`](Self::homes) names directories, it names every directory that the unit of such a
+///    package has in any tree, in the order in which the unit has them.
+/// 7. **Release at.** [`release_at`](Self::release_at) names, for the directory of each release that is found, that release.
+/// 8. **Names.** A release whose files stand in [`directory`](Self::directory) is found there. Where
+///    [`parse_release`](Self::parse_release) can read the name of the directory of a release, it reads that release.
+///
+/// `None` from `home` and `homes` keeps to the contract, and costs updates a listing of all packages.
+///
+/// Verification refuses a tree in which clauses 1, 2 or 7 do not hold. Where the fast way notices, at the cost of the change, that
+/// another one does not, it judges everything. What it cannot notice, it believes.
 pub trait Layout: Sync {
     /// The layout's name in the root.
     fn name(&self) -> &'static str;
@@ -85,12 +117,12 @@ pub trait Layout: Sync {
     /// a package tree that the layout fixes cannot be ignored.
     fn place(&self, name: &str, kind: EntryKind, ignored: bool) -> Place;
 
-    /// Finds the packages in a top-level entry that is [`Place::Packages`].
+    /// Finds the packages in a top-level entry that is [`Place::Packages`] (clauses 1, 3 and 4).
     ///
     /// Gives what it found, and a problem for everything else there.
     fn packages(&self, store: &dyn Store, entry: &Path) -> (Vec<PackageUnit>, Vec<Problem>);
 
-    /// Finds the releases of a package with all their files.
+    /// Finds the releases of a package with all their files (clauses 2, 3 and 4).
     ///
     /// # Errors
     /// Every path that is not accounted for, every release at a second place.
@@ -101,21 +133,21 @@ pub trait Layout: Sync {
     ) -> Result<Vec<ReleaseUnit>, Vec<Problem>>;
 
     /// The package that a path lies in, with the directory among [`PackageUnit::directories`] that
-    /// holds it; `None` where that is not told by the path alone.
+    /// holds it; `None` where that is not told by the path alone (clause 5).
     fn home(&self, path: &Path) -> Option<(PackageName, Path)> {
         let _ = path;
         None
     }
 
     /// Every directory that a package with no other releases than these may have, in the order of
-    /// [`PackageUnit::directories`]; `None` where that is not told by the names alone.
+    /// [`PackageUnit::directories`]; `None` where that is not told by the names alone (clause 6).
     fn homes(&self, package: &PackageName, releases: &[&ReleaseName]) -> Option<Vec<Path>> {
         let _ = (package, releases);
         None
     }
 
-    /// The release whose directory has this path, if a directory of this path is one. Nothing is said
-    /// of what is there.
+    /// The release whose directory has this path, if a directory of this path is one (clause 7). Nothing is
+    /// said of what is there.
     fn release_at(&self, directory: &Path) -> Option<(PackageName, ReleaseName)>;
 
     /// Whether projections apply to a file of a release; `file` is relative to the release.

@@ -9,10 +9,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::content::{Checksums, Package};
 use crate::crypto::{Crypto, Digests};
 use crate::digest::Digest;
 use crate::key::PublicKey;
-use crate::layout::{Client, Layout, PackageUnit};
+use crate::layout::{Client, Layout, PackageUnit, contract};
 use crate::limits;
 use crate::metadata::{Metadata, StoredPage, place};
 use crate::name::{Id, PackageName, ReleaseName};
@@ -26,8 +27,10 @@ use crate::survey::survey;
 use crate::vouch::Subject;
 
 mod side;
+mod told;
 
 use side::{Side, Unchanged};
+use told::Told;
 
 /// Where two states differ: given by whoever knows it, usually a store of changes.
 ///
@@ -82,6 +85,8 @@ pub(crate) struct Part {
     deep: BTreeSet<Id>,
     /// Packages whose files changed.
     data: BTreeSet<PackageName>,
+    /// What of that the layout told by paths alone.
+    told: Told,
     /// The names of all the above.
     names: BTreeSet<Box<str>>,
     /// Whether there may be names at the top of the tree, or among packages and claims, that were
@@ -188,19 +193,61 @@ impl Part {
                 })
                 .collect();
             let mut directories = Vec::new();
+            let mut found: BTreeSet<ReleaseName> = BTreeSet::new();
             for directory in layout.homes(name, &releases)? {
-                match store.list(&directory) {
-                    Ok(_) => directories.push(directory),
-                    Err(StoreError::Missing) => {}
+                let entries = match store.list(&directory) {
+                    Ok(entries) => entries,
+                    Err(StoreError::Missing) => continue,
                     Err(_) => return None,
-                }
+                };
+                let below = entries.iter().map(|entry| directory.join(&entry.name));
+                let places = below.chain([Ok(directory.clone())]).flatten();
+                found.extend(places.filter_map(|place| {
+                    let (_, release) = layout.release_at(&place).filter(|it| it.0 == *name)?;
+                    Some(release)
+                }));
+                directories.push(directory);
+            }
+            // Where a release may be that is not among them, only a listing tells.
+            let was_there = |release: &ReleaseName| {
+                let subject = Subject::Checksums(name.clone(), release.clone());
+                let newest = before.newest(index, &subject, crypto);
+                let absence =
+                    || Checksums::absence(name, release).digest(&before.root.origin, crypto);
+                newest.is_some_and(|newest| newest.digest != absence())
+            };
+            let mut missing = releases.iter().filter(|release| !found.contains(**release));
+            if missing.any(|release| was_there(release)) {
+                return None;
             }
             if !directories.is_empty() {
                 let name = name.clone();
                 units.push(PackageUnit { name, directories });
             }
         }
-        Some(units)
+        contract::shared(&units).is_empty().then_some(units)
+    }
+
+    /// Holds what the layout told by paths alone against the packages of the state after, as they were found.
+    ///
+    /// # Errors
+    /// [`Everything`], where the one contradicts the other.
+    pub(crate) fn hold(
+        &self,
+        states: (&(impl Store + ?Sized), &(impl Store + ?Sized)),
+        layout: &dyn Layout,
+        packages: &[PackageUnit],
+    ) -> Result<(), Everything> {
+        self.told.hold(states, layout, packages)
+    }
+
+    /// Problems of changed files that the layout has in a package, and in none of its releases as they were read.
+    pub(crate) fn passed_over(
+        &self,
+        package: &Package,
+        store: &(impl Store + ?Sized),
+    ) -> Vec<Problem> {
+        self.told.passed_over(package, store)
     }
 
     /// A name that is claimed is taken in every case: whether what is concerned has a name that is
@@ -312,7 +359,7 @@ where
         let (new, data) = reader.classify()?;
         reader.statements(&new)?;
         reader.voices(&new)?;
-        reader.data(&data);
+        reader.data(&data)?;
         reader.close();
         for metadata in [&mut reader.before.metadata, &mut reader.after.metadata] {
             metadata.pages.sort_by(|a, b| a.place.cmp(&b.place));
@@ -504,9 +551,11 @@ where
     }
 
     /// Finds the packages whose files changed.
-    fn data(&mut self, data: &[Path]) {
+    fn data(&mut self, data: &[Path]) -> Result<(), Everything> {
+        let stores = (self.before.reader.store, self.after.reader.store);
         for path in data {
-            match self.home(path) {
+            let told = &mut self.part.told;
+            match told.package(path, stores, (self.layout, self.root))? {
                 Some(package) => {
                     self.part.data.insert(package);
                 }
@@ -519,6 +568,7 @@ where
         let client = self.layout.client();
         self.part.new_release = client.is_some_and(|client| self.adds_release(data, client));
         self.part.packages.extend(self.part.data.iter().cloned());
+        Ok(())
     }
 
     /// Whether the client loads a release that it did not load before.
@@ -539,31 +589,20 @@ where
             })
     }
 
-    /// The package that a path lies in, if the directory that is its home was and is there.
-    fn home(&self, path: &Path) -> Option<PackageName> {
-        let (package, directory) = self.layout.home(path)?;
-        let top = Path::parse(path.components().next()?).ok()?;
-        let mut ignored = self.root.ignore.iter();
-        let (before, after) = (self.before.reader.store, self.after.reader.store);
-        let is_there = |listed: Result<Vec<Entry>, StoreError>| {
-            listed.is_ok_and(|entries| !entries.is_empty())
-        };
-        let stays = !ignored.any(|pattern| pattern.covers(&top))
-            && is_there(before.list(&directory))
-            && is_there(after.list(&directory));
-        stays.then_some(package)
-    }
-
     /// Finds the packages whose files changed in surveys of both trees.
     fn survey(&mut self, data: &[Path]) {
         let surveys = [
             survey(self.before.reader.store, self.layout, self.root),
             survey(self.after.reader.store, self.layout, self.root),
         ];
-        let mut homes: BTreeMap<&str, &PackageName> = BTreeMap::new();
+        let mut homes: BTreeMap<&str, BTreeSet<&PackageName>> = BTreeMap::new();
         for unit in surveys.iter().flat_map(|survey| &survey.packages) {
-            let directories = unit.directories.iter();
-            homes.extend(directories.map(|directory| (directory.as_str(), &unit.name)));
+            for directory in &unit.directories {
+                homes
+                    .entry(directory.as_str())
+                    .or_default()
+                    .insert(&unit.name);
+            }
         }
         for path in data {
             self.part.repository |= surveys
@@ -572,9 +611,10 @@ where
             let text = path.as_str();
             let ends = text.match_indices('/').map(|(end, _)| end);
             let above = ends.filter_map(|end| text.get(..end)).chain([text]);
+            let packages = above.filter_map(|place| homes.get(place)).flatten();
             self.part
                 .data
-                .extend(above.filter_map(|place| homes.get(place).copied().cloned()));
+                .extend(packages.map(|package| (*package).clone()));
         }
         let [_, after] = surveys;
         self.after.survey = Some(after);

@@ -10,7 +10,7 @@ use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::index::Index;
 use crate::judge::Equal;
-use crate::layout::{Client, Layout, PackageUnit, ReleaseUnit};
+use crate::layout::{Client, Layout, PackageUnit, ReleaseUnit, contract};
 use crate::limits;
 use crate::metadata::place;
 use crate::name::{PackageName, ReleaseName};
@@ -44,7 +44,7 @@ impl Past<'_> {
             Some(newest.digest)
         };
         let digest = approved(&Subject::Releases(unit.name.clone()))?;
-        let units = match reader.layout.releases(&reader.store, unit) {
+        let units = match contract::releases(reader.layout, &reader.store, unit) {
             Ok(units) => units,
             Err(problems) => return Some(Err(problems)),
         };
@@ -97,7 +97,7 @@ impl Past<'_> {
             units.into_iter().find(|unit| unit.name == *package)
         };
         let mut found = unit
-            .and_then(|unit| layout.releases(&self.store, &unit).ok())
+            .and_then(|unit| contract::releases(layout, &self.store, &unit).ok())
             .unwrap_or_default();
         found.retain(|unit| names.contains(&&unit.name));
         found
@@ -374,8 +374,9 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
                     // What is not there cannot be old, and what was not there could have lost these votes before
                     // it came. An approved absence is what sees to it that nothing old comes back.
                     Subject::Checksums(package, release) => {
-                        !self.is_absence(package, release, floor.digest)
-                            && !(is_there && self.was_there(package, release))
+                        let is_absence = self.is_absence(package, release, floor.digest);
+                        let in_both = is_there && self.was_there(package, release);
+                        !is_absence && !in_both
                     }
                     _ => after.is_some_and(|after| {
                         after.version == floor.version && self.is_same(package, floor.digest)

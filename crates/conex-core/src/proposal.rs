@@ -17,7 +17,7 @@ use crate::problem::Missing;
 use crate::record::LocalRecord;
 use crate::statement::Root;
 use crate::store::{Store, Workers};
-use crate::update::Update;
+use crate::update::{Before, Update};
 use crate::verify::{Mode, Report};
 use crate::vouch::Subject;
 
@@ -74,10 +74,9 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Proposal<'_, S
 
     fn update<'u>(&'u self, record: &'u LocalRecord) -> Update<'u, S, T, C, W> {
         Update {
-            before: self.base,
+            before: Before::dangerous_believed(self.base, record),
             after: self.result,
             changes: self.changes,
-            record,
             schemes: self.schemes,
             crypto: self.crypto,
             workers: self.workers,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::content::collisions;
-use crate::layout::{ClientRelease, Layout, PackageUnit, Place};
+use crate::layout::{ClientRelease, Layout, PackageUnit, Place, contract};
 use crate::limits;
 use crate::metadata;
 use crate::path::{Path, Pattern};
@@ -87,6 +87,9 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
             }
             (Place::Packages, _) => {
                 let (packages, problems) = layout.packages(&store, &place);
+                survey
+                    .problems
+                    .extend(contract::elsewhere(&packages, &place));
                 survey.packages.extend(packages);
                 survey.problems.extend(problems);
             }
@@ -104,6 +107,8 @@ pub fn survey<S: Store + ?Sized>(store: &S, layout: &dyn Layout, root: &Root) ->
         .extend(collisions(survey.packages.iter().filter_map(|unit| {
             Some((unit.name.as_str(), unit.directories.first().filter(deeper)?))
         })));
+    survey.problems.extend(contract::twice(&survey.packages));
+    survey.problems.extend(contract::shared(&survey.packages));
     survey.problems.extend(outside.problems(&survey.packages));
     survey.named = outside.named;
     survey
@@ -293,7 +298,7 @@ impl Named {
         let at = packages.binary_search_by(|unit| unit.name.as_str().cmp(&self.release.package));
         let package = packages.get(at.ok()?)?;
         // Of a package that cannot be read other problems tell.
-        let releases = layout.releases(&store, package).ok()?;
+        let releases = contract::releases(layout, &store, package).ok()?;
         let mut same = releases.iter();
         let same = same.find(|unit| client.version(&unit.name) == self.release.version)?;
         let subject = Subject::Checksums(package.name.clone(), same.name.clone());

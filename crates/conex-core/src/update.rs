@@ -7,33 +7,33 @@ use crate::metadata::{Metadata, MetadataReader, place};
 use crate::part::{Everything, Part, PartReader};
 use crate::past::Past;
 use crate::problem::{Code, Problem};
-use crate::record::LocalRecord;
 use crate::settle::{Settled, State};
 use crate::standing::Standing;
 use crate::store::{Store, Workers};
 use crate::survey::{Survey, lookalikes, survey};
 use crate::verify::{Given, Known, Mode, Portion, Report, Verification};
 
+mod before;
+
 pub use crate::part::Changes;
+pub use before::{Before, VerifiedState, Way};
 
 /// A verified state, what came after it, and the means to judge that.
 ///
-/// The state before is what was verified when the record was made: its metadata is judged by its
-/// own head, and its signatures are not verified again.
+/// The state before is taken for what was verified when its record was made: its metadata is judged by its
+/// own head, and its signatures are not verified again. A [`Before`] says why that is believed.
 #[derive(Clone, Copy)]
 #[expect(
     missing_debug_implementations,
     reason = "holds borrowed capabilities, not data"
 )]
 pub struct Update<'a, S: ?Sized, T: ?Sized, C, W> {
-    /// The state before.
-    pub before: &'a S,
+    /// The state before, and what is known of it.
+    pub before: Before<'a, S>,
     /// The state to be verified.
     pub after: &'a T,
     /// Where they differ.
     pub changes: &'a Changes,
-    /// What is known of the state before.
-    pub record: &'a LocalRecord,
     /// The layouts and projections known.
     pub schemes: &'a dyn Schemes,
     /// The algorithms.
@@ -60,7 +60,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         let judge = |metadata: &Metadata, part: Option<&Part>| {
             let settled = self.settle(old, metadata, part);
             self.verify(Given {
-                before: Some(old.past(&self.before, metadata, &settled)),
+                before: Some(old.past(&self.before.store, metadata, &settled)),
                 ..Given::default()
             })
         };
@@ -75,7 +75,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
 
     /// Verifies all of the result, and no transition: the state before is not the one on record.
     fn unrecorded(&self) -> Report {
-        let number = self.record.head().number;
+        let number = self.before.record().head().number;
         let detail = "the state before does not have this root on record as its newest";
         self.verify(Given {
             problems: alloc::vec![Problem::new(Code::Unrecorded, place::root(number), detail)],
@@ -133,16 +133,16 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         if self.mode == Mode::Observe {
             return Err(anew("all of it is to be observed"));
         }
-        if self.record.is_ahead() && !self.ahead {
+        if self.before.record().is_ahead() && !self.ahead {
             return Err(anew("in the state before, approvals might run ahead"));
         }
-        if self.mode == Mode::Enforce && !self.record.is_enforced() {
+        if self.mode == Mode::Enforce && !self.before.record().is_enforced() {
             return Err(anew("in the state before, something might be unsigned"));
         }
         let reader = self.read_part(old)?;
         let (part, metadata, after) = (reader.part, reader.before.metadata, reader.after);
         let settled = self.settle(old, &metadata, Some(&part));
-        let before = old.past(&self.before, &metadata, &settled);
+        let before = old.past(&self.before.store, &metadata, &settled);
         let (layout, root) = (old.known.layout(), old.head.root());
         let units = part.units(self.after, layout, &before.standing, self.crypto);
         let survey = if let Some(packages) = units {
@@ -169,6 +169,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             }
             survey
         };
+        part.hold((self.before.store(), self.after), layout, &survey.packages)?;
         let report = self.verify(Given {
             before: Some(before),
             portion: Some(Portion {
@@ -193,12 +194,12 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             schemes: self.schemes,
             crypto: self.crypto,
             workers: self.workers,
-            trust: &Trust::Recorded(self.record.head()),
+            trust: &Trust::Recorded(self.before.record().head()),
             mode: self.mode,
             ahead: self.ahead,
         };
         verification.run_with(Given {
-            record: Some(self.record),
+            record: Some(self.before.record()),
             ..given
         })
     }
@@ -206,7 +207,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
     /// What the update concerns.
     fn read_part<'l>(&'l self, old: &'l Old) -> Result<PartReader<'l, 'l, S, T, C, W>, Everything> {
         let reader = PartReader::read(
-            (self.before, self.after),
+            (self.before.store(), self.after),
             self.changes,
             (old.head.root(), old.known.layout()),
             (self.crypto, self.workers),
@@ -244,11 +245,11 @@ impl Old {
         update: &Update<'_, S, T, C, W>,
     ) -> Option<Self> {
         let mut reader = MetadataReader {
-            store: update.before,
+            store: update.before.store(),
             workers: update.workers,
             problems: alloc::vec::Vec::new(),
         };
-        let recorded = update.record.head();
+        let recorded = update.before.record().head();
         let (head, _) = chain::follow(&reader.roots(), &Trust::Recorded(recorded), update.crypto);
         let head = head.filter(|head| head.id() == recorded)?;
         let known = Known::of(head.root(), update.schemes).ok()?;
@@ -278,7 +279,7 @@ impl Old {
         update: &Update<'_, S, T, C, W>,
     ) -> Metadata {
         let mut reader = MetadataReader {
-            store: update.before,
+            store: update.before.store(),
             workers: update.workers,
             problems: alloc::vec::Vec::new(),
         };

@@ -375,8 +375,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
         };
         problems.extend(reader.problems);
-        let floors = baseline.map(|it| it.floors(root, self.crypto, self.workers));
-        let floors = floors.unwrap_or_default();
+        let floors = self.floors(baseline, root);
         let state = State {
             root,
             metadata: &metadata,
@@ -422,6 +421,12 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report.floors = floors;
         report.head = Some(head);
         self.close(report, problems, record)
+    }
+
+    /// What clients have, under a root of the main line.
+    fn floors(&self, baseline: Option<&Baseline>, root: &Root) -> Floors {
+        let floors = baseline.map(|it| it.floors(root, self.crypto, self.workers));
+        floors.unwrap_or_default()
     }
 
     /// A report in which nothing was found yet.
@@ -508,6 +513,11 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
                     judge.package(&package, &place, ownership, people);
                     let equals = reader.equals(&package).into_iter();
                     judge.equals = equals.map(|pair| Equal::new(&package.name, pair)).collect();
+                    if let Some(part) = part {
+                        judge
+                            .problems
+                            .extend(part.passed_over(&package, self.store));
+                    }
                 }
                 Err(found) => {
                     judge.problems = found;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use conex_core::chain::Trust;
 use conex_core::record::LocalRecord;
 use conex_core::store::{MemoryStore, Sequential};
-use conex_core::update::{Changes, Update};
+use conex_core::update::{Before, Changes, Update};
 use conex_core::verify::{Mode, Report, Verification};
 use conex_repo::KnownSchemes;
 
@@ -97,10 +97,9 @@ impl World {
     ) -> Result<Option<Accepted>, Box<Violation>> {
         let known = changes(before, tree);
         let update = Update {
-            before,
+            before: Before::dangerous_believed(before, record),
             after: tree,
             changes: &known,
-            record,
             schemes: &KnownSchemes,
             crypto: &self.scheme,
             workers: &Sequential,

@@ -7,7 +7,7 @@ use conex_core::problem::Code;
 use conex_core::record::{CopyMark, CopyRecord, CopyState, FloorMark, LocalRecord, MarkKind};
 use conex_core::spelling::Stored as _;
 use conex_core::store::MemoryStore;
-use conex_core::update::{Changes, Update};
+use conex_core::update::{Before, Changes, Update};
 use conex_core::verify::{Mode, Report};
 use conex_core::version::Threshold;
 use conex_crypto::StandardCrypto;
@@ -591,10 +591,9 @@ fn changes_that_are_not_known_cost_and_change_nothing() {
     assert_eq!(odd, Changes::everywhere());
     let judge = |tree: &MemoryStore, changes: &Changes| {
         let update = Update {
-            before: &client.tree,
+            before: Before::dangerous_believed(&client.tree, &client.record),
             after: tree,
             changes,
-            record: &client.record,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &conex_core::store::Sequential,

@@ -11,7 +11,7 @@ use conex_core::name::{Id, PackageName};
 use conex_core::path::Path;
 use conex_core::record::LocalRecord;
 use conex_core::store::Store as _;
-use conex_core::update::{Changes, Update};
+use conex_core::update::{Before, Changes, Update};
 use conex_core::verify::{Finding, Mode, Report, Verification};
 use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
@@ -456,10 +456,9 @@ impl<'a> Replay<'a> {
     /// What a client does with it: an update, verified the fast way, and every tenth time in full.
     fn update(&mut self, after: &Tree, changes: &Changes) -> Result<()> {
         let update = Update {
-            before: &self.signed,
+            before: Before::dangerous_believed(&self.signed, &self.record),
             after,
             changes,
-            record: &self.record,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &Parallel,

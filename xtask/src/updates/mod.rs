@@ -19,7 +19,7 @@ use conex_core::name::{Id, PackageName};
 use conex_core::path::Path;
 use conex_core::problem::Problem;
 use conex_core::record::LocalRecord;
-use conex_core::update::{Changes, Update};
+use conex_core::update::{Before, Changes, Update};
 use conex_core::verify::{Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::layout::OpamLayout;
@@ -304,10 +304,9 @@ impl<'a> Replay<'a> {
         changes: &'u Changes,
     ) -> Update<'u, S, T, StandardCrypto, Parallel> {
         Update {
-            before,
+            before: Before::dangerous_believed(before, &self.record),
             after,
             changes,
-            record: &self.record,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &Parallel,
@@ -382,7 +381,7 @@ impl<'a> Replay<'a> {
     fn jump(&mut self, first: &Tree, record: &LocalRecord) -> Result<()> {
         let changes = Changes::from(conex_repo::changes::changed(first, &self.state)?);
         let update = Update {
-            record,
+            before: Before::dangerous_believed(first, record),
             ..self.update(first, &self.state, &changes)
         };
         let start = Instant::now();

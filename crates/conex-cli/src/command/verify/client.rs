@@ -7,7 +7,7 @@ use conex_core::chain::Trust;
 use conex_core::problem::{Code, Problem};
 use conex_core::record::{CopyRecord, LocalRecord, MarkKind};
 use conex_core::store::{Store, StoreError};
-use conex_core::update::{Changes, Update};
+use conex_core::update::{Before, Changes, Update};
 use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::changes::{self, ChangesError};
@@ -258,10 +258,11 @@ impl Client<'_> {
         let workers = Watched::new();
         let noticing = Noticing::new(after);
         let update = Update {
-            before,
+            // A commit is what its id says. A copy was found to be in the state on record, by its marks, or has been
+            // verified just now; where it is in none, nothing is left out for it.
+            before: Before::dangerous_believed(before, record),
             after: &noticing,
             changes,
-            record,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
             workers: &workers,
