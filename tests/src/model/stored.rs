@@ -109,7 +109,7 @@ fn has_directory(names: &[&str]) -> Option<bool> {
             None => RootNumber::parse(name).map(|_| true),
         },
         ["index", id] => Id::parse_own(id).ok().map(|_| true),
-        ["root" | "index", _, file] | [_, file] => file.ends_with(".toml").then_some(false),
+        ["root" | "index", _, file] | [_, file] => file.strip_suffix(".toml").map(|_| false),
         _ => None,
     }
 }

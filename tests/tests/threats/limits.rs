@@ -191,6 +191,16 @@ fn special_files_in_place_of_others() {
     // A second hard link is somebody else's way to change it. What nobody reads may have one.
     on_disk(|tree| fs::hard_link(tree.join(opam), tree.join("../link")).unwrap())
         .refused(&[(Code::SpecialFile, opam)]);
+    // That a release stands at two places is said even if one of them cannot be read.
+    on_disk(|tree| {
+        fs::create_dir(tree.join("packages/foo.1.0")).unwrap();
+        fs::write(tree.join("packages/foo.1.0/opam"), "x").unwrap();
+        fs::hard_link(tree.join(opam), tree.join("../link")).unwrap();
+    })
+    .refused(&[
+        (Code::ShadowRelease, "packages/foo.1.0"),
+        (Code::SpecialFile, opam),
+    ]);
     let linked = |name: &'static str| {
         on_disk(move |tree| fs::hard_link(tree.join("README.md"), tree.join(name)).unwrap())
     };

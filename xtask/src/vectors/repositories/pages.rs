@@ -51,7 +51,7 @@ pub(super) const PLAIN: &[Story] = &[
         |all| {
             by_batch(all, "mallory", |named| {
                 named.replacen("new new", "a nev", 1)
-            })
+            });
         },
         FRESH,
     ),
