@@ -198,7 +198,7 @@ fn special_files_in_place_of_others() {
         fs::hard_link(tree.join(opam), tree.join("../link")).unwrap();
     })
     .refused(&[
-        (Code::ShadowRelease, "packages/foo.1.0"),
+        (Code::ShadowRelease, "packages/foo/foo.1.0"),
         (Code::SpecialFile, opam),
     ]);
     let linked = |name: &'static str| {
