@@ -365,6 +365,11 @@ impl Community {
         self.write(place::root(self.root.number).as_str(), self.root.to_text());
     }
 
+    /// Takes the newest root as it stands in the tree, where a story wrote it by hand.
+    pub fn reread_root(&mut self) {
+        self.root = self.stored::<Root>(&place::root(self.root.number));
+    }
+
     /// Signs the newest root.
     pub fn sign_root(&mut self, who: &str) {
         let Ok(signature) = self.root.sign(id(who), &StandardCrypto, &secret(who));

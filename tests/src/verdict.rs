@@ -1,6 +1,7 @@
 //! Verifying, and saying what should have come out.
 
 use core::ops::Deref;
+use std::collections::BTreeSet;
 
 use conex_core::chain::Trust;
 use conex_core::name::PackageName;
@@ -125,4 +126,14 @@ fn sorted<'p>(expected: &[(Code, &'p str)]) -> Vec<(Code, &'p str)> {
     let mut pairs = expected.to_vec();
     pairs.sort_unstable();
     pairs
+}
+
+/// Problems or notes as the vectors list them: each code at each place once, by place, then code.
+pub fn listed(problems: &[Problem]) -> Vec<[&str; 2]> {
+    let found: BTreeSet<_> = problems
+        .iter()
+        .map(|problem| (&*problem.place, problem.code))
+        .collect();
+    let pairs = found.into_iter();
+    pairs.map(|(place, code)| [code.as_str(), place]).collect()
 }

@@ -211,7 +211,7 @@ fn a_page_over_its_limits() {
         .map(|at| line.replace(" 0.1 ", &format!(" 0.{at} ")))
         .collect();
     community.write(&page, text.replace(line, &lines.join("\n")));
-    community.verify().refused(&[(Code::TooLarge, &page)]);
+    community.verify().refused(&[(Code::Malformed, &page)]);
 }
 
 /// Threats: flip any byte of any signed thing.

@@ -178,6 +178,15 @@ fn every_code_kind_context_and_namespace_is_listed() {
     }
 }
 
+#[test]
+fn every_problem_has_a_place() {
+    let places = SPEC.split("### 8.7 ").nth(1).expect("there is a section");
+    let places = places.split("\n## ").next().unwrap_or_default();
+    for code in Code::ALL.iter().filter(|code| !code.is_note()) {
+        assert!(places.contains(&format!("`{code}`")), "{code}");
+    }
+}
+
 /// Every row of the table of attacks that says it is tested names its tests.
 #[test]
 fn every_attack_that_is_tested_has_a_test_of_its_name() {

@@ -5,7 +5,7 @@
     reason = "a test may stop where it stands"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -16,17 +16,28 @@ use conex_core::encoding;
 use conex_core::key::{Fingerprint, PublicKey, Signature};
 use conex_core::name::{Origin, PackageName};
 use conex_core::page::{Batch, Page};
-use conex_core::problem::Problem;
 use conex_core::projection::Projection;
+use conex_core::record::LocalRecord;
 use conex_core::spelling::{ParseError, Stored};
 use conex_core::statement::{Author, Authorisation, Root, RootSignature, Team};
-use conex_core::store::MemoryStore;
-use conex_core::verify::Mode;
+use conex_core::store::{MemoryStore, Sequential};
+use conex_core::update::{Before, Update};
+use conex_core::verify::{Mode, Report};
 use conex_core::version::Threshold;
 use conex_crypto::StandardCrypto;
+use conex_repo::KnownSchemes;
 use conex_repo::opam::{OpamProjection, RepoProjection};
-use conex_tests::verify;
+use conex_tests::model::{self, Anchor, Strictness};
+use conex_tests::{changes, listed, verify};
 use serde_json::{Value, json};
+
+/// How many cases there are, how many of these are verified, and how many the second verifier judges, too.
+const REPOSITORIES: usize = 220;
+const ACCEPTED: usize = 50;
+const SECONDED: usize = 181;
+const UPDATES: usize = 98;
+const FOLLOWED: usize = 40;
+const FOLLOWED_SECONDED: usize = 87;
 
 /// The cases of a folder by name; there have to be so many.
 fn cases(folder: &str, count: usize) -> BTreeMap<String, Value> {
@@ -106,7 +117,7 @@ fn statements() {
 
 #[test]
 fn signatures() {
-    for (name, case) in cases("signatures", 60) {
+    for (name, case) in cases("signatures", 64) {
         let key = PublicKey::parse(text(&case, "key")).unwrap();
         let fingerprint = StandardCrypto.fingerprint(&key).to_string();
         assert_eq!(fingerprint, text(&case, "fingerprint"), "{name}");
@@ -138,7 +149,7 @@ fn spellings() {
         T::from_bytes(bytes).map(|value| value.to_text())
     }
     let mut accepted = 0;
-    for (name, case) in cases("spellings", 134) {
+    for (name, case) in cases("spellings", 161) {
         let read = match text(&case, "kind") {
             "author" => read::<Author>,
             "team" => read::<Team>,
@@ -162,12 +173,12 @@ fn spellings() {
             }
         }
     }
-    assert_eq!(accepted, 15);
+    assert_eq!(accepted, 23);
 }
 
 #[test]
 fn projections() {
-    let cases = cases("projections", 69);
+    let cases = cases("projections", 92);
     for (name, case) in &cases {
         let projection: &dyn Projection = match text(case, "projection") {
             "opam/1" => &OpamProjection,
@@ -197,47 +208,137 @@ fn projections() {
     }
 }
 
+/// The tree that a case has under a field.
+fn tree(case: &Value, field: &str) -> MemoryStore {
+    let mut tree = MemoryStore::new();
+    for (file, text) in case[field].as_object().unwrap() {
+        tree.insert(file, text.as_str().unwrap());
+    }
+    tree
+}
+
+fn mode(case: &Value) -> Mode {
+    match text(case, "mode") {
+        "observe" => Mode::Observe,
+        "warn" => Mode::Warn,
+        "enforce" => Mode::Enforce,
+        other => panic!("{other} is no mode"),
+    }
+}
+
+/// What a report says that is told by a case.
+fn told(report: &Report) -> Value {
+    json!({
+        "verified": report.verified().is_some(),
+        "head": report.head.as_ref().map(|head| head.root().number.as_u32()),
+        "problems": listed(&report.problems),
+        "notes": listed(&report.notes),
+    })
+}
+
+/// How the second verifier judges; none where it does not.
+fn strictness(case: &Value) -> Option<Strictness> {
+    let mode = mode(case);
+    let ahead = case["ahead"].as_bool().unwrap();
+    (mode != Mode::Observe).then_some(Strictness {
+        enforce: mode == Mode::Enforce,
+        ahead,
+    })
+}
+
 #[test]
 fn repositories() {
-    let cases = cases("repositories", 106);
-    let mut verified = 0;
+    let cases = cases("repositories", REPOSITORIES);
+    let (mut verified, mut seconded, mut differences) = (0, 0, Vec::new());
     for (name, case) in &cases {
-        let mut tree = MemoryStore::new();
-        for (file, text) in case["files"].as_object().unwrap() {
-            tree.insert(file, text.as_str().unwrap());
-        }
+        let tree = tree(case, "files");
         let anchors = &case["anchors"];
-        let trust = if anchors["root"].is_string() {
-            Trust::Root(Digest::parse(text(anchors, "root")).unwrap())
+        let (trust, anchor) = if anchors["root"].is_string() {
+            let digest = Digest::parse(text(anchors, "root")).unwrap();
+            (Trust::Root(digest), Anchor::Root(digest))
         } else {
             let keys = anchors["keys"].as_array().unwrap().iter();
             let keys = keys.map(|key| Fingerprint::parse(key.as_str().unwrap()).unwrap());
+            let keys: BTreeSet<Fingerprint> = keys.collect();
             let quorum = u16::try_from(anchors["quorum"].as_u64().unwrap()).unwrap();
-            let origin = text(anchors, "origin").parse().unwrap();
-            Trust::Keys(AnchorKeys::new(origin, keys, Threshold::new(quorum).unwrap()).unwrap())
+            let origin: Origin = text(anchors, "origin").parse().unwrap();
+            let anchor = Anchor::Keys(origin.clone(), keys.clone(), quorum.into());
+            let quorum = Threshold::new(quorum).unwrap();
+            let keys = AnchorKeys::new(origin, keys, quorum).unwrap();
+            (Trust::Keys(keys), anchor)
         };
-        let mode = match text(case, "mode") {
-            "observe" => Mode::Observe,
-            "warn" => Mode::Warn,
-            "enforce" => Mode::Enforce,
-            other => panic!("{other} is no mode"),
-        };
-        let verdict = verify(&tree, &trust, mode, case["ahead"].as_bool().unwrap());
-        let told = |problems: &[Problem]| -> Vec<Value> {
-            problems
-                .iter()
-                .map(|found| json!([found.code.as_str(), &*found.place]))
-                .collect()
-        };
-        let found = json!({
-            "verified": verdict.verified().is_some(),
-            "head": verdict.head.as_ref().map(|head| head.root().number.as_u32()),
-            "problems": told(&verdict.problems),
-            "notes": told(&verdict.notes),
-            "unsigned": verdict.unsigned.iter().map(PackageName::as_str).collect::<Vec<_>>(),
-        });
+        let verdict = verify(&tree, &trust, mode(case), case["ahead"].as_bool().unwrap());
+        let mut found = told(&verdict);
+        let unsigned: Vec<_> = verdict.unsigned.iter().map(PackageName::as_str).collect();
+        found["unsigned"] = json!(unsigned);
         assert_eq!(found, case["expect"], "{name}:\n{}", verdict.told());
         verified += usize::from(verdict.verified().is_some());
+        if let Some(how) = strictness(case).filter(|_| name.starts_with("plain-")) {
+            let judged = model::judge(&model::tree(&tree), &anchor, how, &StandardCrypto);
+            if let Some(difference) = model::difference(&verdict, &judged) {
+                differences.push(format!("{name}:\n{difference}"));
+            }
+            seconded += 1;
+        }
     }
-    assert_eq!(verified, 27);
+    assert!(differences.is_empty(), "{}", differences.concat());
+    assert_eq!((verified, seconded), (ACCEPTED, SECONDED));
+}
+
+#[test]
+fn updates() {
+    let cases = cases("updates", UPDATES);
+    let (mut verified, mut seconded) = (0, 0);
+    for (name, case) in &cases {
+        let before = tree(case, "before");
+        let mut after = before.clone();
+        for (file, text) in case["after"].as_object().unwrap() {
+            match text.as_str() {
+                Some(text) => after.insert(file, text),
+                None => assert!(after.remove(file), "{name} removes {file}"),
+            }
+        }
+        let record = LocalRecord::from_bytes(text(case, "record").as_bytes()).unwrap();
+        let changes = changes(&before, &after);
+        let update = Update {
+            before: Before::dangerous_believed(&before, &record),
+            after: &after,
+            changes: &changes,
+            schemes: &KnownSchemes,
+            crypto: &StandardCrypto,
+            workers: &Sequential,
+            mode: mode(case),
+            ahead: case["ahead"].as_bool().unwrap(),
+        };
+        let (whole, fast) = (update.run(), update.run_fast());
+        let expect = &case["expect"];
+        assert_eq!(told(&whole), expect["whole"], "{name}");
+        assert_eq!(told(&fast), expect["fast"], "{name}");
+        // What both ways have to agree on, whatever else they say.
+        for field in ["verified", "head", "problems"] {
+            assert_eq!(expect["whole"][field], expect["fast"][field], "{name}");
+        }
+        verified += usize::from(whole.verified().is_some());
+        if let Some(how) = strictness(case).filter(|_| name.starts_with("plain-")) {
+            let head = record.head();
+            let anchor = Anchor::Recorded(head.number.as_u32(), head.digest);
+            let warn = Strictness {
+                enforce: false,
+                ..how
+            };
+            let was = model::judge(&model::tree(&before), &anchor, warn, &StandardCrypto);
+            let is = model::tree(&after);
+            // Where S is not what the record is of, no transition is judged.
+            let judged = match was.state.filter(|state| state.head() == head.digest) {
+                Some(state) => model::judge_update(&state, &is, how, &StandardCrypto),
+                None => model::judge(&is, &anchor, how, &StandardCrypto),
+            };
+            let difference = model::difference(&whole, &judged).unwrap_or_default();
+            let is_known = |line: &&str| !line.contains("unrecorded");
+            let differences: Vec<&str> = difference.lines().filter(is_known).collect();
+            assert!(differences.is_empty(), "{name}: {differences:#?}");
+            seconded += 1;
+        }
+    }
+    assert_eq!((verified, seconded), (FOLLOWED, FOLLOWED_SECONDED));
 }

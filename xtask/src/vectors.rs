@@ -15,6 +15,7 @@ mod repositories;
 mod schemes;
 mod spellings;
 mod statements;
+mod updates;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     spellings::add(&mut cases);
     projections::add(&mut cases);
     repositories::add(&mut cases);
+    updates::add(&mut cases);
     let mut wanted = BTreeMap::new();
     for (name, case) in cases {
         let text = serde_json::to_string_pretty(&case)? + "\n";

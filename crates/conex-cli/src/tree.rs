@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use conex_core::baseline::Baseline;
 use conex_core::chain::{Head, Trust};
 use conex_core::compose::Files;
 use conex_core::content::{Package, Reader, Release, Releases, Repository};
@@ -20,13 +21,13 @@ use conex_core::verify::{Known, Mode, Report};
 use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
-use conex_repo::{DirectoryStore, KnownSchemes};
+use conex_repo::{DirectoryStore, KnownSchemes, Parallel};
 
 use crate::attributes::{self, Noticing};
 use crate::error::{CommandError, Result};
 use crate::git;
 use crate::output::plain;
-use crate::verification::verify;
+use crate::verification::{verify, verify_main};
 
 /// Where a clone usually has what clients follow.
 pub(crate) const FOLLOWED: [&str; 3] = ["signed", "origin/signed", "upstream/signed"];
@@ -184,49 +185,41 @@ impl Tree {
         attributes::stored_alike(&self.path, head, &packages, repository)
     }
 
-    /// How things stand in what clients follow, with the pages of this tree; none where that is not known.
-    pub(crate) fn followed(&self) -> Result<Option<&'static Work>> {
-        if git::around(&self.path).is_err() {
-            return Ok(None);
-        }
+    /// What clients follow, where a clone has it.
+    fn followed_tree(&self) -> Option<Self> {
+        git::around(&self.path).ok()?;
         let mut found = FOLLOWED
             .iter()
             .filter_map(|branch| Self::at_revision(&self.path, branch).ok());
-        let Some(followed) = found.next() else {
+        found.next()
+    }
+
+    /// How things stand in what clients follow, with the pages of this tree; none where that is not known.
+    pub(crate) fn followed(&self) -> Result<Option<&'static Work>> {
+        let Some(followed) = self.followed_tree() else {
             return Ok(None);
         };
-        Ok(followed.with_pages_of(self)?.examine().ok())
+        let report = followed.with_pages_of(self)?.report(None);
+        Ok(Work::of(report).ok())
     }
 
     /// How things stand in a working copy, for the people who work on it: the tree's own first
-    /// root is believed, and approvals may run ahead.
+    /// root is believed, approvals may run ahead, and what would not reach clients from here is not approved.
     /// The result lives as long as the program, which ends with the command: giving a large
     /// repository's memory back piece by piece would only keep people waiting.
     pub(crate) fn examine(&self) -> Result<&'static Work> {
-        let report = self.verify(&Trust::DangerousSelfAsserted, Mode::Warn, true);
-        if let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) {
-            return Ok(Box::leak(Box::new(Work {
-                report,
-                head,
-                people,
-            })));
-        }
-        let first = report
-            .problems
-            .first()
-            .map_or_else(String::new, ToString::to_string);
-        let code = report.problems.first().map(|problem| problem.code);
-        Err(
-            CommandError::refused(format_args!("there is no valid root here: {first}")).hint(
-                match code {
-                    Some(Code::RootMissing) => {
-                        "start with conex init, or say with -C where there is a directory conex"
-                    }
-                    Some(code) => code.advice(),
-                    None => "conex verify says more",
-                },
-            ),
-        )
+        let followed = self.followed_tree();
+        let baseline =
+            followed.and_then(|it| Baseline::read(it.store(), &StandardCrypto, &Parallel));
+        Work::of(self.report(baseline.as_ref()))
+    }
+
+    /// What is found of a tree that people work on.
+    fn report(&self, baseline: Option<&Baseline>) -> Report {
+        let noticing = Noticing::new(self.store());
+        let mut report = verify_main(&noticing, baseline);
+        noticing.note(&mut report);
+        report
     }
 
     /// Writes files, all or none.
@@ -375,6 +368,36 @@ pub(crate) struct Work {
     pub(crate) report: Report,
     pub(crate) head: Head,
     pub(crate) people: People,
+}
+
+impl Work {
+    /// # Errors
+    /// Where no root is valid, with the first reason.
+    fn of(report: Report) -> Result<&'static Self> {
+        if let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) {
+            return Ok(Box::leak(Box::new(Self {
+                report,
+                head,
+                people,
+            })));
+        }
+        let first = report
+            .problems
+            .first()
+            .map_or_else(String::new, ToString::to_string);
+        let code = report.problems.first().map(|problem| problem.code);
+        Err(
+            CommandError::refused(format_args!("there is no valid root here: {first}")).hint(
+                match code {
+                    Some(Code::RootMissing) => {
+                        "start with conex init, or say with -C where there is a directory conex"
+                    }
+                    Some(code) => code.advice(),
+                    None => "conex verify says more",
+                },
+            ),
+        )
+    }
 }
 
 /// Writes one file that is no part of a tree, whole or not at all. `example` says how the command is

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use conex_core::baseline::Baseline;
 use conex_core::chain::Trust;
 use conex_core::record::LocalRecord;
 use conex_core::store::Store;
@@ -27,6 +28,23 @@ pub(crate) fn verify(store: &dyn Store, trust: &Trust, mode: Mode, ahead: bool) 
         ahead,
     }
     .run()
+}
+
+/// Verifies a main line beside what clients follow, where that is known.
+pub(crate) fn verify_main(store: &dyn Store, baseline: Option<&Baseline>) -> Report {
+    let verification = Verification {
+        store,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Watched::new(),
+        trust: &Trust::DangerousSelfAsserted,
+        mode: Mode::Warn,
+        ahead: true,
+    };
+    match baseline {
+        Some(baseline) => verification.run_above(baseline),
+        None => verification.run(),
+    }
 }
 
 /// Verifies one commit as an update of another one, as clients do.

@@ -128,29 +128,25 @@ pub fn follow(
     trust: &Trust,
     crypto: &impl Crypto,
 ) -> (Option<Head>, Vec<Problem>) {
-    let mut problems = Vec::new();
-    if roots.is_empty() {
-        problems.push(Problem::new(
-            Code::RootMissing,
-            place::root(RootNumber::FIRST),
-            "there is no root",
-        ));
-        return (None, problems);
-    }
-    for (at, stored) in roots.iter().enumerate() {
-        if stored.root.number.as_u32() as usize != at + 1 {
-            let detail = format!("root {} is absent, though later ones are there", at + 1);
-            problems.push(Problem::new(
-                Code::RootChain,
-                place::root(stored.root.number),
-                detail,
-            ));
-            return (None, problems);
+    follow_read(roots, true, trust, crypto)
+}
+
+/// The same of the roots that could be read, all of them or not. One that could not may be what is missed, so that
+/// its own problem is enough.
+pub(crate) fn follow_read(
+    roots: &[StoredRoot],
+    is_all_read: bool,
+    trust: &Trust,
+    crypto: &impl Crypto,
+) -> (Option<Head>, Vec<Problem>) {
+    let start = match unbroken(roots).and_then(|()| start(roots, trust, crypto)) {
+        Ok(start) => start,
+        Err(problem) => {
+            let is_told = is_all_read || problem.code == Code::Fork;
+            return (None, is_told.then_some(problem).into_iter().collect());
         }
-    }
-    let Some(start) = start(roots, trust, crypto, &mut problems) else {
-        return (None, problems);
     };
+    let mut problems = Vec::new();
     // What trust does not rest on is history all the same: it is never changed.
     for pair in roots.get(..=start).unwrap_or_default().windows(2) {
         if let [before, after] = pair {
@@ -177,19 +173,26 @@ pub fn follow(
     (head, problems)
 }
 
-/// The position of the first root that the anchors satisfy.
-fn start(
-    roots: &[StoredRoot],
-    trust: &Trust,
-    crypto: &impl Crypto,
-    problems: &mut Vec<Problem>,
-) -> Option<usize> {
-    let (found, detail) = match trust {
-        Trust::Recorded(recorded) => {
-            return recorded_link(roots, recorded, crypto)
-                .map_err(|problem| problems.push(problem))
-                .ok();
+/// There are roots, and their numbers have no gap.
+fn unbroken(roots: &[StoredRoot]) -> Result<(), Problem> {
+    if roots.is_empty() {
+        let place = place::root(RootNumber::FIRST);
+        return Err(Problem::new(Code::RootMissing, place, "there is no root"));
+    }
+    for (at, stored) in roots.iter().enumerate() {
+        if stored.root.number.as_u32() as usize != at + 1 {
+            let detail = format!("root {} is absent, though later ones are there", at + 1);
+            let place = place::root(stored.root.number);
+            return Err(Problem::new(Code::RootChain, place, detail));
         }
+    }
+    Ok(())
+}
+
+/// The position of the first root that the anchors satisfy.
+fn start(roots: &[StoredRoot], trust: &Trust, crypto: &impl Crypto) -> Result<usize, Problem> {
+    let (found, detail) = match trust {
+        Trust::Recorded(recorded) => return recorded_link(roots, recorded, crypto),
         Trust::DangerousSelfAsserted => (Some(0), ""),
         Trust::Root(digest) => (
             roots
@@ -204,14 +207,10 @@ fn start(
             "no root of this origin is signed by a quorum of the anchored keys",
         ),
     };
-    if found.is_none() {
-        problems.push(Problem::new(
-            Code::AnchorUnsatisfied,
-            place::root(RootNumber::FIRST),
-            detail,
-        ));
-    }
-    found
+    found.ok_or_else(|| {
+        let place = place::root(RootNumber::FIRST);
+        Problem::new(Code::AnchorUnsatisfied, place, detail)
+    })
 }
 
 /// The position of the head of the state before; an update never leaves it out or replaces it.

@@ -219,8 +219,11 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
         let mut releases = Vec::new();
         let mut buffers = Buffers::new();
         match contract::releases(self.layout, &self.store, unit) {
-            Ok(found) => {
+            Ok(mut found) => {
                 problems.extend(contract::misread(self.layout, unit, &found));
+                found.sort_by(|a, b| a.name.cmp(&b.name));
+                let names = found.iter().map(|it| (it.name.as_str(), &it.directory));
+                problems.extend(collisions(names));
                 for release in &found {
                     match self.read(&unit.name, release, &mut buffers) {
                         Ok(release) => releases.push(release),
@@ -230,10 +233,6 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
             }
             Err(found) => problems = found,
         }
-        releases.sort_by(|a, b| a.checksums.release.cmp(&b.checksums.release));
-        problems.extend(collisions(releases.iter().map(|release| {
-            (release.checksums.release.as_str(), &release.directory)
-        })));
         if !problems.is_empty() {
             return Err(problems);
         }

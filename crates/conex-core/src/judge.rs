@@ -280,12 +280,9 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             } else if approved {
                 let (owners, problems) = people.owners(authorisation);
                 if problems.is_empty() {
-                    let members = owners.people.len()
-                        + if owners.janitors {
-                            people.janitors().len()
-                        } else {
-                            0
-                        };
+                    let janitors = people.janitors().iter().filter(|_| owners.janitors);
+                    let members = owners.people.iter().chain(janitors);
+                    let members = members.collect::<BTreeSet<_>>().len();
                     if members < authorisation.threshold.people() {
                         let detail = format!(
                             "{} owners have to agree, and there are {members}",

@@ -41,6 +41,11 @@ pub struct PublicKey {
     blob: Box<[u8]>,
 }
 
+/// Whether a character may stand in the name of an algorithm: one that needs no escaping in any file.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b'!'..=b'~') && byte != b'"' && byte != b'\\'
+}
+
 impl PublicKey {
     /// Parses `ssh-ed25519 AAAA...`: the one accepted spelling, no comment, padded base64.
     ///
@@ -72,7 +77,7 @@ impl PublicKey {
         let algorithm = rest
             .get(..length)
             .filter(|name| (1..=64).contains(&name.len()))
-            .filter(|name| name.iter().all(|byte| matches!(byte, b'!'..=b'~')))
+            .filter(|name| name.iter().all(|byte| is_plain(*byte)))
             .and_then(|name| core::str::from_utf8(name).ok())
             .ok_or(KeyError::Key)?;
         Ok(Self {

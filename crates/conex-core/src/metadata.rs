@@ -150,24 +150,28 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
         let directory = below(&top(), "root");
         let mut roots = BTreeMap::new();
         let mut signed = Vec::new();
+        if self.store.list(&directory).is_err()
+            && let Some(kind) = self.in_place_of_metadata()
+        {
+            self.problems.push(special(&top(), kind));
+            return Vec::new();
+        }
         for entry in self.entries(&directory) {
-            let place = directory.join(&entry.name);
-            let number = match entry.kind {
-                EntryKind::File => entry.name.strip_suffix(".toml"),
-                _ => Some(entry.name.as_str()),
+            let (number, kind) = match entry.name.strip_suffix(".toml") {
+                Some(number) => (number, EntryKind::File),
+                None => (entry.name.as_str(), EntryKind::Directory),
             };
-            let (Ok(place), Some(number)) = (place, number.and_then(RootNumber::parse)) else {
-                self.unaccounted(&directory, &entry, "a root is stored as NUMBER.toml");
-                continue;
-            };
-            match entry.kind {
-                EntryKind::File => {
+            let number = RootNumber::parse(number);
+            let expected = number.map(|_| kind);
+            let place = self.account(&directory, &entry, expected, "this is no root's number");
+            match (place, number) {
+                (Some(place), Some(number)) if kind == EntryKind::File => {
                     if let Some(root) = self.root(&place, number) {
                         roots.insert(number, root);
                     }
                 }
-                EntryKind::Directory => signed.push((number, place)),
-                EntryKind::Special(kind) => self.problems.push(special(&place, kind)),
+                (Some(place), Some(number)) => signed.push((number, place)),
+                _ => {}
             }
         }
         let mut signatures: BTreeMap<RootNumber, Vec<RootSignature>> = BTreeMap::new();
@@ -208,20 +212,31 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
             .collect()
     }
 
+    /// What stands in place of the directory of all metadata, if that is none.
+    fn in_place_of_metadata(&self) -> Option<&'static str> {
+        // Stores do not tell what is missing from what is below a file.
+        let listed = self.store.list(&Path::top()).unwrap_or_default();
+        let found = listed.iter().find(|entry| entry.name == DIRECTORY)?;
+        match found.kind {
+            EntryKind::Directory => None,
+            EntryKind::File => Some("file"),
+            EntryKind::Special(kind) => Some(kind),
+        }
+    }
+
     /// Reads everything else.
     pub(crate) fn rest(&mut self, origin: &Origin, digests: &impl Digests) -> Metadata {
         let mut metadata = Metadata::default();
         for entry in self.entries(&top()) {
-            let known = match (entry.name.as_str(), entry.kind) {
-                (
-                    "root" | "index" | "batches" | "authors" | "teams" | "packages",
-                    EntryKind::Directory,
-                ) => true,
-                (".gitattributes", EntryKind::File) => self.attributes(),
-                _ => false,
+            let expected = match entry.name.as_str() {
+                // What is none of these directories is found when it is listed.
+                "root" | "index" | "batches" | "authors" | "teams" | "packages" => continue,
+                ".gitattributes" => Some(EntryKind::File),
+                _ => None,
             };
-            if !known {
-                self.unaccounted(&top(), &entry, "this is no part of the metadata");
+            let detail = "this is no part of the metadata";
+            if let Some(place) = self.account(&top(), &entry, expected, detail) {
+                self.attributes(&place);
             }
         }
         metadata.authors = self.named_files("authors", |author: &Author| author.id.as_str());
@@ -278,19 +293,14 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
         let directory = below(&top(), "index");
         let mut pages = Vec::new();
         for entry in self.entries(&directory) {
-            let (Ok(place), Ok(id), EntryKind::Directory) = (
-                directory.join(&entry.name),
-                Id::parse(&entry.name),
-                entry.kind,
-            ) else {
-                self.unaccounted(
-                    &directory,
-                    &entry,
-                    "the index has a directory for each person",
-                );
-                continue;
-            };
-            pages.extend(self.pages_of(&id, &place, origin, digests));
+            let id = Id::parse_own(&entry.name).ok();
+            let expected = id.as_ref().map(|_| EntryKind::Directory);
+            let detail = "the index has a directory for each person";
+            if let Some(place) = self.account(&directory, &entry, expected, detail)
+                && let Some(id) = id
+            {
+                pages.extend(self.pages_of(&id, &place, origin, digests));
+            }
         }
         pages
     }
@@ -317,22 +327,18 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
         found.into_iter().filter_map(page).collect()
     }
 
-    fn attributes(&mut self) -> bool {
+    fn attributes(&mut self, place: &Path) {
         let mut buffer = Vec::new();
-        let (path, content) = ATTRIBUTES;
-        let Ok(place) = Path::parse(path) else {
-            return false;
-        };
-        match self.store.read(&place, limits::SIGNATURE_FILE, &mut buffer) {
+        let (_, content) = ATTRIBUTES;
+        match self.store.read(place, limits::SIGNATURE_FILE, &mut buffer) {
             Ok(()) if buffer == content.as_bytes() => {}
             Ok(()) => self.problems.push(Problem::new(
                 Code::Malformed,
-                &place,
+                place,
                 format!("has to consist of the line {:?}", content.trim_end()),
             )),
-            Err(error) => self.problems.push(Problem::unreadable(&place, &error)),
+            Err(error) => self.problems.push(Problem::unreadable(place, &error)),
         }
-        true
     }
 
     fn named_files<K, T>(
@@ -367,21 +373,9 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
         let results = self
             .workers
             .map(entries, |entry| -> Result<(Path, T), Problem> {
-                let shown = format!("{directory}/{}", entry.name);
-                let place = directory
-                    .join(&entry.name)
-                    .map_err(|error| Problem::new(Code::BadName, &shown, error))?;
-                match entry.kind {
-                    EntryKind::File if entry.name.strip_suffix(".toml").is_some() => {}
-                    EntryKind::Special(kind) => return Err(special(&place, kind)),
-                    _ => {
-                        return Err(Problem::new(
-                            Code::Unaccounted,
-                            &place,
-                            "only .toml files stand here",
-                        ));
-                    }
-                }
+                let expected = entry.name.strip_suffix(".toml").map(|_| EntryKind::File);
+                let detail = "only .toml files stand here";
+                let place = accounted(directory, &entry, expected, detail)?;
                 let value = stored(store, &place, limit, &fits)
                     .map_err(|error| error.unwrap_or_else(|| absent(&place)))?;
                 Ok((place, value))
@@ -424,14 +418,17 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
         }
     }
 
-    fn unaccounted(&mut self, directory: &Path, entry: &Entry, detail: &str) {
-        let place = format!("{directory}/{}", entry.name);
-        self.problems.push(match entry.kind {
-            EntryKind::Special(kind) => {
-                Problem::new(Code::SpecialFile, place, format!("is a {kind}"))
-            }
-            _ => Problem::new(Code::Unaccounted, place, detail),
-        });
+    /// The place of an entry that is what is `expected` under its name, if anything is.
+    fn account(
+        &mut self,
+        directory: &Path,
+        entry: &Entry,
+        expected: Option<EntryKind>,
+        detail: &str,
+    ) -> Option<Path> {
+        accounted(directory, entry, expected, detail)
+            .map_err(|problem| self.problems.push(problem))
+            .ok()
     }
 
     /// Ids are one namespace, and package names are compared without case.
@@ -456,6 +453,41 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
     }
 }
 
+/// The place of an entry that is what is `expected` under its name, if anything is; otherwise the one problem of
+/// it (spec section 8.3, step 3).
+fn accounted(
+    directory: &Path,
+    entry: &Entry,
+    expected: Option<EntryKind>,
+    detail: &str,
+) -> Result<Path, Problem> {
+    let place = directory.join(&entry.name).map_err(|error| {
+        let shown = format!("{directory}/{}", entry.name);
+        Problem::new(Code::BadName, shown, error)
+    })?;
+    match (entry.kind, expected) {
+        (EntryKind::Special(kind), _) => Err(special(&place, kind)),
+        (_, None) => Err(Problem::new(Code::Unaccounted, place, detail)),
+        (EntryKind::File, Some(EntryKind::Directory)) => Err(special(&place, "file")),
+        (EntryKind::Directory, Some(EntryKind::File)) => Err(special(&place, "directory")),
+        _ => Ok(place),
+    }
+}
+
+/// Whether a problem says that a root is there and cannot be read.
+pub(crate) fn is_unread_root(problem: &Problem) -> bool {
+    let is_note = problem.code.is_note() || problem.code == Code::RootChain;
+    let name = problem.place.strip_prefix("conex/root");
+    let name = name.or((&*problem.place == DIRECTORY).then_some(""));
+    let is_root = |name: &str| {
+        let number = name
+            .strip_prefix('/')
+            .and_then(|it| it.strip_suffix(".toml"));
+        name.is_empty() || number.and_then(RootNumber::parse).is_some()
+    };
+    !is_note && name.is_some_and(is_root)
+}
+
 /// Reads and parses a file; `fits` says what is wrong with one of that name. No problem says that
 /// nothing is there.
 fn stored<T: Stored>(
@@ -470,14 +502,8 @@ fn stored<T: Stored>(
         Err(StoreError::Missing) => return Err(None),
         Err(error) => return Err(Some(Problem::unreadable(place, &error))),
     }
-    let value = T::from_bytes(&buffer).map_err(|error| {
-        let code = if error.over_limit {
-            Code::TooLarge
-        } else {
-            Code::Malformed
-        };
-        Problem::new(code, place, &error.reason).at_line(error.line)
-    })?;
+    let value = T::from_bytes(&buffer)
+        .map_err(|error| Problem::new(Code::Malformed, place, &error.reason).at_line(error.line))?;
     fits(place.file_name(), &value)
         .map_err(|detail| Problem::new(Code::Misnamed, place, detail))?;
     Ok(value)
@@ -527,14 +553,13 @@ pub(crate) fn named(file: &str, name: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a root that cannot be read says that it is of a newer format.
+/// Whether a root that cannot be read says in its first line that it is of a newer format.
 fn is_newer(bytes: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Format {
-        format: u64,
-    }
-    core::str::from_utf8(bytes)
-        .ok()
-        .and_then(|text| toml::from_str::<Format>(text).ok())
-        .is_some_and(|found| found.format > u64::from(crate::statement::FORMAT))
+    let line = bytes.split(|byte| *byte == b'\n').next();
+    let number = line.and_then(|line| line.strip_prefix(b"format = "));
+    let number = number.and_then(|digits| core::str::from_utf8(digits).ok());
+    number.is_some_and(|digits| {
+        let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
+        is_number && !digits.is_empty() && !digits.starts_with('0') && digits != "1"
+    })
 }

@@ -166,6 +166,18 @@ impl Id {
     /// The reserved id of the team of all janitors.
     pub const JANITORS: &'static str = "janitors";
 
+    /// Parses the id of a person or of a stored team, which is not [`Id::JANITORS`].
+    ///
+    /// # Errors
+    /// [`NameError`], as of [`Id::parse`]; [`NameError::Reserved`] of `janitors`.
+    pub fn parse_own(text: &str) -> Result<Self, NameError> {
+        let id = Self::parse(text)?;
+        if id.is_janitors() {
+            return Err(NameError::Reserved(text.into()));
+        }
+        Ok(id)
+    }
+
     /// Whether this is the reserved team of all janitors.
     pub fn is_janitors(&self) -> bool {
         self.as_str() == Self::JANITORS
@@ -209,6 +221,8 @@ mod tests {
         for text in ["Bob", "a.b", "bob.1.0", "-a", "_a", "b+c"] {
             assert!(Id::parse(text).is_err(), "{text:?}");
         }
+        assert!(Id::parse("janitors").is_ok());
+        assert!(Id::parse_own("janitors").is_err());
         assert!(PackageName::parse(&"a".repeat(limits::NAME)).is_ok());
         assert_eq!(
             PackageName::parse(&"a".repeat(limits::NAME + 1)),

@@ -80,7 +80,7 @@ impl Vouches {
 
     fn from_texts(texts: &[String], text: &str) -> Result<Self, ParseError> {
         if texts.len() > limits::VOUCHES {
-            return Err(ParseError::over_limit(VouchesError::TooMany));
+            return Err(ParseError::whole(VouchesError::TooMany));
         }
         let vouches = texts
             .iter()
@@ -459,17 +459,14 @@ impl Stored for Page {
 
     fn from_raw(raw: RawPage, text: &str) -> Result<Self, ParseError> {
         let signer =
-            Id::parse(&raw.signer).map_err(|error| ParseError::at(text, "signer", error))?;
+            Id::parse_own(&raw.signer).map_err(|error| ParseError::at(text, "signer", error))?;
         let key =
             Fingerprint::parse(&raw.key).map_err(|error| ParseError::at(text, "key", error))?;
         let batches = BatchRef::parse_each(&raw.batches, text)?;
         let vouches = Vouches::from_texts(&raw.vouches, text)?;
         let signature = Signature::parse(&raw.signature)
             .map_err(|error| ParseError::at(text, "signature", error))?;
-        let body = PageBody::new(signer, key, batches, vouches.0).map_err(|error| match error {
-            VouchesError::TooMany => ParseError::over_limit(error),
-            other => ParseError::whole(other),
-        })?;
+        let body = PageBody::new(signer, key, batches, vouches.0).map_err(ParseError::whole)?;
         Ok(Self { body, signature })
     }
 
@@ -492,7 +489,7 @@ impl Stored for Page {
             return None;
         }
         let body = PageBody::new(
-            Id::parse(signer).ok()?,
+            Id::parse_own(signer).ok()?,
             Fingerprint::parse(key).ok()?,
             batches,
             vouches.0,

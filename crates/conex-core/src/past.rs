@@ -113,13 +113,12 @@ impl Past<'_> {
 
     /// What became of this state and may not have.
     ///
-    /// `findings` and `problems` are those of the state now.
+    /// `findings` are those of the state now.
     pub(crate) fn transitions<S: Store + ?Sized, C: Crypto>(
         &self,
         now: &Standing<'_, '_>,
         findings: &[Finding],
         reader: &Reader<'_, S, C>,
-        problems: &[Problem],
     ) -> Vec<Problem> {
         let crypto = reader.digests;
         let floors = self.standing.without_keys_of(now.root);
@@ -132,7 +131,7 @@ impl Past<'_> {
             present: None,
             problems: Vec::new(),
         };
-        transitions.people(problems);
+        transitions.people();
         for name in self.standing.settled.index.names() {
             let subjects: Vec<&Subject> =
                 self.standing.settled.index.named(name).subjects().collect();
@@ -175,7 +174,7 @@ struct Transitions<'t, 's, 'r, S: ?Sized, C> {
 
 impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     /// Nobody vanishes, and who is retired stays retired.
-    fn people(&mut self, problems: &[Problem]) {
+    fn people(&mut self) {
         let (before, after) = (self.past.standing.metadata, self.now.metadata);
         let authors = before.authors.iter().map(|(id, author)| {
             let now = after.authors.get(id).map(|author| author.retired);
@@ -195,8 +194,6 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
         let all: Vec<_> = authors.chain(teams).chain(claims).collect();
         for (subject, place, was_retired, now) in all {
             match now {
-                // What cannot be read has a problem of its own.
-                None if problems.iter().any(|found| *found.place == *place.as_str()) => {}
                 None => {
                     let detail = "was there before, and is not any more";
                     self.push(Code::Vanished, &place, &subject, detail);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::key::{Fingerprint, PublicKey};
-use crate::metadata::{StoredPage, place};
+use crate::metadata::{Metadata, StoredPage, place};
 use crate::name::{Id, Origin};
 use crate::problem::{Code, Problem};
 use crate::statement::{Author, Authorisation, Root, Team};
@@ -213,9 +213,6 @@ impl People {
         }
         for listed in &author.keys {
             let fingerprint = crypto.fingerprint(&listed.key);
-            if self.disputed.contains(&fingerprint) {
-                continue;
-            }
             if let Err(error) = crypto.accept(&listed.key) {
                 problems.push(Problem::new(
                     Code::of_key(&error),
@@ -225,7 +222,7 @@ impl People {
             } else if listed.verify(&self.origin, &author.id, crypto).is_err() {
                 let detail = alloc::format!("{} does not prove to hold {fingerprint}", author.id);
                 problems.push(Problem::new(Code::BadProof, &place, detail));
-            } else {
+            } else if !self.disputed.contains(&fingerprint) {
                 self.add(person, &listed.key, Use::Current { janitor: false }, crypto);
             }
         }
@@ -258,17 +255,22 @@ impl People {
         problems
     }
 
-    /// Adds approved teams; every member has to be a person.
-    pub(crate) fn add_teams(&mut self, teams: &[&Team]) -> Vec<Problem> {
+    /// Adds approved teams; every member has to be a person. A stored team with the id of a person or of a stored
+    /// author counts for nothing, approved or not.
+    pub(crate) fn add_teams(&mut self, teams: &[&Team], metadata: &Metadata) -> Vec<Problem> {
+        let is_author = |id: &Id| metadata.authors.contains_key(id);
         let mut problems = Vec::new();
+        // Those of authors are found where names are compared.
+        let persons = metadata
+            .teams
+            .keys()
+            .filter(|id| self.by_id.contains_key(id));
+        for id in persons.filter(|id| !is_author(id)) {
+            let detail = alloc::format!("{id} is a person, and cannot be a team too");
+            problems.push(Problem::new(Code::NameCollision, place::team(id), detail));
+        }
         for team in teams {
-            if self.by_id.contains_key(&team.id) {
-                let detail = alloc::format!("{} is a person, and cannot be a team too", team.id);
-                problems.push(Problem::new(
-                    Code::NameCollision,
-                    place::team(&team.id),
-                    detail,
-                ));
+            if self.by_id.contains_key(&team.id) || is_author(&team.id) {
                 continue;
             }
             let mut members = Members::default();

@@ -78,7 +78,7 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
             .problems
             .extend(people.add_authors(&authors, self.crypto));
         let teams = judge.teams(metadata, &people);
-        judge.problems.extend(people.add_teams(&teams));
+        judge.problems.extend(people.add_teams(&teams, metadata));
         let mut ownership = judge.authorisations(metadata, &people);
         judge.absent_people(metadata, &mut ownership, &people);
         let mut problems = core::mem::take(&mut judge.problems);

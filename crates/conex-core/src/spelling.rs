@@ -17,8 +17,6 @@ pub struct ParseError {
     pub line: Option<usize>,
     /// What is wrong there.
     pub reason: String,
-    /// Whether nothing is wrong but the size.
-    pub over_limit: bool,
 }
 
 impl ParseError {
@@ -27,15 +25,6 @@ impl ParseError {
         Self {
             line: None,
             reason: reason.to_string(),
-            over_limit: false,
-        }
-    }
-
-    /// A limit exceeded.
-    pub(crate) fn over_limit(reason: impl fmt::Display) -> Self {
-        Self {
-            over_limit: true,
-            ..Self::whole(reason)
         }
     }
 
@@ -48,7 +37,6 @@ impl ParseError {
         Self {
             line,
             reason: reason.to_string(),
-            over_limit: false,
         }
     }
 }
@@ -96,7 +84,6 @@ pub trait Stored: Sized {
                 .get(..error.valid_up_to())
                 .map(|valid| valid.split(|&byte| byte == b'\n').count()),
             reason: "this is not UTF-8 text".into(),
-            over_limit: false,
         })?;
         if let Some(value) = Self::from_spelling(text) {
             return Ok(value);
@@ -107,7 +94,6 @@ pub trait Stored: Sized {
                 .and_then(|span| text.get(..span.start))
                 .map(|before| before.matches('\n').count() + 1),
             reason: error.message().to_string(),
-            over_limit: false,
         })?;
         let value = Self::from_raw(raw, text)?;
         let printed = value.to_text();
@@ -121,7 +107,6 @@ pub trait Stored: Sized {
             return Err(ParseError {
                 line: Some(line + 1),
                 reason: format!("not in the one accepted spelling; expected: {expected}"),
-                over_limit: false,
             });
         }
         Ok(value)

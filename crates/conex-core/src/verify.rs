@@ -14,7 +14,7 @@ use crate::crypto::Crypto;
 use crate::digest::Digest;
 use crate::judge::{self, Equal, Judge, Ownership};
 use crate::layout::{Layout, PackageUnit, Schemes};
-use crate::metadata::{Metadata, MetadataReader, StoredRoot, place};
+use crate::metadata::{Metadata, MetadataReader, StoredRoot, is_unread_root, place};
 use crate::name::PackageName;
 use crate::part::Part;
 use crate::past::Past;
@@ -332,11 +332,9 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             problems: noted,
         };
         let roots = reader.roots();
-        let (head, chain_problems) = chain::follow(&roots, self.trust, self.crypto);
-        // Where a root could not be read, that is the reason, and there is no need for a second.
-        if head.is_some() || reader.problems.iter().all(|problem| problem.code.is_note()) {
-            reader.problems.extend(chain_problems);
-        }
+        let is_all_read = !reader.problems.iter().any(is_unread_root);
+        let (head, broken) = chain::follow_read(&roots, is_all_read, self.trust, self.crypto);
+        reader.problems.extend(broken);
         let mut report = self.report(roots, portion.is_none());
         let Some(head) = head else {
             return self.close(report, reader.problems, record);
@@ -410,7 +408,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         problems.extend(standing.below_floor(part, self.crypto));
         if let Some(before) = before {
             let (findings, reader) = (&report.findings, &reader_of_content);
-            problems.extend(before.transitions(&standing, findings, reader, &problems));
+            problems.extend(before.transitions(&standing, findings, reader));
         }
         report.findings.extend(settled.findings);
         problems.extend(settled.problems);

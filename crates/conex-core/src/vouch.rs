@@ -127,7 +127,7 @@ impl Subject {
     /// Parses a name (with `/release` for checksums) and a kind.
     fn parse(name: &str, kind: &str) -> Option<Self> {
         let package = || PackageName::parse(name).ok();
-        let id = || Id::parse(name).ok();
+        let id = || Id::parse_own(name).ok();
         Some(match kind {
             "checksums" => {
                 let (package, release) = cut_back(name, b'/')?;
@@ -281,6 +281,8 @@ mod tests {
             format!("foo checksums 0.3 {digest}"),
             format!("foo repository 0.3 {digest}"),
             format!("Bob author 0.3 {digest}"),
+            format!("janitors author 0.3 {digest}"),
+            format!("janitors team 0.3 {digest}"),
             format!("foo root 0.3 {digest}"),
             format!("foo  releases 0.3 {digest}"),
             format!("foo releases 0.3 {digest} "),

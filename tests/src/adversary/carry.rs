@@ -101,7 +101,7 @@ impl World {
             }
         }
         if let Some(made) = made {
-            let stage = Stage::new(tree.clone(), made.record, made.state, &self.scheme);
+            let stage = Stage::new(tree.clone(), made.record, made.state, self.scheme);
             self.stages.push(stage);
         }
         Ok(())

@@ -51,7 +51,7 @@ impl World {
             let told = check::told(&self.view(0));
             return Err(self.violation('f', "a community cannot be founded", told));
         };
-        let stage = Stage::new(self.main.clone(), first.record, first.state, &self.scheme);
+        let stage = Stage::new(self.main.clone(), first.record, first.state, self.scheme);
         self.stages.push(stage);
         Ok(())
     }

@@ -47,9 +47,9 @@ impl Stage {
         tree: MemoryStore,
         record: LocalRecord,
         state: Rc<State>,
-        scheme: &Scheme,
+        scheme: Scheme,
     ) -> Self {
-        let baseline = Baseline::read(&tree, scheme, &Sequential);
+        let baseline = Baseline::read(&tree, &scheme, &Sequential);
         Self {
             tree: Rc::new(tree),
             record,

@@ -19,22 +19,15 @@ pub(super) struct Followed {
     pub(super) notes: Found,
 }
 
-/// Follows the chain from an anchor (section 4.4, steps 1 to 5). Where something below `conex/root` cannot be read
-/// and no head is found, what cannot be read is all that is said, as `conex-core` does it: section 8.2 wants all
-/// problems, and no verdict depends on it.
+/// Follows the chain from an anchor (section 4.4, steps 1 to 5).
 pub(super) fn follow(
     stored: &StoredRoots,
     anchor: &Anchor,
     ahead: bool,
     crypto: &impl Crypto,
 ) -> Followed {
-    let orphans = orphans(stored);
     let mut followed = follow_readable(stored, anchor, ahead, crypto);
-    let unread = !orphans.is_empty() || !stored.problems.is_empty();
-    if followed.head.is_none() && unread {
-        followed.problems.clear();
-    }
-    followed.problems.extend(orphans);
+    followed.problems.extend(orphans(stored));
     followed
 }
 
@@ -45,12 +38,11 @@ fn follow_readable(
     crypto: &impl Crypto,
 ) -> Followed {
     let mut followed = Followed::default();
-    if let Some(problem) = broken(stored) {
-        followed.problems.insert(problem);
-        return followed;
-    }
-    let start = match start(stored, anchor, crypto) {
+    let start = broken(stored).map_or_else(|| start(stored, anchor, crypto), Err);
+    let start = match start {
         Ok(start) => start,
+        // A root that cannot be read may be what is missed.
+        Err((code, _)) if code != Code::Fork && stored.is_any_unread() => return followed,
         Err(problem) => {
             followed.problems.insert(problem);
             return followed;

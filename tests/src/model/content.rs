@@ -168,12 +168,27 @@ pub(super) fn ignores(root: &Root, directory: &str) -> bool {
     root.ignore.iter().any(|pattern| covers(pattern.as_str()))
 }
 
+/// What version control has at the top is not in a tree, and nothing else has its name (section 8.1).
+const VERSION_CONTROL: [&str; 4] = [".git", "git~1", ".hg", "_darcs"];
+
+/// Levels of directories below the directory of a release (section 12).
+const DEPTH: usize = 16;
+
 /// Accounts for everything outside `conex/` as the layout `plain` has it (sections 8.4 and 10.2).
 pub(super) fn read(tree: &Tree, root: &Root, crypto: &impl Crypto) -> Content {
     let (mut content, mut top) = (Content::default(), Vec::new());
     let mut directories: BTreeMap<&str, Vec<(&str, &[u8])>> = BTreeMap::new();
     let patterns = || root.ignore.iter().map(Pattern::as_str);
     for (path, bytes) in tree {
+        let top_name = path.split('/').next().unwrap_or_default();
+        if VERSION_CONTROL
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(top_name))
+        {
+            let problem = (Code::Unaccounted, top_name.to_owned());
+            content.problems.insert(problem);
+            continue;
+        }
         match path.split_once('/') {
             Some(("conex", _)) => {}
             Some((directory, rest)) => {
@@ -230,6 +245,21 @@ pub(super) fn read(tree: &Tree, root: &Root, crypto: &impl Crypto) -> Content {
     content
 }
 
+/// The first component of a path in a package that is none, or the first directory that is too far down.
+fn misplaced(path: &str) -> Option<(Code, String)> {
+    let directories = path.match_indices('/').map(|(end, _)| end);
+    directories.chain([path.len()]).find_map(|end| {
+        let place = path.get(..end)?;
+        let levels = place.matches('/').count();
+        let code = match Path::parse(place) {
+            Err(_) => Code::BadName,
+            Ok(_) if end < path.len() && levels > 1 + DEPTH => Code::TooLarge,
+            Ok(_) => return None,
+        };
+        Some((code, place.to_owned()))
+    })
+}
+
 /// Reads a package: its directory holds directories, each a release with all files below it.
 fn package(
     name: &PackageName,
@@ -248,16 +278,30 @@ fn package(
             problems.insert((Code::BadName, format!("{name}/{release}")));
             continue;
         };
-        if Path::parse(file).is_err() {
-            problems.insert((Code::BadName, format!("{name}/{path}")));
+        if let Some(problem) = misplaced(&format!("{name}/{path}")) {
+            problems.insert(problem);
         }
         releases_of.entry(release).or_default().push((file, bytes));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
     }
     let names = releases_of.keys().map(ReleaseName::as_str);
     problems.extend(collisions(names, |release| format!("{name}/{release}")));
     for (release, files) in &releases_of {
         let paths = files.iter().map(|(path, _)| *path);
-        problems.extend(collisions(paths, |path| format!("{name}/{release}/{path}")));
+        let place = |path: &str| format!("{name}/{release}/{path}");
+        problems.extend(collisions(paths.clone(), place));
+        let mut spelled: BTreeMap<String, &str> = BTreeMap::new();
+        for path in paths {
+            for (end, _) in path.match_indices('/') {
+                let directory = path.get(..end).unwrap_or_default();
+                let first = spelled.entry(directory.to_ascii_lowercase());
+                if *first.or_insert(directory) != directory {
+                    problems.insert((Code::NameCollision, place(path)));
+                }
+            }
+        }
     }
     if !problems.is_empty() {
         return Err(problems);

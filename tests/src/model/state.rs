@@ -30,7 +30,6 @@ pub struct State {
     ownership: Ownership,
     votes: Vec<Vote>,
     content: Content,
-    unreadable: BTreeSet<String>,
     /// The digest of a package without releases, and of a release without files, by subject.
     absences: BTreeMap<Subject, Digest>,
 }
@@ -57,7 +56,6 @@ pub fn judge(tree: &Tree, anchor: &Anchor, how: Strictness, crypto: &impl Crypto
     if root.checkpoints.required {
         let place = format!("conex/root/{}.toml", root.number);
         judged.problems.insert((Code::CheckpointNeeded, place));
-        return judged;
     }
     let metadata = stored::metadata(tree, &root.origin, crypto);
     judged.problems.extend(metadata.problems.iter().cloned());
@@ -72,10 +70,8 @@ pub fn judge(tree: &Tree, anchor: &Anchor, how: Strictness, crypto: &impl Crypto
     judged.notes.extend(all.notes);
     let content = content::read(tree, &root, crypto);
     judged.problems.extend(content.problems.iter().cloned());
-    let unreadable = judged.problems.iter().map(|(_, place)| place.clone());
     let mut state = State {
         digest: head.digest,
-        unreadable: unreadable.collect(),
         root,
         metadata,
         ownership,
@@ -274,11 +270,6 @@ impl State {
             }
             _ => false,
         }
-    }
-
-    /// Whether something is wrong with the file at a place.
-    pub(super) fn is_unreadable(&self, place: &str) -> bool {
-        self.unreadable.contains(place)
     }
 
     /// The digest of the absence of what a subject speaks of.

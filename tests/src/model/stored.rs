@@ -7,8 +7,9 @@ use conex_core::digest::{Context, Digest};
 use conex_core::encoding;
 use conex_core::name::{Id, Origin, PackageName};
 use conex_core::page::{Batch, Page};
+use conex_core::path::Path;
 use conex_core::problem::Code;
-use conex_core::spelling::{ParseError, Stored};
+use conex_core::spelling::Stored;
 use conex_core::statement::{Author, Authorisation, Root, RootNumber, RootSignature, Team};
 use conex_core::vouch::Subject;
 
@@ -59,60 +60,85 @@ pub(super) struct Metadata {
     pub(super) problems: Found,
 }
 
-/// The path below a directory, if it is there.
-fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
-    path.strip_prefix(directory)?.strip_prefix('/')
+/// Reads one file; what cannot be read is `malformed` (sections 5.6 and 8.3, step 3).
+fn read<T: Stored>(path: &str, bytes: &[u8], problems: &mut Found) -> Option<T> {
+    let value = T::from_bytes(bytes).ok();
+    if value.is_none() {
+        problems.insert((Code::Malformed, path.to_owned()));
+    }
+    value
 }
 
-/// Reads one file; what cannot be read is `malformed`, or `too-large` (sections 5.6 and 8.3, step 3).
-fn read<T: Stored>(path: &str, bytes: &[u8], problems: &mut Found) -> Option<T> {
-    let report = |error: ParseError| {
-        let code = if error.over_limit {
-            Code::TooLarge
-        } else {
-            Code::Malformed
+/// Whether a root that cannot be read says that it is of a newer format (section 5.6).
+fn is_newer(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').next();
+    let number = line.and_then(|line| line.strip_prefix(b"format = "));
+    number.is_some_and(|digits| match digits {
+        [b'1'] => false,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    })
+}
+
+/// The components of a path below `conex/`, if each may stand where it stands; else the problem of the first
+/// that may not (step 3 of 8.3).
+fn account(path: &str) -> Result<Vec<&str>, (Code, String)> {
+    let names: Vec<&str> = path.split('/').skip(1).collect();
+    for at in 1..=names.len() {
+        let names_so_far = names.get(..at).unwrap_or_default();
+        let place = format!("conex/{}", names_so_far.join("/"));
+        let is_directory = at < names.len();
+        let code = match has_directory(names_so_far) {
+            _ if Path::parse(&place).is_err() => Code::BadName,
+            None => Code::Unaccounted,
+            Some(expected) if expected != is_directory => Code::SpecialFile,
+            Some(_) => continue,
         };
-        problems.insert((code, path.to_owned()));
-    };
-    T::from_bytes(bytes).map_err(report).ok()
+        return Err((code, place));
+    }
+    Ok(names)
+}
+
+/// Whether section 5.7 has a directory under a name, or a file; none where it has neither.
+fn has_directory(names: &[&str]) -> Option<bool> {
+    match names {
+        [".gitattributes"] => Some(false),
+        ["root" | "authors" | "teams" | "packages" | "index" | "batches"] => Some(true),
+        ["root", name] => match name.strip_suffix(".toml") {
+            Some(number) => RootNumber::parse(number).map(|_| false),
+            None => RootNumber::parse(name).map(|_| true),
+        },
+        ["index", id] => Id::parse_own(id).ok().map(|_| true),
+        ["root" | "index", _, file] | [_, file] => file.strip_suffix(".toml").map(|_| false),
+        _ => None,
+    }
 }
 
 /// Reads the chain (section 4.2, step 1 of 8.3).
 pub(super) fn roots(tree: &Tree, crypto: &impl Crypto) -> StoredRoots {
     let mut stored = StoredRoots::default();
+    if tree.contains_key("conex") {
+        let place = "conex".to_owned();
+        stored.problems.insert((Code::SpecialFile, place));
+    }
     let mut signatures = Vec::new();
-    for (path, bytes) in tree {
-        let Some(name) = below(path, "conex/root") else {
-            continue;
-        };
-        if let Some((number, file)) = name.split_once('/') {
-            match RootNumber::parse(number) {
-                Some(number) if !file.contains('/') => {
-                    stored.others.insert(number.as_u32());
-                    signatures.push((number.as_u32(), path, bytes));
-                }
-                _ => unaccounted(path, "conex/root", &mut stored.problems),
+    for (path, bytes) in tree.iter().filter(|(path, _)| is_below(path, "conex/root")) {
+        match account(path).as_deref() {
+            Err(problem) => {
+                stored.problems.insert(problem.clone());
             }
-            continue;
-        }
-        let number = name.strip_suffix(".toml").and_then(RootNumber::parse);
-        let Some(number) = number else {
-            unaccounted(path, "conex/root", &mut stored.problems);
-            continue;
-        };
-        stored.others.insert(number.as_u32());
-        if let Some(root) = read::<Root>(path, bytes, &mut stored.problems) {
-            if root.number == number {
-                let digest = root.digest(crypto);
-                let root = StoredRoot {
-                    root,
-                    digest,
-                    signatures: BTreeMap::new(),
-                };
-                stored.roots.insert(number.as_u32(), root);
-            } else {
-                stored.problems.insert((Code::Misnamed, path.clone()));
+            Ok([_, number, _]) => {
+                let number = number.parse().unwrap_or_default();
+                stored.others.insert(number);
+                signatures.push((number, path, bytes));
             }
+            Ok([_, name]) => {
+                let name = name.trim_end_matches(".toml");
+                let number = name.parse().unwrap_or_default();
+                stored.others.insert(number);
+                stored.root(path, number, bytes, crypto);
+            }
+            Ok(_) => {}
         }
     }
     for (number, path, bytes) in signatures {
@@ -128,155 +154,133 @@ pub(super) fn roots(tree: &Tree, crypto: &impl Crypto) -> StoredRoots {
     stored
 }
 
-/// A path that section 5.7 does not know: the first of its components that is unknown.
-fn unaccounted(path: &str, known: &str, problems: &mut Found) {
-    let rest = below(path, known).unwrap_or_default();
-    let first = rest.split('/').next().unwrap_or_default();
-    problems.insert((Code::Unaccounted, format!("{known}/{first}")));
+/// Whether a path is that of a directory, or below it.
+fn is_below(path: &str, directory: &str) -> bool {
+    let rest = path.strip_prefix(directory);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl StoredRoots {
+    fn root(&mut self, path: &str, number: u32, bytes: &[u8], crypto: &impl Crypto) {
+        let code = match Root::from_bytes(bytes) {
+            Ok(root) if root.number.as_u32() == number => {
+                let digest = root.digest(crypto);
+                let signatures = BTreeMap::new();
+                let root = StoredRoot {
+                    root,
+                    digest,
+                    signatures,
+                };
+                self.roots.insert(number, root);
+                return;
+            }
+            Ok(_) => Code::Misnamed,
+            Err(_) if is_newer(bytes) => Code::Upgrade,
+            Err(_) => Code::Malformed,
+        };
+        self.problems.insert((code, path.to_owned()));
+    }
+
+    /// Whether a root is there that cannot be read (section 4.4, step 1).
+    pub(super) fn is_any_unread(&self) -> bool {
+        let mut places = self.problems.iter().map(|(_, place)| place.as_str());
+        places.any(|place| {
+            let name = place.strip_prefix("conex/root/");
+            let number = name.and_then(|name| name.strip_suffix(".toml"));
+            matches!(place, "conex" | "conex/root") || number.and_then(RootNumber::parse).is_some()
+        })
+    }
 }
 
 /// Reads everything else below `conex/` (step 3 of 8.3).
 pub(super) fn metadata(tree: &Tree, origin: &Origin, crypto: &impl Crypto) -> Metadata {
     let mut stored = Metadata::default();
     for (path, bytes) in tree {
-        let Some(inside) = below(path, "conex") else {
+        if !path.starts_with("conex/") || is_below(path, "conex/root") {
             continue;
-        };
-        let (directory, name) = inside.split_once('/').unwrap_or((inside, ""));
-        match directory {
-            "root" => {}
-            "authors" => stored.author(path, name, bytes, origin, crypto),
-            "teams" => stored.team(path, name, bytes, origin, crypto),
-            "packages" => stored.authorisation(path, name, bytes, origin, crypto),
-            "index" => stored.page(path, name, bytes, origin, crypto),
-            "batches" => stored.batch(path, name, bytes, origin, crypto),
-            ".gitattributes" if name.is_empty() => {
+        }
+        match account(path).as_deref() {
+            Err(problem) => {
+                stored.problems.insert(problem.clone());
+            }
+            Ok(["authors", _]) => stored.author(path, bytes, origin, crypto),
+            Ok(["teams", _]) => stored.team(path, bytes, origin, crypto),
+            Ok(["packages", _]) => stored.authorisation(path, bytes, origin, crypto),
+            Ok(["index", ..]) => stored.page(path, bytes, origin, crypto),
+            Ok(["batches", _]) => stored.batch(path, bytes, origin, crypto),
+            Ok(_) => {
                 if bytes != b"* -text\n" {
                     stored.problems.insert((Code::Malformed, path.clone()));
                 }
             }
-            _ => unaccounted(path, "conex", &mut stored.problems),
         }
     }
     stored
 }
 
-/// The name in the name of a file: what stands before `.toml`.
-fn stem<'n>(path: &str, directory: &str, name: &'n str, problems: &mut Found) -> Option<&'n str> {
-    let stem = name.strip_suffix(".toml").filter(|it| !it.contains('/'));
-    if stem.is_none() {
-        unaccounted(path, directory, problems);
-    }
-    stem
-}
-
 impl Metadata {
-    fn misnamed(&mut self, path: &str) {
-        self.problems.insert((Code::Misnamed, path.to_owned()));
-    }
-
-    fn bad_name(&mut self, path: &str) {
-        self.problems.insert((Code::BadName, path.to_owned()));
-    }
-
-    fn author(&mut self, path: &str, name: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
-        let Some(stem) = stem(path, "conex/authors", name, &mut self.problems) else {
-            return;
-        };
-        let Ok(id) = Id::parse(stem) else {
-            return self.bad_name(path);
-        };
-        let Some(author) = read::<Author>(path, bytes, &mut self.problems) else {
-            return;
-        };
-        if author.id != id {
-            return self.misnamed(path);
-        }
-        let digest = encoding::digest(it, Context::Author, origin, &author);
-        self.digests.insert(Subject::Author(id.clone()), digest);
-        self.authors.insert(id, author);
-    }
-
-    fn team(&mut self, path: &str, name: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
-        let Some(stem) = stem(path, "conex/teams", name, &mut self.problems) else {
-            return;
-        };
-        let Ok(id) = Id::parse(stem) else {
-            return self.bad_name(path);
-        };
-        let Some(team) = read::<Team>(path, bytes, &mut self.problems) else {
-            return;
-        };
-        if team.id != id {
-            return self.misnamed(path);
-        }
-        let digest = encoding::digest(it, Context::Team, origin, &team);
-        self.digests.insert(Subject::Team(id.clone()), digest);
-        self.teams.insert(id, team);
-    }
-
-    fn authorisation(
+    /// Reads a file that has to have this name by what it holds.
+    fn read<T: Stored>(
         &mut self,
         path: &str,
-        name: &str,
         bytes: &[u8],
-        origin: &Origin,
-        it: &impl Crypto,
-    ) {
-        let Some(stem) = stem(path, "conex/packages", name, &mut self.problems) else {
-            return;
-        };
-        let Ok(package) = PackageName::parse(stem) else {
-            return self.bad_name(path);
-        };
-        let Some(claim) = read::<Authorisation>(path, bytes, &mut self.problems) else {
-            return;
-        };
-        if claim.package != package {
-            return self.misnamed(path);
+        name: impl Fn(&T) -> String,
+    ) -> Option<T> {
+        let value = read::<T>(path, bytes, &mut self.problems)?;
+        if name(&value) != path {
+            self.problems.insert((Code::Misnamed, path.to_owned()));
+            return None;
         }
-        let digest = encoding::digest(it, Context::Authorisation, origin, &claim);
-        let subject = Subject::Authorisation(package.clone());
-        self.digests.insert(subject, digest);
-        self.authorisations.insert(package, claim);
+        Some(value)
     }
 
-    fn page(&mut self, path: &str, name: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
-        let Some((signer, file)) = name.split_once('/') else {
-            return unaccounted(path, "conex/index", &mut self.problems);
-        };
-        let directory = format!("conex/index/{signer}");
-        let Ok(id) = Id::parse(signer) else {
-            return self.bad_name(&directory);
-        };
-        if stem(path, &directory, file, &mut self.problems).is_none() {
-            return;
+    fn author(&mut self, path: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
+        let name = |author: &Author| format!("conex/authors/{}.toml", author.id);
+        if let Some(author) = self.read(path, bytes, name) {
+            let digest = encoding::digest(it, Context::Author, origin, &author);
+            self.digests
+                .insert(Subject::Author(author.id.clone()), digest);
+            self.authors.insert(author.id.clone(), author);
         }
-        let Some(page) = read::<Page>(path, bytes, &mut self.problems) else {
-            return;
-        };
-        let digest = page.digest(origin, it);
-        if *page.body().signer() != id || file != format!("{digest}.toml") {
-            return self.misnamed(path);
-        }
-        self.pages.push(StoredPage {
-            place: path.to_owned(),
-            digest,
-            page,
-        });
     }
 
-    fn batch(&mut self, path: &str, name: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
-        if stem(path, "conex/batches", name, &mut self.problems).is_none() {
-            return;
+    fn team(&mut self, path: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
+        let name = |team: &Team| format!("conex/teams/{}.toml", team.id);
+        if let Some(team) = self.read(path, bytes, name) {
+            let digest = encoding::digest(it, Context::Team, origin, &team);
+            self.digests.insert(Subject::Team(team.id.clone()), digest);
+            self.teams.insert(team.id.clone(), team);
         }
-        let Some(batch) = read::<Batch>(path, bytes, &mut self.problems) else {
-            return;
+    }
+
+    fn authorisation(&mut self, path: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
+        let name = |claim: &Authorisation| format!("conex/packages/{}.toml", claim.package);
+        if let Some(claim) = self.read(path, bytes, name) {
+            let digest = encoding::digest(it, Context::Authorisation, origin, &claim);
+            let subject = Subject::Authorisation(claim.package.clone());
+            self.digests.insert(subject, digest);
+            self.authorisations.insert(claim.package.clone(), claim);
+        }
+    }
+
+    fn page(&mut self, path: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
+        let name = |page: &Page| {
+            let digest = page.digest(origin, it);
+            format!("conex/index/{}/{digest}.toml", page.body().signer())
         };
-        let digest = batch.digest(origin, it);
-        if name != format!("{digest}.toml") {
-            return self.misnamed(path);
+        if let Some(page) = self.read(path, bytes, name) {
+            self.pages.push(StoredPage {
+                place: path.to_owned(),
+                digest: page.digest(origin, it),
+                page,
+            });
         }
-        self.batches.insert(digest, batch);
+    }
+
+    fn batch(&mut self, path: &str, bytes: &[u8], origin: &Origin, it: &impl Crypto) {
+        let name = |batch: &Batch| format!("conex/batches/{}.toml", batch.digest(origin, it));
+        if let Some(batch) = self.read(path, bytes, name) {
+            self.batches.insert(batch.digest(origin, it), batch);
+        }
     }
 }

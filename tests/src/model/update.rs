@@ -104,15 +104,8 @@ fn is_excused(subject: &Subject, floor: &Newest, before: &State, after: &State) 
 fn people(before: &State, after: &State, revoked: &BTreeSet<Fingerprint>) -> Found {
     let mut problems = Found::new();
     for (subject, digest, retired) in before.stored() {
-        let place = match subject {
-            Subject::Author(id) => format!("conex/authors/{id}.toml"),
-            Subject::Team(id) => format!("conex/teams/{id}.toml"),
-            _ => format!("conex/packages/{}.toml", subject.name()),
-        };
         if !after.is_stored(subject) {
-            if !after.is_unreadable(&place) {
-                problems.insert((Code::Vanished, subject.to_string()));
-            }
+            problems.insert((Code::Vanished, subject.to_string()));
         } else if retired && !after.says_retired(subject) {
             let floor = before.newest_without(subject, revoked);
             if floor.is_some_and(|floor| floor.digest() == Some(&digest)) {

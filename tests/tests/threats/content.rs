@@ -88,7 +88,7 @@ fn unsigned_file() {
         "docs2/file",
         "conex/file",
         "conex/extra/file",
-        "conex/index/file",
+        "conex/index/file.toml",
         "conex/root/file",
         "conex/root/01.toml",
         "conex/authors/file",

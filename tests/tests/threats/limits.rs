@@ -177,20 +177,72 @@ fn special_files_in_place_of_others() {
     on_disk(|tree| {
         fs::create_dir(tree.join("conex/root/2.toml")).unwrap();
     })
-    .refused(&[(Code::Unaccounted, "conex/root/2.toml")]);
+    .refused(&[(Code::SpecialFile, "conex/root/2.toml")]);
     on_disk(|tree| {
         fs::rename(tree.join("conex"), tree.join("docs")).unwrap();
         symlink("docs", tree.join("conex")).unwrap();
     })
-    .refused_for(Code::SpecialFile, "conex/root");
+    .refused_for(Code::SpecialFile, "conex");
     on_disk(|tree| {
         fs::rename(tree.join("packages/foo"), tree.join("../foo")).unwrap();
         symlink("../../foo", tree.join("packages/foo")).unwrap();
     })
     .refused_for(Code::SpecialFile, "packages/foo");
-    // A second hard link is somebody else's way to change it.
+    // A second hard link is somebody else's way to change it. What nobody reads may have one.
     on_disk(|tree| fs::hard_link(tree.join(opam), tree.join("../link")).unwrap())
         .refused(&[(Code::SpecialFile, opam)]);
+    // That a release stands at two places is said even if one of them cannot be read.
+    on_disk(|tree| {
+        fs::create_dir(tree.join("packages/foo.1.0")).unwrap();
+        fs::write(tree.join("packages/foo.1.0/opam"), "x").unwrap();
+        fs::hard_link(tree.join(opam), tree.join("../link")).unwrap();
+    })
+    .refused(&[
+        (Code::ShadowRelease, "packages/foo/foo.1.0"),
+        (Code::SpecialFile, opam),
+    ]);
+    let linked = |name: &'static str| {
+        on_disk(move |tree| fs::hard_link(tree.join("README.md"), tree.join(name)).unwrap())
+    };
+    linked("R2.md").accepted();
+    linked("R2").refused(&[(Code::Unaccounted, "R2")]);
+}
+
+/// Spec 8.4: a directory without any file is no package and no release, but its name is looked at.
+#[test]
+fn directories_without_files() {
+    let made = |directory: &'static str| {
+        on_disk(move |tree| fs::create_dir_all(tree.join(directory)).unwrap())
+    };
+    for harmless in [
+        "packages/zzz",
+        "packages/zzz.1",
+        "packages/foo/foo.9",
+        "packages/foo/foo.1.0/files/a",
+        "packages/foo/foo.1.0/x",
+        "other",
+        "version",
+        "docs/foo.1.0",
+        "conex/batches",
+    ] {
+        made(harmless).accepted();
+    }
+    for (directory, code) in [
+        ("packages/123", Code::BadName),
+        ("packages/a~", Code::BadName),
+        ("packages/foo/x", Code::Unaccounted),
+        ("packages/foo/bar.9", Code::ShadowRelease),
+        ("packages/Foo", Code::NameCollision),
+        ("conex/other", Code::Unaccounted),
+        ("conex/index/janitors", Code::Unaccounted),
+    ] {
+        let place = if code == Code::NameCollision {
+            "packages/foo"
+        } else {
+            directory
+        };
+        made(directory).refused(&[(code, place)]);
+    }
 }
 
 #[test]
@@ -281,7 +333,7 @@ fn endless_data() {
     }
     community
         .verify()
-        .refused_for(Code::TooLarge, "packages/foo/foo.1.0/files");
+        .refused_for(Code::TooLarge, "packages/foo/foo.1.0");
     community.remove("packages/foo/foo.1.0/files/0");
     community.approve("dave", "foo");
     community.verify().accepted();

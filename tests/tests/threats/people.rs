@@ -89,9 +89,10 @@ fn duplicate_count_of_ids() {
     let copy = community.read(&Community::root_signature(1, "alice"));
     community.write(Community::root_signature(1, "bob").as_str(), copy);
     community.remove(&Community::root_signature(1, "carol"));
-    community
-        .verify()
-        .refused(&[(Code::Misnamed, Community::root_signature(1, "bob").as_str())]);
+    community.verify().refused(&[
+        (Code::Misnamed, Community::root_signature(1, "bob").as_str()),
+        (Code::RootUnsigned, "conex/root/1.toml"),
+    ]);
 }
 
 #[test]

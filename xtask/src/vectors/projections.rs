@@ -46,6 +46,13 @@ pub(super) fn add(cases: &mut Cases) {
     for (name, text) in WHOLE {
         put(name, text);
     }
+    for (name, depth) in [("depth-32", 32), ("unreadable-depth-33", 33)] {
+        let (open, close) = ("(".repeat(depth), ")".repeat(depth));
+        put(
+            name,
+            &format!("opam-version: \"2.0\"\ndepends: [{open}\"a\"{close}]\n"),
+        );
+    }
 }
 
 /// Edits of an honest file: what is upkeep gives the source form of the honest one.
@@ -173,6 +180,88 @@ const WHOLE: &[(&str, &str)] = &[
         "opam-version: \"1.2\"\navailable: [os != \"darwin\"]\ndepends: [\"x\" {> \"1\"}]\n",
     ),
     ("only-comment", "# nothing\n"),
+    (
+        "bounds",
+        "opam-version: \"2.0\"\ndepends: [\n  \"a\" {>= \"1\" & with-test & < \"2\"}\n  \
+         \"b\" {>= \"1\" | = \"0.9\"}\n  \"c\" {build & (>= \"1\" | = \"0.9\")}\n  \
+         \"d\" {(build & >= \"1\") & < \"2\"}\n  \"e\" {build | >= \"1\"}\n  \"f\" {!(>= \"1\")}\n  \
+         \"g\" {= other}\n  \"h\" {= version}\n  \"i\" {= \"a%{b}%\"}\n  \"j\" {>= \"1\" < \"2\"}\n  \"k\" {}\n  \
+         \"l\" {build | (with-test & >= \"1\")}\n  \"m\" {!build & >= \"1\"}\n]\n",
+    ),
+    (
+        "bounds-of-depopts",
+        "opam-version: \"2.0\"\ndepopts: [\"a\" {>= \"1\" & build} | (\"b\" {< \"2\"} & \"c\")]\n",
+    ),
+    (
+        "bounds-without-brackets",
+        "opam-version: \"2.0\"\ndepends: \"a\" {>= \"1\"}\n",
+    ),
+    (
+        "escapes",
+        "opam-version: \"2.0\"\nbuild: [\"\\\\ \\\" \\' \\n \\r \\t \\b \\  \\\n \\x4f \\255\"]\n",
+    ),
+    (
+        "string-in-three-quotes",
+        "opam-version: \"2.0\"\nbuild: [\"\"\"a \"b\" \n c\"\"\"]\n",
+    ),
+    (
+        "words",
+        "opam-version: \"2.0\"\nbuild: [a+b:c _:d 12 -3 a-1 true]\nx-a: b+=\"c\"\n",
+    ),
+    (
+        "flags-and-tags",
+        "opam-version: \"2.0\"\nflags: plugin\ntags: [\"flags:light-uninstall\" \"a\" \"\\x61\"]\n",
+    ),
+    (
+        "flags-of-upkeep",
+        "opam-version: \"2.0\"\nflags: deprecated\ntags: \"a\"\n",
+    ),
+    (
+        "conflicts-choice",
+        "opam-version: \"2.0\"\nconflicts: [\"a\" | \"b\" {< \"2\"} \"c\"]\n",
+    ),
+    (
+        "sections",
+        "opam-version: \"2.0\"\nextra-source \"a\" { src: \"b\" }\nextra-source \"c\" { src: \"b\" }\nextra-source { src: \"b\" }\n",
+    ),
+    (
+        "unreadable-section-and-field",
+        "opam-version: \"2.0\"\nx-a: 1\nx-a { b: 1 }\n",
+    ),
+    (
+        "unreadable-section-and-field-url",
+        "opam-version: \"2.0\"\nurl: \"a\"\nurl { src: \"a\" }\n",
+    ),
+    (
+        "unreadable-section-twice",
+        "opam-version: \"2.0\"\nextra-source \"a\" { src: \"b\" }\nextra-source \"a\" { src: \"c\" }\n",
+    ),
+    (
+        "unreadable-comment-at-the-end",
+        "opam-version: \"2.0\"\n# comment",
+    ),
+    ("unreadable-carriage-return", "opam-version: \"2.0\"\r"),
+    (
+        "unreadable-escape-256",
+        "opam-version: \"2.0\"\nbuild: [\"\\256\"]\n",
+    ),
+    (
+        "unreadable-integer",
+        "opam-version: \"2.0\"\nbuild: [1234567890]\n",
+    ),
+    ("unreadable-plus", "opam-version: \"2.0\"\nbuild: [a+ b]\n"),
+    (
+        "unreadable-string-behind-string",
+        "opam-version: \"2.0\"\nbuild: [\"a\"\"b\"]\n",
+    ),
+    (
+        "unreadable-list-of-lists",
+        "opam-version: \"2.0\"\ntags: [[\"a\"]]\n",
+    ),
+    (
+        "unreadable-1-2-behind-available",
+        "available: true\nopam-version: \"1.2\"\n",
+    ),
 ];
 
 /// A file `repo` as people write it.

@@ -1,17 +1,22 @@
 //! Whole repositories, one fault each, with the verdict on them.
 
 use conex_core::chain::Trust;
+use conex_core::key::PublicKey;
 use conex_core::name::PackageName;
-use conex_core::problem::Problem;
+use conex_core::store::MemoryStore;
 use conex_core::verify::Mode;
 use conex_crypto::StandardCrypto;
-use conex_tests::{Community, fingerprint, verify};
-use serde_json::{Value, json};
+use conex_tests::{Community, fingerprint, listed, verify};
+use serde_json::{Map, Value, json};
 
 use super::Cases;
 
+mod chain;
+mod counting;
 mod honest;
 mod hostile;
+mod names;
+mod pages;
 
 /// How a case is verified, other than by a fresh client with the digest of the first root.
 #[derive(Clone)]
@@ -48,6 +53,12 @@ pub(super) fn add(cases: &mut Cases) {
         (honest::OPAM, "opam"),
         (hostile::PLAIN, "plain"),
         (hostile::OPAM, "opam"),
+        (chain::PLAIN, "plain"),
+        (counting::PLAIN, "plain"),
+        (counting::OPAM, "opam"),
+        (names::PLAIN, "plain"),
+        (names::OPAM, "opam"),
+        (pages::PLAIN, "plain"),
     ];
     for (stories, layout) in all {
         for (name, accepted, happen, way) in stories {
@@ -83,36 +94,57 @@ fn case(community: &Community, way: &Way) -> Value {
         },
     };
     let verdict = verify(&community.tree, &trust, way.mode, way.ahead);
-    let files = community.tree.files().map(|(file, bytes)| {
-        let text = core::str::from_utf8(bytes).expect("stories write text");
-        (file.to_owned(), json!(text))
-    });
-    let told = |problems: &[Problem]| -> Vec<Value> {
-        let told = problems
-            .iter()
-            .map(|found| json!([found.code.as_str(), &*found.place]));
-        told.collect()
-    };
     json!({
-        "files": files.collect::<serde_json::Map<_, _>>(),
+        "files": told(&community.tree),
         "anchors": anchors,
-        "mode": match way.mode {
-            Mode::Observe => "observe",
-            Mode::Warn => "warn",
-            Mode::Enforce => "enforce",
-        },
+        "mode": word(way.mode),
         "ahead": way.ahead,
         "expect": {
             "verified": verdict.verified().is_some(),
             "head": verdict.head.as_ref().map(|head| head.root().number.as_u32()),
-            "problems": told(&verdict.problems),
-            "notes": told(&verdict.notes),
+            "problems": listed(&verdict.problems),
+            "notes": listed(&verdict.notes),
             "unsigned": verdict.unsigned.iter().map(PackageName::as_str).collect::<Vec<_>>(),
         },
     })
 }
 
+/// A key of an algorithm with one field.
+fn key_of(algorithm: &str, field: &[u8]) -> PublicKey {
+    let string = |bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).expect("keys are short");
+        [&length.to_be_bytes(), bytes].concat()
+    };
+    let blob = [string(algorithm.as_bytes()), string(field)].concat();
+    PublicKey::from_blob(blob).expect("an algorithm and a field make a key")
+}
+
+/// The Ed25519 key that is the neutral point, under which anybody can sign.
+pub(super) fn small_order() -> PublicKey {
+    let mut point = [0; 32];
+    point[0] = 1;
+    key_of("ssh-ed25519", &point)
+}
+
+/// All files of a tree.
+pub(super) fn told(tree: &MemoryStore) -> Map<String, Value> {
+    let files = tree.files().map(|(file, bytes)| {
+        let text = core::str::from_utf8(bytes).expect("stories write text");
+        (file.to_owned(), json!(text))
+    });
+    files.collect()
+}
+
+/// The word for a mode.
+pub(super) fn word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Observe => "observe",
+        Mode::Warn => "warn",
+        Mode::Enforce => "enforce",
+    }
+}
+
 /// Lets a quorum approve.
-fn by(community: &mut Community, what: &str) {
+pub(super) fn by(community: &mut Community, what: &str) {
     community.approve_by(&["alice", "bob"], what);
 }

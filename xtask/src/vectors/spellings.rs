@@ -95,6 +95,19 @@ pub(super) fn add(cases: &mut Cases) {
             assert!(text.contains(from), "{from} is not in {text}");
             put(name, &text.replacen(from, to, 1));
         }
+        if kind == "author" {
+            for (name, number) in [("accounts-most", 64), ("accounts-too-many", 65)] {
+                let accounts = (100..100 + number).map(|at| format!("  \"{at}\",\n"));
+                let accounts: Vec<String> = accounts.collect();
+                let field = format!("\"dave\"\naccounts = [\n{}]\n", accounts.concat());
+                put(name, &text.replacen("\"dave\"\n", &field, 1));
+            }
+        }
+        if kind == "team" {
+            for (name, length) in [("id-longest", 100), ("id-too-long", 101)] {
+                put(name, &text.replacen("makers", &"m".repeat(length), 1));
+            }
+        }
     }
 }
 
@@ -112,6 +125,21 @@ const AUTHOR: &[Edit] = &[
     ("no-keys", "[[keys]]", "[[former]]"),
     ("key-with-comment", "ssh-ed25519 ", "ssh-ed25519  "),
     ("key-algorithm", "\"ssh-ed25519 ", "\"ssh-rsa "),
+    (
+        "account",
+        "id = \"dave\"\n",
+        "id = \"dave\"\naccounts = [\n  \"!~\",\n]\n",
+    ),
+    (
+        "account-blank",
+        "id = \"dave\"\n",
+        "id = \"dave\"\naccounts = [\n  \"a b\",\n]\n",
+    ),
+    (
+        "account-empty",
+        "id = \"dave\"\n",
+        "id = \"dave\"\naccounts = [\n  \"\",\n]\n",
+    ),
 ];
 
 const TEAM: &[Edit] = &[
@@ -153,6 +181,7 @@ const AUTHORISATION: &[Edit] = &[
     ("package-path", "\"foo\"", "\"../foo\""),
     ("package-device", "\"foo\"", "\"nul\""),
     ("package-dot", "\"foo\"", "\"foo.\""),
+    ("owner-twice", "  \"dave\",\n", "  \"dave\",\n  \"dave\",\n"),
 ];
 
 const ROOT: &[Edit] = &[
@@ -183,6 +212,27 @@ const ROOT: &[Edit] = &[
         "checkpoints_required = true\nignore = [",
     ),
     (
+        "projections-three",
+        "  \"opam/1\",\n",
+        "  \"opam/1\",\n  \"opam/2\",\n  \"opam/3\",\n",
+    ),
+    (
+        "projections-unsorted",
+        "  \"opam/1\",\n",
+        "  \"opam/2\",\n  \"opam/1\",\n",
+    ),
+    (
+        "projections-twice",
+        "  \"opam/1\",\n",
+        "  \"opam/1\",\n  \"opam/1\",\n",
+    ),
+    ("pattern-two-stars", "\"*.md\"", "\"*.*.md\""),
+    ("pattern-star-alone", "\"*.md\"", "\"*\""),
+    ("pattern-star-above", "\"*.md\"", "\"*a/b\""),
+    ("pattern-star-below", "\"*.md\"", "\"a/*b/**\""),
+    ("pattern-device", "\"*.md\"", "\"aux.*/**\""),
+    ("pattern-drive", "\"*.md\"", "\"c:/**\""),
+    (
         "revoked",
         "\n[[janitors]]",
         "revoked = [\n  \"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\n]\n\n[[janitors]]",
@@ -194,6 +244,7 @@ const SIGNATURE: &[Edit] = &[
     ("without-armour", "-----BEGIN SSH SIGNATURE-----\n", ""),
     ("fingerprint-kind", "SHA256:", "MD5:"),
     ("fingerprint-padded", "\"\nsignature", "=\"\nsignature"),
+    ("signer-reserved", "\"alice\"", "\"janitors\""),
 ];
 
 const PAGE: &[Edit] = &[
@@ -208,7 +259,44 @@ const PAGE: &[Edit] = &[
     ("tab", " 0.1 ", "\\t0.1 "),
     ("unknown-kind", " releases ", " root "),
     ("upper-case-kind", " releases ", " Releases "),
+    ("signer-reserved", "\"alice\"", "\"janitors\""),
+    ("author-reserved", "bar/0.1 checksums ", "janitors author "),
+    ("team-reserved", "bar/0.1 checksums ", "janitors team "),
+    (
+        "package-like-the-reserved",
+        "bar/0.1 checksums ",
+        "janitors releases ",
+    ),
+    ("batches", "vouches = [", BATCHES),
+    ("batches-unsorted", "vouches = [", BATCHES_UNSORTED),
+    ("batches-twice", "vouches = [", BATCHES_TWICE),
+    ("batches-range-reversed", "vouches = [", BATCHES_REVERSED),
+    ("batches-range-any-character", "vouches = [", BATCHES_ODD),
 ];
+
+macro_rules! batches {
+    ($($line:literal)*) => {
+        concat!("batches = [\n", $("  \"", $line, "\",\n",)* "]\nvouches = [")
+    };
+}
+
+const BATCHES: &str = batches!(
+    "a b 0000000000000000000000000000000000000000000000000000000000000001"
+    "a c 0000000000000000000000000000000000000000000000000000000000000000"
+    "b b 0000000000000000000000000000000000000000000000000000000000000002"
+);
+const BATCHES_UNSORTED: &str = batches!(
+    "a c 0000000000000000000000000000000000000000000000000000000000000000"
+    "a b 0000000000000000000000000000000000000000000000000000000000000001"
+);
+const BATCHES_TWICE: &str = batches!(
+    "a b 0000000000000000000000000000000000000000000000000000000000000000"
+    "a c 0000000000000000000000000000000000000000000000000000000000000000"
+);
+const BATCHES_REVERSED: &str =
+    batches!("b a 0000000000000000000000000000000000000000000000000000000000000000");
+const BATCHES_ODD: &str =
+    batches!("! ~ 0000000000000000000000000000000000000000000000000000000000000000");
 
 const BATCH: &[Edit] = &[
     ("upper-case-digest", "ff\"", "FF\""),

@@ -360,6 +360,69 @@ fn refused_signatures(cases: &mut Cases) {
         let case = signed("alice", Namespace::Page, message, &signature);
         cases.insert(format!("signatures/{name}"), case);
     }
+    let case = signed("alice", Namespace::Page, message, &not_reduced(&honest));
+    cases.insert("signatures/refused-ed25519-order".into(), case);
+    for (name, point) in NEUTRAL {
+        let key = ed25519(point);
+        let signature = by_anybody(&honest, &key);
+        let case = signature_case(&key, Namespace::Page, message, &signature);
+        cases.insert(format!("signatures/{name}"), case);
+    }
+}
+
+/// The neutral point, in its one encoding and in two others. Under it, R = S * B is a signature of anything.
+const NEUTRAL: [(&str, [u8; 32]); 3] = [
+    ("refused-ed25519-small-order", ends(1, 0, 0)),
+    ("refused-ed25519-sign-of-zero", ends(1, 0, 0x80)),
+    ("refused-ed25519-above-the-prime", ends(0xee, 0xff, 0x7f)),
+];
+
+/// The base point B.
+const BASE: [u8; 32] = ends(0x58, 0x66, 0x66);
+
+/// 32 bytes by their first, their last, and all between.
+const fn ends(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    bytes[0] = first;
+    bytes[31] = last;
+    bytes
+}
+
+fn ed25519(point: [u8; 32]) -> PublicKey {
+    let blob = [b"\0\0\0\x0bssh-ed25519\0\0\0\x20", &point[..]].concat();
+    PublicKey::from_blob(blob).expect("this is a key")
+}
+
+/// The signature R = B, S = 1, in the place of an honest one and under another key.
+fn by_anybody(honest: &Signature, key: &PublicKey) -> Signature {
+    let one = ends(1, 0, 0);
+    let blob = honest.blob();
+    let (front, _) = blob.split_at(blob.len() - 64);
+    let alice = secret("alice").public_key().blob().to_vec();
+    let at = front
+        .windows(alice.len())
+        .position(|window| window == alice);
+    let (before, rest) = front.split_at(at.expect("the key is in its signature"));
+    let (_, after) = rest.split_at(alice.len());
+    let edited = [before, key.blob(), after, &BASE, &one].concat();
+    Signature::from_blob(edited).expect("it is short")
+}
+
+/// A signature with the order of the group added to S.
+fn not_reduced(honest: &Signature) -> Signature {
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let (front, s) = honest.blob().split_at(honest.blob().len() - 32);
+    let mut carry = 0;
+    let sum = s.iter().zip(ORDER).map(|(digit, order)| {
+        let sum = u16::from(*digit) + u16::from(order) + carry;
+        carry = sum >> 8;
+        sum.to_le_bytes()[0]
+    });
+    let edited = front.iter().copied().chain(sum).collect();
+    Signature::from_blob(edited).expect("it is short")
 }
 
 fn signed(who: &str, namespace: Namespace, message: &[u8], signature: &Signature) -> Value {

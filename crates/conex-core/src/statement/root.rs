@@ -359,7 +359,7 @@ impl Stored for RootSignature {
 
     fn from_raw(raw: RawRootSignature, text: &str) -> Result<Self, ParseError> {
         Ok(Self {
-            signer: parse_one(text, &raw.signer, Id::parse)?,
+            signer: parse_one(text, &raw.signer, Id::parse_own)?,
             key: parse_one(text, &raw.key, Fingerprint::parse)?,
             signature: Signature::parse(&raw.signature)
                 .map_err(|error| ParseError::at(text, "signature", error))?,
@@ -444,7 +444,7 @@ impl Stored for Root {
         };
         let former = |raw: &RawFormer| {
             Ok(FormerJanitor {
-                id: parse_one(text, &raw.id, Id::parse)?,
+                id: parse_one(text, &raw.id, Id::parse_own)?,
                 former: FormerKey::from_raw(&raw.former, text)?,
             })
         };

@@ -72,7 +72,8 @@ fn files_below(
     problems: &mut Vec<Problem>,
 ) -> Vec<Path> {
     let mut files = Vec::new();
-    let mut waiting = vec![(directory.clone(), 0)];
+    let release = directory;
+    let mut waiting = vec![(release.clone(), 0)];
     while let Some((directory, depth)) = waiting.pop() {
         if depth > limits::DEPTH {
             let detail = format!("directories are nested deeper than {}", limits::DEPTH);
@@ -86,7 +87,7 @@ fn files_below(
                 problems.push(problem);
             } else if files.len() >= limits::RELEASE_FILES {
                 let detail = format!("a release has more than {} files", limits::RELEASE_FILES);
-                problems.push(Problem::new(Code::TooLarge, &directory, detail));
+                problems.push(Problem::new(Code::TooLarge, release, detail));
                 return files;
             } else {
                 files.push(path);

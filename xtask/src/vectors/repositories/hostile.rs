@@ -11,11 +11,11 @@ use conex_tests::{Community, fingerprint, former, id, janitor, opam_file, secret
 
 use super::{FRESH, STRICT, Story, Way, by};
 
-fn threshold(people: u16) -> Threshold {
+pub(super) fn threshold(people: u16) -> Threshold {
     Threshold::new(people).expect("stories use thresholds above zero")
 }
 
-fn forge(community: &mut Community, place: &str, from: &str, to: &str) {
+pub(super) fn forge(community: &mut Community, place: &str, from: &str, to: &str) {
     let text = community.read(place);
     assert!(text.contains(from), "{from} is not in {text}");
     community.write(place, text.replacen(from, to, 1));
