@@ -69,8 +69,14 @@ fn an_absence_is_not_approved_in_one_version_with_content() {
 /// Lets steps happen in the village, which have to hold.
 #[track_caller]
 fn holds(steps: &[Step]) {
+    holds_in(VILLAGE, steps);
+}
+
+/// Lets steps happen in a community, which have to hold.
+#[track_caller]
+fn holds_in(settings: Settings, steps: &[Step]) {
     let plan = Plan {
-        settings: VILLAGE,
+        settings,
         steps: steps.to_vec(),
         scheme: Scheme::Toy,
     };
@@ -110,4 +116,69 @@ fn when_everything_goes_the_rest_goes_ahead() {
         support: 9,
     };
     holds(&[gone(0), gone(1), gone(2), file, Step::Advance]);
+}
+
+/// Where the votes for what clients have are not enough under the rule to come, it is asked for all the same.
+#[test]
+fn what_clients_have_is_asked_for_under_another_rule() {
+    let removed_after_a_claim = [
+        Step::Claim {
+            line: 0,
+            package: 167,
+            owners: 48,
+            threshold: 82,
+            support: 0,
+        },
+        Step::Remove {
+            line: 0,
+            package: 91,
+            release: 99,
+            support: 0,
+        },
+        Step::Settle,
+    ];
+    let strict = Settings {
+        quorum: 3,
+        upkeep: 2,
+        authors: 4,
+        packages: 4,
+        ..VILLAGE
+    };
+    holds_in(strict, &removed_after_a_claim);
+}
+
+/// Two contents in one version, by one janitor in two branches: the one that clients have is not overruled in
+/// that version by more votes for the other.
+#[test]
+fn more_votes_do_not_take_over_a_version_that_clients_have() {
+    let publish = |line, package, release, text, support| Step::Publish {
+        line,
+        package,
+        release,
+        text,
+        support,
+    };
+    let steps = [
+        Step::Branch,
+        publish(25, 74, 240, 25, 1),
+        publish(0, 174, 100, 100, 9),
+        Step::Claim {
+            line: 197,
+            package: 18,
+            owners: 233,
+            threshold: 197,
+            support: 1,
+        },
+        Step::Advance,
+        Step::Settle,
+    ];
+    let strict = Settings {
+        janitors: 5,
+        quorum: 3,
+        upkeep: 2,
+        authors: 2,
+        packages: 4,
+        ..VILLAGE
+    };
+    holds_in(strict, &steps);
 }

@@ -1,6 +1,6 @@
 //! What a change of people or rules would undo: shown before it is made, and adopted with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use conex_core::compose::is_unapproved;
@@ -280,8 +280,16 @@ impl<'w> Followed<'w> {
         let Some(outlook) = &self.outlook else {
             return Vec::new();
         };
+        let said = proposal.vouches.iter().flat_map(|(_, said)| said);
+        let said: BTreeMap<&Subject, Digest> =
+            said.map(|vouch| (&vouch.subject, vouch.digest)).collect();
         let is_hidden = |change: &Change| {
             let before = self.state.and_then(|it| it.report.finding(&change.subject));
+            // Who approves another content with it wants that one.
+            let other = said.get(&change.subject);
+            if other.is_some_and(|other| before.is_some_and(|it| it.digest != *other)) {
+                return false;
+            }
             let found = self.work.report.finding(&change.subject);
             let is_other = |found: &Finding| before.is_none_or(|it| it.digest != found.digest);
             found.is_none_or(|found| is_unapproved(found) && is_other(found))

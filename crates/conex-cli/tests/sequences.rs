@@ -117,6 +117,37 @@ fn a_claim_takes_over_that_a_package_is_gone() {
     assert!(signed_has(&session, "baz/2.0/data").is_some());
 }
 
+/// What clients have is asked for even where nobody's votes on the main line speak of it any more: here the rule changed
+/// after it was approved, and nobody approved that it goes.
+#[test]
+fn a_removal_that_nobody_approved_is_asked_for_after_a_claim() {
+    let (session, anchor) = advanced();
+    session.write("baz/1.0/data", "by carol\n");
+    let run = |line: &str| {
+        let (said, code) = session.output(line);
+        assert_eq!(code, 0, "{line}\n{said}");
+        said
+    };
+    run("approve baz baz/1.0 --key carol -y");
+    commit(&session, "baz");
+    advance(&session, &anchor);
+    fs::remove_dir_all(session.tree().join("baz")).unwrap();
+    run("claim baz --key erin -y");
+    for janitor in ["alice", "bob"] {
+        run(&format!("approve baz --key {janitor} -y"));
+    }
+    commit(&session, "baz is erin's, and gone");
+    let status = run("status");
+    let said = advance(&session, &anchor);
+    assert_eq!(
+        signed_has(&session, "baz/1.0/data"),
+        None,
+        "{status}\n{said}"
+    );
+    let claim = signed_has(&session, "conex/packages/baz.toml").expect(&said);
+    assert!(claim.contains("\"erin\""), "{claim}");
+}
+
 /// Where no former owner goes on, and where it is asked for, the versions of a package begin anew.
 #[test]
 fn a_new_epoch_ends_what_former_owners_signed() {

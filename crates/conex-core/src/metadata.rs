@@ -3,7 +3,8 @@
 //! This module turns bytes into parsed values and accounts for every path below `conex/`. Nothing
 //! it gives is approved yet.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -186,23 +187,14 @@ impl<S: Store + ?Sized, W: Workers> MetadataReader<'_, S, W> {
                 found.into_iter().map(|(_, signature)| signature).collect(),
             );
         }
-        for number in signatures
-            .keys()
-            .filter(|number| !roots.contains_key(number))
-        {
-            let place = place::root(*number);
-            if !self
-                .problems
-                .iter()
-                .any(|problem| &*problem.place == place.as_str())
-            {
-                self.problems.push(Problem::new(
-                    Code::RootChain,
-                    place,
-                    "has signatures but is absent",
-                ));
-            }
-        }
+        let told: BTreeSet<Box<str>> = self.problems.iter().map(|it| it.place.clone()).collect();
+        let absent = signatures.keys().filter(|it| !roots.contains_key(it));
+        let places = absent.map(|number| place::root(*number));
+        let places = places.filter(|place| !told.contains(place.as_str()));
+        self.problems.extend(
+            places
+                .map(|place| Problem::new(Code::RootChain, place, "has signatures but is absent")),
+        );
         roots
             .into_iter()
             .map(|(number, root)| StoredRoot {

@@ -138,10 +138,14 @@ impl BatchRef {
         (&self.first, &self.last)
     }
 
-    /// The first of some vouches that is outside the range.
+    /// The first of some vouches, sorted by subject, that is outside the range.
     pub(crate) fn first_outside<'v>(&self, vouches: &'v [Vouch]) -> Option<&'v Vouch> {
-        let mut vouches = vouches.iter();
-        vouches.find(|vouch| !self.contains(vouch.subject.name()))
+        // They are sorted, by name first.
+        let is_before = |vouch: &&Vouch| *vouch.subject.name() < *self.first;
+        vouches.first().filter(is_before).or_else(|| {
+            let within = vouches.partition_point(|vouch| *vouch.subject.name() <= *self.last);
+            vouches.get(within)
+        })
     }
 
     /// Whether the batch may speak of a name.

@@ -1,14 +1,16 @@
 //! Accounting for every path at the top of a tree (spec section 8).
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::content::collisions;
-use crate::layout::{ClientRelease, Layout, PackageUnit, Place, contract};
+use crate::layout::{ClientRelease, Layout, PackageUnit, Place, ReleaseUnit, contract};
 use crate::limits;
 use crate::metadata;
+use crate::name::PackageName;
 use crate::path::{Path, Pattern};
 use crate::problem::{Code, Problem};
 use crate::statement::Root;
@@ -266,8 +268,9 @@ impl<'a, S: Store + ?Sized> Outside<'a, S> {
     /// The problems, where these are the packages of the tree; those of what has the name of a release,
     /// too.
     fn problems(&mut self, packages: &[PackageUnit]) -> Vec<Problem> {
+        let mut releases = ClientReleases::new(self.store, self.layout, packages);
         let shadows = self.named.iter();
-        let shadows = shadows.filter_map(|named| named.problem(self.store, self.layout, packages));
+        let shadows = shadows.filter_map(|named| named.problem(&mut releases));
         self.problems.extend(shadows);
         core::mem::take(&mut self.problems)
     }
@@ -282,27 +285,55 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// The problem of it, where these are the packages of a tree: the client would load it, or take it for
-    /// a release that is in the tree.
+    /// The problem of it in a tree: the client would load it, or take it for a release that is there.
     pub(crate) fn problem<S: Store + ?Sized>(
         &self,
-        store: &S,
-        layout: &dyn Layout,
-        packages: &[PackageUnit],
+        releases: &mut ClientReleases<'_, S>,
     ) -> Option<Problem> {
         let shadow = |detail: &str| Problem::new(Code::ShadowRelease, &self.place, detail);
         if self.is_loaded {
             return Some(shadow("the client loads this directory as a release"));
         }
-        let client = layout.client()?;
-        let at = packages.binary_search_by(|unit| unit.name.as_str().cmp(&self.release.package));
-        let package = packages.get(at.ok()?)?;
-        // Of a package that cannot be read other problems tell.
-        let releases = contract::releases(layout, &store, package).ok()?;
-        let mut same = releases.iter();
-        let same = same.find(|unit| client.version(&unit.name) == self.release.version)?;
-        let subject = Subject::Checksums(package.name.clone(), same.name.clone());
+        let (package, same) = releases.find(&self.release)?;
+        let subject = Subject::Checksums(package.clone(), same.name.clone());
         let detail = format!("the client takes this for {}", same.directory);
         Some(shadow(&detail).about(&subject))
+    }
+}
+
+/// The releases of a tree by what the client takes them for; those of a package are listed once, when they are
+/// asked for.
+pub(crate) struct ClientReleases<'a, S: ?Sized> {
+    store: &'a S,
+    layout: &'a dyn Layout,
+    packages: &'a [PackageUnit],
+    known: BTreeMap<&'a PackageName, BTreeMap<String, ReleaseUnit>>,
+}
+
+impl<'a, S: Store + ?Sized> ClientReleases<'a, S> {
+    /// Of these packages, sorted by name.
+    pub(crate) fn new(store: &'a S, layout: &'a dyn Layout, packages: &'a [PackageUnit]) -> Self {
+        Self {
+            store,
+            layout,
+            packages,
+            known: BTreeMap::new(),
+        }
+    }
+
+    fn find(&mut self, release: &ClientRelease) -> Option<(&'a PackageName, &ReleaseUnit)> {
+        let (store, layout, packages) = (self.store, self.layout, self.packages);
+        let client = layout.client()?;
+        let at = packages.binary_search_by(|unit| unit.name.as_str().cmp(&release.package));
+        let package = packages.get(at.ok()?)?;
+        let known = self.known.entry(&package.name).or_insert_with(|| {
+            // Of a package that cannot be read other problems tell.
+            let found = contract::releases(layout, &store, package).unwrap_or_default();
+            let by_version = found.into_iter().rev();
+            by_version
+                .map(|unit| (client.version(&unit.name), unit))
+                .collect()
+        });
+        Some((&package.name, known.get(&release.version)?))
     }
 }

@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 use crate::spelling::Stored as _;
 use crate::standing::Standing;
 use crate::store::{EntryKind, Store, Workers};
-use crate::survey::Named;
+use crate::survey::{ClientReleases, Named};
 use crate::version::Version;
 use crate::vouch::Subject;
 
@@ -269,28 +269,55 @@ where
     fn superseded(&self) -> BTreeSet<&Path> {
         let court = self.court;
         let main = court.round.main;
-        let mut taken_back: BTreeMap<&Subject, Vec<Vote>> = BTreeMap::new();
+        let mut kept: BTreeMap<&Subject, Kept> = BTreeMap::new();
         let mut superseded = BTreeSet::new();
         let counted = court.metadata.pages.iter().zip(&court.settled.judged);
         for (page, judged) in counted.filter(|(page, _)| main.pages_gone.contains(&page.place)) {
             if let Judged::Counts(voter) = judged {
                 let votes = self.votes(page, *voter);
                 let is_needed = votes.iter().any(|(subject, votes)| {
-                    let mut others = taken_back.get(subject).cloned().unwrap_or_default();
-                    let before = self.newest(subject, &others);
-                    others.extend(votes);
-                    before != self.newest(subject, &others)
+                    let kept = kept.entry(subject).or_insert_with(|| self.kept(subject));
+                    !self.stands_without(subject, kept, votes)
                 });
                 if is_needed {
                     continue;
                 }
                 for (subject, votes) in votes {
-                    taken_back.entry(subject).or_default().extend(votes);
+                    if let Some(kept) = kept.get_mut(subject) {
+                        kept.take_back(&votes);
+                    }
                 }
             }
             superseded.insert(&page.place);
         }
         superseded
+    }
+
+    /// The newest of a statement, with the votes for its version.
+    fn kept(&self, subject: &Subject) -> Kept {
+        let votes = self.court.settled.index.named(subject.name()).of(subject);
+        let newest = self.newest(subject, &votes);
+        let version = newest.map(|(version, _)| version);
+        let mut times: BTreeMap<Vote, usize> = BTreeMap::new();
+        for vote in votes.iter().filter(|vote| Some(vote.version) == version) {
+            *times.entry(*vote).or_default() += 1;
+        }
+        Kept {
+            newest,
+            votes: times,
+        }
+    }
+
+    /// Whether the newest of a statement is the same without some votes of one page. Votes for other versions
+    /// than the newest never changed it: taken back, a vote approves nothing.
+    fn stands_without(&self, subject: &Subject, kept: &Kept, votes: &[Vote]) -> bool {
+        let mut rest = kept.clone();
+        rest.take_back(votes);
+        if rest.votes.len() == kept.votes.len() {
+            return true;
+        }
+        let rest: Vec<Vote> = rest.votes.into_keys().collect();
+        kept.newest == self.newest(subject, &rest)
     }
 
     /// What a page says, as votes.
@@ -307,27 +334,21 @@ where
         votes
     }
 
-    /// The newest of a statement without some votes.
-    fn newest(&self, subject: &Subject, without: &[Vote]) -> Option<(Version, Digest)> {
+    /// The newest of a statement by some votes.
+    fn newest(&self, subject: &Subject, votes: &[Vote]) -> Option<(Version, Digest)> {
         let court = self.court;
         let standing = Standing {
             root: court.root(),
             metadata: court.metadata,
             settled: court.settled,
         };
-        let mut votes = court.settled.index.named(subject.name()).of(subject);
-        for vote in without {
-            if let Some(at) = votes.iter().position(|other| other == vote) {
-                votes.swap_remove(at);
-            }
-        }
         let rule = court.settled.ownership.rule(court.root(), subject);
         let stored = standing.stored(subject, court.round.advance.crypto);
-        let newest = match rule.assess(&votes, stored.as_slice()).standing {
+        let newest = match rule.assess(votes, stored.as_slice()).standing {
             Stands::Approved(newest)
             | Stands::Behind { newest, .. }
             | Stands::Differs { newest } => Some(newest),
-            Stands::Equivocal { .. } => rule.approved(&votes).into_iter().next(),
+            Stands::Equivocal { .. } => rule.approved(votes).into_iter().next(),
             Stands::Pending => None,
         };
         newest.map(|newest| (newest.version, newest.digest))
@@ -488,9 +509,11 @@ where
         let layout = self.court.known.layout();
         let (signed, main) = (&round.signed.survey, &round.main.survey);
         let named = signed.named.iter().chain(&main.named);
-        let problem = |named: &Named| {
-            let in_main = named.problem(round.advance.main, layout, &main.packages);
-            in_main.or_else(|| named.problem(round.advance.signed, layout, &signed.packages))
+        let mut in_main = ClientReleases::new(round.advance.main, layout, &main.packages);
+        let mut in_signed = ClientReleases::new(round.advance.signed, layout, &signed.packages);
+        let mut problem = |named: &Named| {
+            let found = named.problem(&mut in_main);
+            found.or_else(|| named.problem(&mut in_signed))
         };
         named
             .filter_map(|named| Some((named, problem(named)?)))
@@ -538,4 +561,25 @@ pub(super) fn files_below(store: &(impl Store + ?Sized), directory: &Path) -> Ve
         }
     }
     files
+}
+
+/// The newest of a statement, and how often each vote for its version is given.
+#[derive(Debug, Clone)]
+struct Kept {
+    newest: Option<(Version, Digest)>,
+    votes: BTreeMap<Vote, usize>,
+}
+
+impl Kept {
+    fn take_back(&mut self, votes: &[Vote]) {
+        for vote in votes {
+            match self.votes.get_mut(vote) {
+                Some(times) if *times > 1 => *times -= 1,
+                Some(_) => {
+                    self.votes.remove(vote);
+                }
+                None => {}
+            }
+        }
+    }
 }

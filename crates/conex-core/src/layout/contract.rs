@@ -1,9 +1,11 @@
 //! The contract of a layout, as far as one tree tells whether it is kept (spec section 10).
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::iter::successors;
 
 use super::{Layout, PackageUnit, ReleaseUnit};
 use crate::path::Path;
@@ -78,9 +80,10 @@ pub(crate) fn releases(
 ) -> Result<Vec<ReleaseUnit>, Vec<Problem>> {
     let found = layout.releases(store, unit)?;
     let mut problems = Vec::new();
+    let homes: BTreeSet<&Path> = unit.directories.iter().collect();
     for release in &found {
-        let mut homes = unit.directories.iter();
-        if !homes.any(|home| is_within(&release.directory, home)) {
+        let mut above = successors(Some(release.directory.clone()), Path::parent);
+        if !above.any(|directory| homes.contains(&directory)) {
             let detail = format!("this is in no directory of {}", unit.name);
             problems.push(Problem::new(Code::Unaccounted, &release.directory, detail));
         }

@@ -6,9 +6,10 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
+use core::iter::successors;
 
 use super::Everything;
-use crate::content::Package;
+use crate::content::{Package, Release};
 use crate::layout::{Layout, PackageUnit, contract};
 use crate::name::PackageName;
 use crate::path::Path;
@@ -91,10 +92,10 @@ impl Told {
         packages: &[PackageUnit],
     ) -> Result<(), Everything> {
         for (package, directories) in &self.files {
-            let unit = packages.iter().find(|unit| unit.name == *package);
-            let is_of =
-                |directory: &Path| unit.is_some_and(|unit| unit.directories.contains(directory));
-            if let Some(directory) = directories.keys().find(|directory| !is_of(directory)) {
+            let unit = packages.binary_search_by(|unit| unit.name.cmp(package));
+            let unit = unit.ok().and_then(|at| packages.get(at)).into_iter();
+            let homes: BTreeSet<&Path> = unit.flat_map(|unit| &unit.directories).collect();
+            if let Some(directory) = directories.keys().find(|it| !homes.contains(it)) {
                 return Err(Everything::at(directory, NOT_THERE));
             }
             let is_gone = |path: &&Path| is_file(before, path) && !is_file(after, path);
@@ -123,15 +124,18 @@ impl Told {
     ) -> Vec<Problem> {
         let directories = self.files.get(&package.name);
         let files = directories.into_iter().flat_map(BTreeMap::values).flatten();
+        let releases = package.releases.iter();
+        let releases: BTreeMap<&Path, &Release> = releases
+            .map(|release| (&release.directory, release))
+            .collect();
         let is_read = |path: &Path| {
-            let mut releases = package.releases.iter();
-            releases.any(|release| {
-                let file = path.below(&release.directory);
-                file.is_some_and(|file| {
-                    let files = &release.checksums.files;
-                    files
-                        .binary_search_by(|found| found.path.cmp(&file))
-                        .is_ok()
+            let mut above = successors(path.parent(), Path::parent);
+            above.any(|directory| {
+                let file = path.below(&directory);
+                let files = releases.get(&directory).map(|it| &it.checksums.files);
+                files.zip(file).is_some_and(|(files, file)| {
+                    let found = files.binary_search_by(|found| found.path.cmp(&file));
+                    found.is_ok()
                 })
             })
         };

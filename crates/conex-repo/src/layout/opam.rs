@@ -9,6 +9,8 @@
 //! around each of them, or the one above if that is called `files`, as the release that its name says,
 //! and drops this release if the path is gone and there is no `opam`.
 
+use std::collections::HashMap;
+
 use conex_core::layout::{Client, ClientRelease, Layout, PackageUnit, Place, ReleaseUnit};
 use conex_core::name::{PackageName, ReleaseName};
 use conex_core::path::Path;
@@ -64,13 +66,21 @@ impl Layout for OpamLayout {
                 }
             }
         }
+        let mut places: HashMap<PackageName, usize> = units
+            .iter()
+            .enumerate()
+            .map(|(at, unit)| (unit.name.clone(), at))
+            .collect();
         for (name, path) in flat {
-            match units.iter_mut().find(|unit| unit.name == name) {
-                Some(unit) => unit.directories.push(path),
-                None => units.push(PackageUnit {
-                    name,
-                    directories: vec![path],
-                }),
+            let at = *places.entry(name).or_insert_with_key(|name| {
+                units.push(PackageUnit {
+                    name: name.clone(),
+                    directories: Vec::new(),
+                });
+                units.len() - 1
+            });
+            if let Some(unit) = units.get_mut(at) {
+                unit.directories.push(path);
             }
         }
         (units, problems)
