@@ -375,3 +375,79 @@ impl Rule {
 fn owns(owners: &Owners, voter: Voter) -> bool {
     owners.people.contains(&voter.person) || (owners.janitors && voter.janitor)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: Digest = Digest::from_bytes([1; 32]);
+    const OTHER: Digest = Digest::from_bytes([2; 32]);
+
+    fn version(text: &str) -> Version {
+        Version::parse(text).unwrap()
+    }
+
+    /// Votes of one janitor, where one is enough.
+    fn assess(votes: &[(&str, Digest)], floor: (&str, Digest)) -> (Standing, Option<Version>) {
+        let root = crate::version::Threshold::new(1).unwrap();
+        let rule = Rule {
+            owners: None,
+            janitors: root,
+            epoch: Epoch::Only(0),
+        };
+        let votes = votes.iter().map(|(text, digest)| Vote {
+            version: version(text),
+            digest: *digest,
+            voter: Voter {
+                person: PersonIndex::default(),
+                janitor: true,
+            },
+        });
+        let votes: Vec<Vote> = votes.collect();
+        let floor = ApprovedVersion {
+            version: version(floor.0),
+            digest: floor.1,
+            by: Vec::new(),
+            margin: 0,
+        };
+        let found = rule.assess_above(&votes, &[OURS], Some(&floor));
+        (found.standing, found.proposed)
+    }
+
+    #[test]
+    fn content_reaches_clients_above_what_they_have_only() {
+        // What they have is nothing here without votes, and its version is good enough for it.
+        assert_eq!(
+            assess(&[], ("0.3", OURS)),
+            (Standing::Pending, Some(version("0.3")))
+        );
+        let (standing, proposed) = assess(&[("0.2", OURS)], ("0.3", OURS));
+        assert_eq!(
+            (standing, proposed),
+            (Standing::Pending, Some(version("0.3")))
+        );
+        for votes in [[("0.3", OURS)], [("0.4", OURS)]] {
+            let (standing, _) = assess(&votes, ("0.3", OURS));
+            assert!(matches!(standing, Standing::Approved(_)), "{standing:?}");
+        }
+        // Something else has to be above it.
+        let (standing, proposed) = assess(&[], ("0.3", OTHER));
+        assert!(matches!(standing, Standing::Differs { .. }), "{standing:?}");
+        assert_eq!(proposed, Some(version("0.4")));
+        let (standing, proposed) = assess(&[("0.2", OURS)], ("0.3", OTHER));
+        assert!(matches!(standing, Standing::Behind { .. }), "{standing:?}");
+        assert_eq!(proposed, Some(version("0.4")));
+        let (standing, proposed) = assess(&[("0.3", OURS)], ("0.3", OTHER));
+        assert!(
+            matches!(standing, Standing::Equivocal { .. }),
+            "{standing:?}"
+        );
+        assert_eq!(proposed, Some(version("0.4")));
+        let (standing, _) = assess(&[("0.4", OURS)], ("0.3", OTHER));
+        assert!(matches!(standing, Standing::Approved(_)), "{standing:?}");
+        // Another epoch says nothing.
+        let (standing, proposed) = assess(&[("0.1", OURS)], ("1.3", OTHER));
+        assert!(matches!(standing, Standing::Approved(_)), "{standing:?}");
+        assert_eq!(proposed, Some(version("0.1")));
+    }
+}

@@ -83,7 +83,7 @@ pub trait Client: Sync {
 ///
 /// Verification believes what a layout says. An update that is judged by what changed (spec section 9.4)
 /// also believes that the layout says it of every tree alike. An implementation keeps these clauses;
-/// [`conformance::check`] looks for trees in which it does not.
+/// [`conformance::Conformance::check`] looks for trees in which it does not.
 ///
 /// 1. **Own directories.** A [`PackageUnit`] has at least one directory. Each is the top-level entry in
 ///    which the unit was found, or lies below it. No directory of a unit is one of another unit, nor

@@ -14,6 +14,7 @@ use crate::statement::{Author, Authorisation, Root, Team};
 
 /// A person, by position in [`People`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(Default))]
 pub struct PersonIndex(u32);
 
 /// Somebody whose counting page says something, and whether it counts as a janitor's.
