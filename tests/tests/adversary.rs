@@ -182,3 +182,33 @@ fn more_votes_do_not_take_over_a_version_that_clients_have() {
     };
     holds_in(strict, &steps);
 }
+
+/// The people of the state that clients follow are no people of a main line with another root.
+#[test]
+fn what_clients_have_names_nobody_of_the_main_line() {
+    let steps = [
+        Step::Root {
+            line: 0,
+            change: 110,
+            who: 173,
+            keep: false,
+            support: 0,
+        },
+        Step::RemoveAll {
+            line: 178,
+            package: 55,
+            support: 2,
+        },
+        Step::Advance,
+        Step::Settle,
+    ];
+    let few = Settings {
+        janitors: 3,
+        upkeep: 2,
+        unclaimed: 2,
+        packages: 2,
+        bad_authors: 1,
+        ..VILLAGE
+    };
+    holds_in(few, &steps);
+}

@@ -77,7 +77,13 @@ impl Baseline {
         let index = others.as_ref().unwrap_or(&settled.index);
         let newest = index.all().subjects().filter_map(|subject| {
             let newest = standing.newest(index, subject, crypto)?;
-            Some((subject.clone(), newest))
+            // Who approved it is known there by numbers that mean others elsewhere.
+            let floor = ApprovedVersion {
+                by: Vec::new(),
+                margin: 0,
+                ..newest
+            };
+            Some((subject.clone(), floor))
         });
         Floors(newest.collect())
     }
