@@ -1,6 +1,7 @@
 //! The state that clients follow, as far as the versions of a main line have to be above it (spec section 6.4).
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use crate::approval::ApprovedVersion;
 use crate::chain::{self, Trust};
@@ -34,7 +35,7 @@ impl Baseline {
         let mut reader = MetadataReader {
             store,
             workers,
-            problems: alloc::vec::Vec::new(),
+            problems: Vec::new(),
         };
         let trust = Trust::DangerousSelfAsserted;
         let (head, _) = chain::follow(&reader.roots(), &trust, crypto);
