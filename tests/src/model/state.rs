@@ -475,6 +475,14 @@ impl State {
             }
             let judged = self.package(name, package);
             let is_pending = judged.iter().all(|(_, stands)| *stands == Stands::Pending);
+            let said = self.subjects();
+            let mut gone = said.iter().filter(|subject| match subject {
+                Subject::Checksums(of, release) => {
+                    of == name && !package.checksums.contains_key(release)
+                }
+                _ => false,
+            });
+            let is_pending = is_pending && !gone.any(|subject| self.newest(subject).is_some());
             if is_pending && !self.is_claimed(name) {
                 if how.enforce || self.root.complete {
                     let subject = Subject::Releases(name.clone());

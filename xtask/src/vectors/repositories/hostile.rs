@@ -235,6 +235,16 @@ pub(super) const PLAIN: &[Story] = &[
         FRESH,
     ),
     (
+        "unsigned-but-for-a-release-that-is-gone",
+        false,
+        |all| {
+            all.release("new", "1", "x\n");
+            let gone = all.release_gone("new", "0.9", "0.1");
+            all.vouch("carol", &[gone]);
+        },
+        FRESH,
+    ),
+    (
         "name-case",
         false,
         |all| all.release("Foo", "1.0", "x\n"),
