@@ -212,3 +212,152 @@ fn what_clients_have_names_nobody_of_the_main_line() {
     };
     holds_in(few, &steps);
 }
+
+/// Junk beside an approved absence, in the same version, keeps nobody from advancing.
+#[test]
+fn a_vote_for_files_that_are_gone_stops_nobody() {
+    let steps = [
+        Step::Remove {
+            line: 0,
+            package: 0,
+            release: 1,
+            support: 9,
+        },
+        Step::Advance,
+        Step::Vouch {
+            who: 0,
+            subject: 7,
+            version: 0,
+            content: 6,
+        },
+        Step::Publish {
+            line: 0,
+            package: 2,
+            release: 2,
+            text: 0,
+            support: 9,
+        },
+        Step::Advance,
+        Step::Settle,
+    ];
+    let one_bad = Settings {
+        bad_janitors: 1,
+        ..VILLAGE
+    };
+    holds_in(one_bad, &steps);
+}
+
+/// A merge brings back a claim of an epoch that is past, as retired: it is retired in the epoch that was approved.
+#[test]
+fn a_claim_of_a_past_epoch_is_mended_by_the_epoch() {
+    let steps = [
+        Step::Branch,
+        Step::Retire {
+            line: 53,
+            what: 204,
+            support: 9,
+        },
+        Step::Raise {
+            line: 0,
+            package: 121,
+            support: 9,
+        },
+        Step::Settle,
+    ];
+    let strict = Settings {
+        complete: true,
+        authors: 4,
+        packages: 2,
+        bad_janitors: 1,
+        bad_authors: 1,
+        ..VILLAGE
+    };
+    holds_in(strict, &steps);
+}
+
+/// A branch that began before a package was retired brings the claim back: nobody is asked to approve it.
+#[test]
+fn what_is_retired_for_clients_is_not_approved_again() {
+    let steps = [
+        Step::Claim {
+            line: 0,
+            package: 217,
+            owners: 176,
+            threshold: 30,
+            support: 9,
+        },
+        Step::Branch,
+        Step::Retire {
+            line: 0,
+            what: 113,
+            support: 9,
+        },
+        Step::Publish {
+            line: 50,
+            package: 5,
+            release: 52,
+            text: 50,
+            support: 0,
+        },
+        Step::Claim {
+            line: 97,
+            package: 160,
+            owners: 203,
+            threshold: 97,
+            support: 9,
+        },
+        Step::Advance,
+        Step::Settle,
+    ];
+    let settings = Settings {
+        janitors: 5,
+        unclaimed: 2,
+        authors: 2,
+        bad_janitors: 1,
+        bad_authors: 1,
+        ..VILLAGE
+    };
+    holds_in(settings, &steps);
+}
+
+/// The same of an author, whose new key and whose retirement are approved in one version in two branches.
+#[test]
+fn an_author_who_is_retired_for_clients_stays_so() {
+    let steps = [
+        Step::Tamper {
+            package: 73,
+            how: 100,
+        },
+        Step::Branch,
+        Step::Publish {
+            line: 0,
+            package: 65,
+            release: 42,
+            text: 160,
+            support: 9,
+        },
+        Step::Rotate {
+            line: 21,
+            who: 182,
+            keep: true,
+            support: 9,
+        },
+        Step::Retire {
+            line: 0,
+            what: 202,
+            support: 9,
+        },
+        Step::Advance,
+        Step::Settle,
+    ];
+    let settings = Settings {
+        janitors: 5,
+        quorum: 3,
+        upkeep: 2,
+        unclaimed: 2,
+        complete: true,
+        packages: 4,
+        ..VILLAGE
+    };
+    holds_in(settings, &steps);
+}

@@ -193,7 +193,7 @@ fn claim<'w>(
 ) -> Result<(Authorisation, Vec<&'w Finding>)> {
     let before = work.report.metadata.authorisations.get(package);
     let (owners, threshold) = (&claimed.owners, claimed.threshold);
-    let epoch = before.map_or(0, |it| it.epoch);
+    let epoch = least_epoch(work, package);
     let after = Authorisation::new(AuthorisationFields {
         package: package.clone(),
         owners: owners.clone(),
@@ -288,6 +288,20 @@ fn is_renewed(work: &Work, package: &PackageName, claimed: &Claimed) -> bool {
         owners.any(|owner| claimed.owners.contains(owner))
     };
     claimed.new_epoch || before.is_some_and(|before| is_approved && !goes_on(before))
+}
+
+/// The least epoch in which a claim of a package can be approved: the one it has, or that of the newest that was
+/// approved, where a merge brought an older claim back.
+pub(crate) fn least_epoch(work: &Work, package: &PackageName) -> u32 {
+    let stored = work.report.metadata.authorisations.get(package);
+    let stored = stored.map_or(0, |it| it.epoch);
+    let finding = work.report.finding(&Subject::Authorisation(package.clone()));
+    let newest = finding.map(|finding| match &finding.assessment.standing {
+        Standing::Behind { newest, .. } | Standing::Differs { newest } => newest.version.epoch(),
+        Standing::Equivocal { version } => version.epoch(),
+        Standing::Approved(_) | Standing::Pending => 0,
+    });
+    stored.max(newest.unwrap_or(0))
 }
 
 /// Whether the epoch that a claim would keep is above the one in which the last was approved.

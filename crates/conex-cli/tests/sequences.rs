@@ -180,3 +180,69 @@ fn a_new_epoch_ends_what_former_owners_signed() {
         "{claim}"
     );
 }
+
+/// A merge that brings back who or what is retired for clients: it is named, nobody is asked to approve it, and
+/// retiring it again is all that is needed.
+#[test]
+fn what_is_retired_for_clients_is_not_asked_for_again() {
+    let (session, anchor) = advanced();
+    let run = |line: &str| {
+        let (said, code) = session.output(line);
+        assert_eq!(code, 0, "{line}\n{said}");
+        said
+    };
+    let claim = session.tree().join("conex/packages/foo.toml");
+    let before = fs::read_to_string(&claim).unwrap();
+    fs::remove_dir_all(session.tree().join("foo")).unwrap();
+    for line in [
+        "approve foo --key alice -y",
+        "approve foo --key bob -y",
+        "retire foo --key alice -y",
+        "approve foo --key alice -y",
+        "approve foo --key bob -y",
+    ] {
+        let _ = session.output(line);
+    }
+    commit(&session, "foo is retired");
+    let said = advance(&session, &anchor);
+    let retired = signed_has(&session, "conex/packages/foo.toml").expect(&said);
+    assert!(retired.contains("retired = true"), "{said}{retired}");
+    fs::write(&claim, before).unwrap();
+    let (status, _) = session.output("status");
+    assert!(status.contains("revived"), "{status}");
+    let (said, code) = session.output("approve foo --key alice -y");
+    assert!(!said.contains("foo authorisation"), "{code}: {said}");
+    // That was approved, and still is.
+    let said = run("retire foo --key alice -y");
+    let (status, code) = session.output("status");
+    assert_eq!(code, 0, "{said}\n{status}");
+    assert_eq!(fs::read_to_string(&claim).unwrap(), retired);
+}
+
+/// A claim of an epoch that is past is written again in the one that was approved.
+#[test]
+fn a_claim_is_made_in_the_epoch_that_was_approved() {
+    let (session, anchor) = advanced();
+    let run = |line: &str| {
+        let (said, code) = session.output(line);
+        assert_eq!(code, 0, "{line}\n{said}");
+        said
+    };
+    let claim = session.tree().join("conex/packages/foo.toml");
+    let before = fs::read_to_string(&claim).unwrap();
+    run("claim foo --owner erin --key erin -y");
+    run("approve foo --key alice -y");
+    run("approve foo --key bob -y");
+    commit(&session, "foo is erin's");
+    advance(&session, &anchor);
+    // A branch from before is merged, and its file taken.
+    fs::write(&claim, before).unwrap();
+    let (said, _) = session.output("status foo");
+    assert!(!said.contains("more of the janitors"), "{said}");
+    run("claim foo --owner carol --key carol -y");
+    let text = fs::read_to_string(&claim).unwrap();
+    assert!(
+        text.contains("epoch = 1") && text.contains("\"carol\""),
+        "{text}"
+    );
+}

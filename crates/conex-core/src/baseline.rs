@@ -86,23 +86,54 @@ impl Baseline {
             };
             Some((subject.clone(), floor))
         });
-        Floors(newest.collect())
+        let newest: BTreeMap<Subject, ApprovedVersion> = newest.collect();
+        let retired = self.retired().filter(|subject| {
+            let stored = standing.stored(subject, crypto);
+            newest
+                .get(subject)
+                .is_some_and(|newest| Some(newest.digest) == stored)
+        });
+        Floors {
+            retired: retired.collect(),
+            newest,
+        }
+    }
+
+    /// The authors, teams and authorisations that are retired there, approved or not.
+    fn retired(&self) -> impl Iterator<Item = Subject> {
+        let metadata = &self.metadata;
+        let authors = metadata.authors.values().filter(|it| it.retired);
+        let authors = authors.map(|it| Subject::Author(it.id.clone()));
+        let teams = metadata.teams.values().filter(|it| it.retired);
+        let teams = teams.map(|it| Subject::Team(it.id.clone()));
+        let claims = metadata.authorisations.values().filter(|it| it.retired);
+        let claims = claims.map(|it| Subject::Authorisation(it.package.clone()));
+        authors.chain(teams).chain(claims)
     }
 }
 
 /// The greatest versions that clients have, by statement.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Floors(BTreeMap<Subject, ApprovedVersion>);
+pub(crate) struct Floors {
+    newest: BTreeMap<Subject, ApprovedVersion>,
+    /// Who and what is retired for them, for ever.
+    retired: BTreeSet<Subject>,
+}
 
 impl Floors {
     /// That of a statement.
     pub(crate) fn of(&self, subject: &Subject) -> Option<&ApprovedVersion> {
-        self.0.get(subject)
+        self.newest.get(subject)
+    }
+
+    /// Whether an author, a team or an authorisation is retired for clients.
+    pub(crate) fn is_retired(&self, subject: &Subject) -> bool {
+        self.retired.contains(subject)
     }
 
     /// The packages that any of them is about.
     pub(crate) fn packages(&self) -> BTreeSet<&PackageName> {
-        self.0.keys().filter_map(Subject::package).collect()
+        self.newest.keys().filter_map(Subject::package).collect()
     }
 
     /// The statements about releases of a package.
@@ -112,7 +143,7 @@ impl Floors {
     ) -> impl Iterator<Item = &'f Subject> + use<'f> {
         let first = Subject::Releases(package.clone());
         let name = package.clone();
-        let after = self.0.range(first..).map(|(subject, _)| subject);
+        let after = self.newest.range(first..).map(|(subject, _)| subject);
         after
             .take_while(move |subject| subject.name() == name.as_str())
             .filter(|subject| matches!(subject, Subject::Checksums(..)))

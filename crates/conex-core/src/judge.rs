@@ -221,13 +221,10 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         let approved = metadata.authors.iter().filter(|(id, author)| {
             let digest =
                 encoding::digest(self.digests, Context::Author, &self.root.origin, *author);
-            self.stored(
-                Subject::Author((*id).clone()),
-                place::author(id),
-                digest,
-                &rule,
-                people,
-            )
+            let subject = Subject::Author((*id).clone());
+            let place = place::author(id);
+            !self.is_revived(&subject, &place, author.retired)
+                && self.stored(subject, place, digest, &rule, people)
         });
         approved.map(|(_, author)| author).collect()
     }
@@ -237,13 +234,10 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         let rule = self.quorum(Epoch::Only(0));
         let approved = metadata.teams.iter().filter(|(id, team)| {
             let digest = encoding::digest(self.digests, Context::Team, &self.root.origin, *team);
-            self.stored(
-                Subject::Team((*id).clone()),
-                place::team(id),
-                digest,
-                &rule,
-                people,
-            )
+            let subject = Subject::Team((*id).clone());
+            let place = place::team(id);
+            !self.is_revived(&subject, &place, team.retired)
+                && self.stored(subject, place, digest, &rule, people)
         });
         approved.map(|(_, team)| team).collect()
     }
@@ -264,13 +258,9 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 authorisation,
             );
             let place = place::authorisation(package);
-            let approved = self.stored(
-                Subject::Authorisation(package.clone()),
-                place.clone(),
-                digest,
-                &rule,
-                people,
-            );
+            let subject = Subject::Authorisation(package.clone());
+            let approved = !self.is_revived(&subject, &place, authorisation.retired)
+                && self.stored(subject, place.clone(), digest, &rule, people);
             let mut owned = Owned {
                 authorisation,
                 owners: None,
@@ -373,6 +363,18 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         digests: &[Digest],
     ) -> Assessment {
         rule.assess_above(votes, digests, self.index.floor(subject))
+    }
+
+    /// Whether clients have a stored statement as retired, and it is not: no approval leads them back from that.
+    fn is_revived(&mut self, subject: &Subject, place: &Path, is_retired: bool) -> bool {
+        let floors = self.index.floors();
+        let is_revived = !is_retired && floors.is_some_and(|it| it.is_retired(subject));
+        if is_revived {
+            let detail = "is retired in what clients have, and not here";
+            self.problems
+                .push(Problem::new(Code::Revived, place, detail).about(subject));
+        }
+        is_revived
     }
 
     /// Judges a stored statement; true if its content is the greatest approved version.
@@ -657,12 +659,12 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             Standing::Equivocal { version } => (Code::Equivocation, contradiction(*version)),
             Standing::Pending => (Code::NotApproved, "nothing of it is approved yet".into()),
         };
-        let missing = rule.missing(&finding.assessment.vouched, people);
-        self.problems.push(
-            Problem::new(code, &finding.place, detail)
-                .about(&finding.subject)
-                .mended_by(missing),
-        );
+        let mut problem = Problem::new(code, &finding.place, detail).about(&finding.subject);
+        // Where no version is left, in this epoch or below a greater one, nobody's vouch helps.
+        if finding.assessment.proposed.is_some() {
+            problem = problem.mended_by(rule.missing(&finding.assessment.vouched, people));
+        }
+        self.problems.push(problem);
         self.findings.push(finding);
         code == Code::Ahead
     }

@@ -122,8 +122,8 @@ impl World {
         .state
     }
 
-    /// Invariant `e`: of a package all of whose statements are approved on the main line, the followed state has the
-    /// same, or `waiting` names it.
+    /// Invariant `e`: of a package all of whose statements are approved on the main line, and whose claim is the newest
+    /// approved, the followed state has the same, or `waiting` names it.
     fn check_reached(&self, tree: &MemoryStore, advanced: &Advanced) -> Result<(), Box<Violation>> {
         let Some(state) = self.main_state() else {
             return Ok(());
@@ -143,7 +143,7 @@ impl World {
                 }
             };
             let is_approved = statements.iter().all(|subject| state.is_approved(subject));
-            if !is_approved || same(&self.main, tree, &name) {
+            if !is_approved || !state.is_claim_newest(&name) || same(&self.main, tree, &name) {
                 continue;
             }
             let reasons = reasons(advanced, &name, &self.main);

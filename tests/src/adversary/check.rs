@@ -20,12 +20,26 @@ pub(super) fn told(report: &Report) -> String {
     lines.concat()
 }
 
-/// The greatest version of everything in a state.
+/// The greatest version of everything in a state, but for the files of releases that are not there: what was said
+/// of these could have been left out.
 pub(super) fn high_water(state: &State) -> HighWater {
     let subjects = state.subjects().into_iter();
     subjects
-        .filter_map(|subject| Some((subject.clone(), state.newest(&subject)?)))
+        .filter_map(|subject| {
+            let newest = state.newest(&subject)?;
+            (!is_of_nothing(state, &subject, &newest)).then_some((subject, newest))
+        })
         .collect()
+}
+
+/// Whether a version is of the files of a release that is not there.
+fn is_of_nothing(state: &State, subject: &Subject, newest: &Newest) -> bool {
+    let Subject::Checksums(package, release) = subject else {
+        return false;
+    };
+    let absence = state.absence(subject);
+    !state.has_release(package, release)
+        && !absence.is_some_and(|absence| newest.digests.contains(&absence))
 }
 
 /// Invariant `c`: what a client has accepted before does not fall. Gives what it has accepted then.
@@ -43,11 +57,7 @@ pub(super) fn rise(client: &Client, after: &State) -> Result<HighWater, String> 
         let floor = client.state.newest_without(subject, &revoked);
         let is_revoked = !revoked.is_empty() && floor != client.state.newest(subject);
         let is_gone = match subject {
-            Subject::Checksums(package, release) => {
-                let absence = after.absence(subject);
-                !after.has_release(package, release)
-                    && !absence.is_some_and(|absence| newest.digests.contains(&absence))
-            }
+            Subject::Checksums(..) => is_of_nothing(after, subject, newest),
             Subject::Author(_) | Subject::Team(_) | Subject::Authorisation(_) => {
                 !after.is_stored(subject)
             }

@@ -317,10 +317,13 @@ impl World {
 
     /// The epoch of a claimed package is raised.
     pub(super) fn raise(&mut self, line: usize, package: &str) {
-        self.edit_claim(line, package, |claim| claim.epoch += 1);
+        let claim = self.authorisation(line, package);
+        if claim.is_some_and(|claim| !claim.retired) {
+            self.edit_claim(line, package, |claim| claim.epoch += 1);
+        }
     }
 
-    fn edit_claim(
+    pub(super) fn edit_claim(
         &mut self,
         line: usize,
         package: &str,
@@ -330,9 +333,6 @@ impl World {
             return;
         };
         let mut fields = AuthorisationFields::from(claim);
-        if fields.retired {
-            return;
-        }
         edit(&mut fields);
         let claim = Authorisation::new(fields).expect("the changed claim is good");
         self.tell(format!(

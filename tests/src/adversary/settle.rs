@@ -95,8 +95,8 @@ impl World {
         Ok(())
     }
 
-    /// What no vouch mends is changed: owners who are not there, releases of retired packages, counters that are
-    /// exhausted. Whether there was anything.
+    /// What no vouch mends is changed: who and what came back from retirement, owners who are not there, releases of
+    /// retired packages, claims of a past epoch, counters that are exhausted. Whether there was anything.
     fn mend(&mut self) -> bool {
         let report = self.view(0);
         let mut acted = false;
@@ -104,6 +104,7 @@ impl World {
             let claim = problem.place.strip_prefix("conex/packages/");
             let team = problem.place.strip_prefix("conex/teams/");
             match (problem.code, claim, team, &problem.subject) {
+                (Code::Revived, ..) => acted |= self.as_followed(&problem.place),
                 (Code::UnknownOwner | Code::Retired, Some(file), _, _) => {
                     let package = file.trim_end_matches(".toml").to_owned();
                     acted |= self.give_back(&package);
@@ -134,11 +135,32 @@ impl World {
                 if self.authorisation(0, &package).is_none() {
                     self.give_back(&package);
                 }
-                self.raise(0, &package);
+                let newest = match &finding.assessment.standing {
+                    Standing::Behind { newest, .. } | Standing::Differs { newest } => {
+                        newest.version.epoch()
+                    }
+                    _ => 0,
+                };
+                // As `conex claim` and `conex retire` do.
+                self.edit_claim(0, &package, |claim| {
+                    claim.epoch = newest.max(claim.epoch + u32::from(claim.epoch >= newest));
+                });
                 acted = true;
             }
         }
         acted
+    }
+
+    /// A file is again what the followed state has; whether it was another.
+    fn as_followed(&mut self, path: &str) -> bool {
+        let last = self.stages.last();
+        let bytes = last.and_then(|stage| stage.tree.get(path).map(<[u8]>::to_vec));
+        let Some(bytes) = bytes.filter(|bytes| self.main.get(path) != Some(bytes)) else {
+            return false;
+        };
+        self.tell(format!("{path} is again as clients have it"));
+        self.write(0, path, bytes);
+        true
     }
 
     /// A package is owned by the janitors, as if nobody claimed it.

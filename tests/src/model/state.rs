@@ -555,6 +555,16 @@ impl State {
         content.is_some_and(|content| self.stand(subject, content) == Stands::Approved)
     }
 
+    /// Whether what is stored as the claim of a package, if anything, is what was approved last.
+    pub fn is_claim_newest(&self, name: &str) -> bool {
+        let Ok(subject) = format!("{name} authorisation").parse::<Subject>() else {
+            return true;
+        };
+        let stored = self.metadata.digests.get(&subject).copied();
+        let newest = self.newest(&subject);
+        newest.as_ref().and_then(|newest| newest.digest()) == stored.as_ref()
+    }
+
     /// The statements that stand in the tree of a package: its `releases`, and the `checksums` of each release.
     pub fn statements(&self, name: &PackageName) -> Vec<Subject> {
         let package = self.content.packages.get(name).and_then(Option::as_ref);

@@ -13,6 +13,7 @@ use conex_core::statement::{
 use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
 
+use crate::claims;
 use crate::error::{CommandError, Result};
 use crate::foresee::{self, Step};
 use crate::keys;
@@ -146,7 +147,8 @@ fn retire_team(tree: &Tree, work: &Work, present: &Team, step: &Step) -> Result<
 
 fn retire_package(tree: &Tree, work: &Work, present: &Authorisation, step: &Step) -> Result<()> {
     let name = &present.package;
-    if present.retired {
+    let epoch = claims::least_epoch(work, name);
+    if present.retired && present.epoch == epoch {
         return Err(already(name.as_str()));
     }
     let releases = Subject::Releases(name.clone());
@@ -160,6 +162,7 @@ fn retire_package(tree: &Tree, work: &Work, present: &Authorisation, step: &Step
     }
     let mut fields = AuthorisationFields::from(present.clone());
     fields.retired = true;
+    fields.epoch = epoch;
     let authorisation = Authorisation::new(fields).map_err(CommandError::usage)?;
     let proposal = Amendment {
         authorisations: vec![authorisation.clone()],

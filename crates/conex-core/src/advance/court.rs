@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 
+use crate::approval::{Rule, Vote};
 use crate::chain::Head;
 use crate::content::{Package, Reader};
 use crate::crypto::Crypto;
@@ -507,6 +508,14 @@ where
                 remedy,
             );
         }
+        // Releases in neither tree, of which one version says that they are gone and that they have files.
+        for (subject, release) in speaks.iter().filter(|(_, release)| !there(release)) {
+            let (votes, absence) = (said.of(subject), reader.absent_release(name, release));
+            if is_contradicted(&checksums, &votes, absence) {
+                let gone = [alloc::vec![absence]];
+                blame.ahead(&checksums, (subject, votes), (&gone, &was), remedy);
+            }
+        }
         if remedy.pages.len() > found {
             return true;
         }
@@ -602,6 +611,15 @@ where
 fn is_helped(blame: &Blame<'_>, name: &PackageName, remedy: &Remedy) -> bool {
     let mut speaking = blame.speaking(name.as_str(), |subject| subject.package() == Some(name));
     speaking.any(|page| remedy.pages.contains_key(&page.place))
+}
+
+/// Whether the greatest approved version says both that something is gone and something else.
+fn is_contradicted(rule: &Rule, votes: &[Vote], absence: Digest) -> bool {
+    let approved = rule.approved(votes);
+    let newest = approved.first().map(|newest| newest.version);
+    let newest = approved.iter().filter(|it| Some(it.version) == newest);
+    let (gone, other): (Vec<_>, Vec<_>) = newest.partition(|it| it.digest == absence);
+    !gone.is_empty() && !other.is_empty()
 }
 
 /// The stored statement that a problem is of.
