@@ -15,6 +15,7 @@ mod fuzz;
 mod infer;
 mod measure;
 mod merges;
+mod mutants;
 mod opam;
 mod opam_clients;
 mod opam_loads;
@@ -63,6 +64,8 @@ enum Command {
     Merges(merges::Arguments),
     /// Plays random histories with an attacker, and holds them against a second verifier.
     Adversary(adversary::Arguments),
+    /// Plants small faults in the rules, and says which of them the tests notice.
+    Mutants(mutants::Arguments),
     /// Replays the days of a community at the pace of a real history.
     Days(days::Arguments),
     /// Holds conex's reading of patches against the programs that apply them.
@@ -95,6 +98,7 @@ fn run() -> anyhow::Result<()> {
         Command::Measure(arguments) => measure::run(&arguments),
         Command::Merges(arguments) => merges::run(&arguments),
         Command::Adversary(arguments) => adversary::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Days(arguments) => days::run(&arguments),
         Command::OpamPatches(arguments) => opam_patches::run(&arguments),
         Command::Updates(arguments) => updates::run(&arguments),

@@ -295,7 +295,9 @@ fn is_renewed(work: &Work, package: &PackageName, claimed: &Claimed) -> bool {
 pub(crate) fn least_epoch(work: &Work, package: &PackageName) -> u32 {
     let stored = work.report.metadata.authorisations.get(package);
     let stored = stored.map_or(0, |it| it.epoch);
-    let finding = work.report.finding(&Subject::Authorisation(package.clone()));
+    let finding = work
+        .report
+        .finding(&Subject::Authorisation(package.clone()));
     let newest = finding.map(|finding| match &finding.assessment.standing {
         Standing::Behind { newest, .. } | Standing::Differs { newest } => newest.version.epoch(),
         Standing::Equivocal { version } => version.epoch(),
