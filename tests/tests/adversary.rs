@@ -1,6 +1,8 @@
 //! Random communities with an attacker, held against a second verifier; and what was found so, by name.
 
-use conex_tests::adversary::{Coverage, Plan, Scheme, Settings, Step, shrink};
+use conex_tests::adversary::{
+    Coverage, Plan, SMALL, Scheme, Settings, Step, explore, shrink, themes,
+};
 use conex_tests::cases;
 
 /// Plays histories from the seeds; the first violation is shrunk and told.
@@ -37,6 +39,17 @@ fn no_attacker_gets_anything_past_anybody() {
 #[test]
 fn with_real_keys() {
     play(0..u64::from(cases(2)), Scheme::Real);
+}
+
+/// All that can happen in three steps; `cargo xtask adversary --every 6` looks at more.
+#[test]
+fn every_short_sequence_holds() {
+    for (theme, moves) in themes() {
+        match explore(&SMALL, &moves, 3, Scheme::Toy) {
+            Ok(explored) => assert!(explored.taken > 0, "{theme}: nothing was served"),
+            Err(violation) => panic!("{theme}:\n{violation}"),
+        }
+    }
 }
 
 #[test]

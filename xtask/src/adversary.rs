@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::ensure;
-use conex_tests::adversary::{Coverage, Plan, Scheme, Violation, shrink};
+use conex_tests::adversary::{Coverage, Plan, SMALL, Scheme, Violation, explore, shrink, themes};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -21,6 +21,14 @@ pub(crate) struct Arguments {
     #[arg(long)]
     real_keys: bool,
 
+    /// Instead: every sequence of at most so many steps of a few themes, in a small community
+    #[arg(long, conflicts_with_all = ["histories", "seed"])]
+    every: Option<usize>,
+
+    /// Of these only the themes with this word
+    #[arg(long, requires = "every")]
+    theme: Option<String>,
+
     /// How many violations of different kinds are shrunk and told
     #[arg(long, default_value_t = 3)]
     tell: usize,
@@ -33,6 +41,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         Scheme::Toy
     };
+    if let Some(depth) = arguments.every {
+        return every(depth, arguments.theme.as_deref(), scheme);
+    }
     let (begin, mut coverage) = (Instant::now(), Coverage::default());
     let mut found: BTreeMap<(char, String), (u64, usize, Plan, Violation)> = BTreeMap::new();
     for seed in (arguments.seed..).take(usize::try_from(arguments.histories)?) {
@@ -54,5 +65,30 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     println!("{}", coverage.told());
     println!("{} histories in {seconds:.1} s", arguments.histories);
     ensure!(found.is_empty(), "{} kinds of violations", found.len());
+    Ok(())
+}
+
+fn every(depth: usize, wanted: Option<&str>, scheme: Scheme) -> anyhow::Result<()> {
+    let mut held = true;
+    for (theme, moves) in themes() {
+        if wanted.is_some_and(|wanted| !theme.contains(wanted)) {
+            continue;
+        }
+        let begin = Instant::now();
+        match explore(&SMALL, &moves, depth, scheme) {
+            Ok(explored) => println!(
+                "{theme}: {} states within {depth} steps; of {} trees that were served, {} were taken; {:.1} s",
+                explored.states,
+                explored.offers,
+                explored.taken,
+                begin.elapsed().as_secs_f64()
+            ),
+            Err(violation) => {
+                held = false;
+                println!("{theme}:\n{violation}");
+            }
+        }
+    }
+    ensure!(held, "something was violated");
     Ok(())
 }

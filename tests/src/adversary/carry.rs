@@ -79,7 +79,12 @@ impl World {
         self.check_written(tree, &fresh.state)?;
         let all = self.stages.len();
         let mut made = None;
-        for at in earlier(all, self.count) {
+        let before = if self.is_thorough {
+            (0..all).collect()
+        } else {
+            earlier(all, self.count)
+        };
+        for at in before {
             let Some(stage) = self.stages.get(at).cloned() else {
                 continue;
             };

@@ -391,7 +391,7 @@ impl World {
 }
 
 /// Everything below a directory as another tree has it.
-fn exchange(tree: &mut MemoryStore, source: &MemoryStore, directory: &str) {
+pub(super) fn exchange(tree: &mut MemoryStore, source: &MemoryStore, directory: &str) {
     let below = |tree: &MemoryStore| -> BTreeMap<String, Vec<u8>> {
         let files = tree.files().filter(|(path, _)| path.starts_with(directory));
         files

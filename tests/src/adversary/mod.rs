@@ -19,6 +19,7 @@ mod carry;
 mod check;
 mod clients;
 mod coverage;
+mod exhaustive;
 mod honest;
 mod plan;
 mod random;
@@ -31,6 +32,7 @@ mod suggest;
 mod world;
 
 pub use coverage::Coverage;
+pub use exhaustive::{Explored, SMALL, explore, themes};
 pub use plan::{Plan, Settings};
 pub use scheme::{Key, Scheme};
 pub use shrink::shrink;

@@ -67,7 +67,7 @@ pub(super) struct Branch {
 }
 
 /// Everything.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct World {
     pub(super) scheme: Scheme,
     pub(super) janitors: Vec<String>,
@@ -101,6 +101,8 @@ pub(super) struct World {
     pub(super) story: Vec<String>,
     pub(super) coverage: Coverage,
     pub(super) count: usize,
+    /// Whether every followed state is held against all before it, and not only against some.
+    pub(super) is_thorough: bool,
 }
 
 pub(super) fn threshold(people: u16) -> Threshold {
@@ -153,6 +155,7 @@ impl World {
             story: Vec::new(),
             coverage: Coverage::default(),
             count: 0,
+            is_thorough: false,
             janitors,
             authors,
         };

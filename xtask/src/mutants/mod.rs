@@ -3,12 +3,13 @@
 //! All of them are planted in one copy of the workspace, which is built once. A test then runs once for each, with
 //! the number of the one that is to be there in its environment: a thousand builds would take days.
 
+use core::fmt::Write as _;
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{fs, thread};
 
 use anyhow::{Context as _, bail, ensure};
@@ -242,10 +243,10 @@ impl Copy {
         for path in sources {
             let name = path.strip_prefix(CORE)?.to_string_lossy().into_owned();
             let source = fs::read_to_string(&path).with_context(|| name.clone())?;
-            let planted = planter
+            let changed = planter
                 .plant(&name, &source)
                 .with_context(|| name.clone())?;
-            fs::write(self.root.join(&path), planted)?;
+            fs::write(self.root.join(&path), changed)?;
         }
         let lib = fs::read_to_string(Path::new(CORE).join("lib.rs"))?;
         let lib = lib.replace("#![no_std]", "#![no_std]\n#![allow(warnings, clippy::all)]");
@@ -285,7 +286,11 @@ impl Copy {
             return Ok(Built::Refused(refused));
         }
         let order = |it: &Program| self.tests.iter().position(|test| *test == it.name);
-        programs.retain(|it| order(it).is_some());
+        // Another crate may have a test of the same name.
+        programs.retain(|it| {
+            order(it).is_some()
+                && (it.name == "lib" || it.directory.parent() == Some(self.root.as_path()))
+        });
         programs.sort_by_key(order);
         ensure!(
             programs.len() == self.tests.len(),
@@ -336,11 +341,11 @@ impl Copy {
 
 /// The program that a message of cargo tells of, if it is a test.
 fn program(message: &serde_json::Value) -> Option<Program> {
-    let path = message["executable"].as_str()?;
-    let manifest = Path::new(message["manifest_path"].as_str()?);
-    let kinds = message["target"]["kind"].as_array()?;
-    let name = message["target"]["name"].as_str()?;
-    let name = match kinds.first()?.as_str()? {
+    let text = |place: &str| message.pointer(place)?.as_str();
+    let path = text("/executable")?;
+    let manifest = Path::new(text("/manifest_path")?);
+    let name = text("/target/name")?;
+    let name = match text("/target/kind/0")? {
         "test" => name,
         "lib" if name == "conex_core" => "lib",
         _ => return None,
