@@ -5,7 +5,7 @@
     reason = "steps are made for the packages that there are"
 )]
 
-use conex_core::vouch::Vouch;
+use conex_core::vouch::{Kind, Vouch};
 
 use crate::community::{Community, fingerprint, former, id, opam_file, version};
 
@@ -307,7 +307,7 @@ impl Traffic {
                 digest,
             })
             .collect();
-        if vouches.is_empty() {
+        if !vouches.iter().any(|it| it.subject.kind() == Kind::Releases) {
             vouches.push(self.main.gone(name, &under.to_string()));
         }
         for who in ["alice", "bob"] {

@@ -544,3 +544,20 @@ fn a_claim_of_what_is_gone_waits_whatever_the_head() {
         package(&settled.tree, "bar")
     );
 }
+
+/// Bar is claimed for dave, and goes before he approves of anything. Nobody sees on the main line that an approval is
+/// lost, since there is no bar and nobody's approval of it counts. Clients have it, and wait for an approved absence.
+#[test]
+fn what_goes_just_after_it_was_claimed_waits_for_an_approved_absence() {
+    let settled = Community::settled("opam");
+    let mut pilot = Pilot::of(&settled);
+    let mut traffic = Traffic::new(&settled);
+    traffic.happen(&Happening::Claim(2, false));
+    traffic.happen(&Happening::Remove(2));
+    traffic.settle();
+    let advanced = pilot.advance(&traffic.main);
+    assert!(waits(&advanced).contains(&"bar".to_owned()));
+    traffic.insist("bar");
+    pilot.advance(&traffic.main);
+    assert!(pilot.has_data_of(&traffic.main));
+}
