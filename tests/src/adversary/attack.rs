@@ -346,13 +346,15 @@ impl World {
             return;
         }
         let mut fields = next(&head, self.scheme);
-        match change % 3 {
+        match change % 5 {
             0 => {
                 fields.quorum = threshold(1);
                 fields.upkeep = threshold(1);
                 fields.unclaimed = threshold(1);
             }
             1 => fields.complete = false,
+            2 => fields.previous = Some(Digest::from_bytes([change; 32])),
+            3 => fields.floor.clear(),
             _ => fields.revoked.clear(),
         }
         let Ok(root) = Root::new(fields) else {

@@ -4,7 +4,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use conex_core::chain::Trust;
+use conex_core::crypto::Digests as _;
+use conex_core::digest::Digest;
+use conex_core::key::PublicKey;
+use conex_core::metadata::place;
+use conex_core::name::Origin;
 use conex_core::record::LocalRecord;
+use conex_core::spelling::Stored as _;
+use conex_core::statement::Root;
 use conex_core::store::{MemoryStore, Sequential};
 use conex_core::update::{Before, Changes, Update};
 use conex_core::verify::{Mode, Report, Verification};
@@ -13,7 +20,8 @@ use conex_repo::KnownSchemes;
 use super::Violation;
 use super::check::{self, HighWater};
 use super::random::Random;
-use super::world::{Done, Stage, World};
+use super::roots::next;
+use super::world::{Done, Stage, World, id, owner};
 use crate::client::changes;
 use crate::model::{self, Anchor, Judged, State, Strictness, difference};
 
@@ -56,13 +64,27 @@ impl World {
         Ok(())
     }
 
+    /// What a client without a record is given: the first root, or the keys of the first janitors. Both have to lead to
+    /// the same.
+    fn anchor(&self) -> (Trust, Anchor) {
+        match &self.anchors {
+            Some(anchors) if self.story.len().is_multiple_of(2) => {
+                let keys = anchors.keys().clone();
+                let anchor =
+                    Anchor::Keys(anchors.origin().clone(), keys, anchors.quorum().people());
+                (Trust::Keys(anchors.clone()), anchor)
+            }
+            _ => (Trust::Root(self.anchor), Anchor::Root(self.anchor)),
+        }
+    }
+
     /// Judges a tree as a client without a record does.
     pub(super) fn fresh(
         &mut self,
         tree: &MemoryStore,
         mode: Mode,
     ) -> Result<Option<Accepted>, Box<Violation>> {
-        let trust = Trust::Root(self.anchor);
+        let (trust, anchor) = self.anchor();
         let verification = Verification {
             store: tree,
             schemes: &KnownSchemes,
@@ -73,7 +95,6 @@ impl World {
             ahead: false,
         };
         let report = verification.run();
-        let anchor = Anchor::Root(self.anchor);
         let judged = model::judge(&model::tree(tree), &anchor, strictness(mode), &self.scheme);
         self.agree(&report, &judged, "the whole of a tree")?;
         self.count_codes(&report);
@@ -330,13 +351,69 @@ impl World {
         tree.or_else(stage).unwrap_or_else(|| self.main.clone())
     }
 
+    /// A root that follows none of this chain, or says what none may, with the attacker's signatures and one that is
+    /// good for another root.
+    fn bend_root(&self, tree: &mut MemoryStore, random: &mut Random, told: &mut Vec<String>) {
+        let Some(head) = self.root(0) else {
+            return;
+        };
+        let mut fields = next(&head, self.scheme);
+        let what = match random.below(5) {
+            0 => {
+                fields.origin = Origin::parse("elsewhere").expect("this is a name");
+                "of another repository"
+            }
+            1 => {
+                fields.previous = Some(Digest::from_bytes([7; 32]));
+                "after another one"
+            }
+            2 => {
+                fields.revoked.clear();
+                fields.floor.clear();
+                "without what was revoked"
+            }
+            3 => {
+                let first = fields.janitors.first();
+                let keys = first.into_iter().flat_map(|janitor| &janitor.keys);
+                let keys: Vec<_> = keys.map(|key| self.scheme.fingerprint(key)).collect();
+                fields.revoked.extend(keys);
+                fields.revoked.sort();
+                fields.revoked.dedup();
+                "that revokes a key it lists"
+            }
+            _ => {
+                if let Some(janitor) = fields.janitors.first_mut() {
+                    janitor.keys = vec![odd_key()];
+                }
+                "with a key of no known kind"
+            }
+        };
+        let Ok(root) = Root::new(fields) else {
+            return;
+        };
+        told.push(format!("the root {} {what}", root.number));
+        tree.insert(place::root(root.number).as_str(), root.to_text());
+        for key in &self.bad_keys {
+            let Ok(signature) = root.sign(id(owner(key)), &self.scheme, &self.scheme.key(key));
+            let place = place::root_signature(root.number, &signature);
+            tree.insert(place.as_str(), signature.to_text());
+        }
+        if let Some(who) = head.janitors.first().map(|janitor| janitor.id.to_string())
+            && let Some(key) = self.keys_of(&who).first()
+        {
+            let Ok(signature) = head.sign(id(&who), &self.scheme, &self.scheme.key(key));
+            let place = place::root_signature(root.number, &signature);
+            tree.insert(place.as_str(), signature.to_text());
+        }
+    }
+
     /// One change of what is served.
     fn mix(&self, tree: &mut MemoryStore, random: &mut Random, told: &mut Vec<String>) {
         let source = match random.one_of(&self.stages) {
             Some(stage) if !random.one_in(4) => (*stage.tree).clone(),
             _ => self.main.clone(),
         };
-        match random.below(8) {
+        match random.below(10) {
             0 | 1 => {
                 let package = random.one_of(&self.packages).cloned().unwrap_or_default();
                 told.push(format!("another {package}"));
@@ -369,17 +446,9 @@ impl World {
                     tree.insert(path.as_str(), bytes.as_slice());
                 }
             }
-            6 => {
-                let files: Vec<String> = tree.files().map(|(path, _)| path.to_owned()).collect();
-                let pages: Vec<&String> = files
-                    .iter()
-                    .filter(|path| path.starts_with("conex/index/"))
-                    .collect();
-                if let Some(path) = random.one_of(&pages) {
-                    told.push(format!("without {path}"));
-                    tree.remove(path);
-                }
-            }
+            6 => leave_out(tree, "conex/index/", random, told),
+            7 => leave_out(tree, "conex/root/", random, told),
+            8 => self.bend_root(tree, random, told),
             _ => {
                 if let Some((path, bytes)) = random.one_of(&self.seen) {
                     told.push(format!("with {path}"));
@@ -388,6 +457,21 @@ impl World {
             }
         }
     }
+}
+
+/// One file below a directory is left out.
+fn leave_out(tree: &mut MemoryStore, directory: &str, random: &mut Random, told: &mut Vec<String>) {
+    let files = tree.files().map(|(path, _)| path.to_owned());
+    let below: Vec<String> = files.filter(|path| path.starts_with(directory)).collect();
+    if let Some(path) = random.one_of(&below) {
+        told.push(format!("without {path}"));
+        tree.remove(path);
+    }
+}
+
+/// A key whose kind nobody knows.
+fn odd_key() -> PublicKey {
+    PublicKey::from_blob(b"\0\0\0\x03odd".to_vec()).expect("it begins with an algorithm")
 }
 
 /// Everything below a directory as another tree has it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use conex_core::baseline::Baseline;
-use conex_core::chain::Trust;
+use conex_core::chain::{AnchorKeys, Trust};
 use conex_core::crypto::Digests as _;
 use conex_core::digest::{Digest, FileDigest};
 use conex_core::key::Fingerprint;
@@ -75,6 +75,8 @@ pub(super) struct World {
     pub(super) packages: Vec<String>,
     /// The first root, which clients are given.
     pub(super) anchor: Digest,
+    /// The first janitors' keys and their quorum, which some are given instead.
+    pub(super) anchors: Option<AnchorKeys>,
     pub(super) main: MemoryStore,
     pub(super) branches: Vec<Branch>,
     /// What the main line was before, the newest last.
@@ -138,6 +140,7 @@ impl World {
             scheme,
             packages: names('p', settings.packages),
             anchor: Digest::from_bytes([0; 32]),
+            anchors: None,
             main: MemoryStore::new(),
             branches: Vec::new(),
             past: Vec::new(),
@@ -191,6 +194,8 @@ impl World {
         });
         let root = root.expect("these are good settings");
         self.anchor = root.digest(&self.scheme);
+        let keys = self.janitors.iter().map(|who| self.fingerprint(who));
+        self.anchors = AnchorKeys::new(root.origin.clone(), keys, root.quorum).ok();
         self.write(0, place::root(root.number).as_str(), root.to_text());
         for janitor in self.janitors.clone() {
             self.sign_root(0, &root, &janitor);
