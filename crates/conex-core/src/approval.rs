@@ -399,7 +399,7 @@ mod tests {
             version: version(text),
             digest: *digest,
             voter: Voter {
-                person: PersonIndex::default(),
+                person: PersonIndex::of(0),
                 janitor: true,
             },
         });
@@ -449,5 +449,166 @@ mod tests {
         let (standing, proposed) = assess(&[("0.1", OURS)], ("1.3", OTHER));
         assert!(matches!(standing, Standing::Approved(_)), "{standing:?}");
         assert_eq!(proposed, Some(version("0.1")));
+    }
+
+    fn person(number: u32, janitor: bool) -> Voter {
+        Voter {
+            person: PersonIndex::of(number),
+            janitor,
+        }
+    }
+
+    fn vote(text: &str, digest: Digest, voter: Voter) -> Vote {
+        Vote {
+            version: version(text),
+            digest,
+            voter,
+        }
+    }
+
+    /// A package of the persons 0 and 1, both of whom are asked, and so are three janitors.
+    fn owned() -> Rule {
+        let owners = Owners {
+            people: BTreeSet::from([PersonIndex::of(0), PersonIndex::of(1)]),
+            janitors: false,
+        };
+        Rule {
+            owners: Some((owners, Threshold::new(2).unwrap())),
+            janitors: Threshold::new(3).unwrap(),
+            epoch: Epoch::Only(0),
+        }
+    }
+
+    #[test]
+    fn people_are_counted_in_each_way_and_never_across() {
+        let (dave, erin, bob) = (person(0, false), person(1, false), person(9, false));
+        let [alice, carol, frank, grace] = [5, 6, 7, 8].map(|number| person(number, true));
+        let cases: [(&[Voter], Option<usize>); 10] = [
+            (&[], None),
+            (&[dave], None),
+            (&[dave, dave], None),
+            (&[dave, bob], None),
+            (&[dave, erin], Some(0)),
+            (&[dave, erin, bob], Some(0)),
+            (&[dave, alice, carol], None),
+            (&[alice, carol, frank], Some(0)),
+            (&[alice, carol, frank, grace], Some(1)),
+            (&[dave, erin, alice, carol, frank, grace], Some(1)),
+        ];
+        for (voters, margin) in cases {
+            let votes: Vec<Vote> = voters.iter().map(|it| vote("0.1", OURS, *it)).collect();
+            let approved = owned().approved(&votes);
+            let found = approved.first().map(|it| it.margin);
+            assert_eq!(found, margin, "{voters:?}");
+        }
+        // Where janitors own a package, each of them is one of its owners, too.
+        let mut rule = owned();
+        if let Some((owners, _)) = &mut rule.owners {
+            owners.janitors = true;
+        }
+        let votes = [vote("0.1", OURS, dave), vote("0.1", OURS, alice)];
+        assert_eq!(rule.approved(&votes).len(), 1);
+        assert!(rule.is_eligible(&vote("0.1", OURS, alice)));
+        assert!(!rule.is_eligible(&vote("1.1", OURS, alice)));
+        assert!(!rule.is_eligible(&vote("0.1", OURS, bob)));
+    }
+
+    #[test]
+    fn votes_meet_in_one_version_only() {
+        let (dave, erin) = (person(0, false), person(1, false));
+        let apart: [[Vote; 2]; 3] = [
+            [vote("0.1", OURS, dave), vote("0.2", OURS, erin)],
+            [vote("0.1", OURS, dave), vote("0.1", OTHER, erin)],
+            [vote("1.1", OURS, dave), vote("1.1", OURS, erin)],
+        ];
+        for votes in apart {
+            assert_eq!(owned().approved(&votes), [], "{votes:?}");
+        }
+        let mut both = Vec::new();
+        for text in ["0.1", "0.3", "0.2"] {
+            both.extend([vote(text, OURS, dave), vote(text, OURS, erin)]);
+        }
+        let versions = owned().approved(&both).into_iter().map(|it| it.version);
+        let versions: Vec<Version> = versions.collect();
+        assert_eq!(versions, ["0.3", "0.2", "0.1"].map(version));
+        // The authorisation of a package counts in all epochs.
+        let sets = Rule {
+            epoch: Epoch::Sets(0),
+            ..owned()
+        };
+        let votes = [vote("1.1", OTHER, dave), vote("1.1", OTHER, erin)];
+        assert_eq!(sets.approved(&votes).len(), 1);
+    }
+
+    #[test]
+    fn those_who_are_not_enough_yet_support_the_content() {
+        let (dave, erin, bob) = (person(0, false), person(1, false), person(9, false));
+        let begun = owned().assess(&[vote("0.4", OURS, dave)], &[OURS]);
+        assert_eq!(begun.standing, Standing::Pending);
+        assert_eq!(begun.proposed, Some(version("0.4")));
+        assert_eq!(begun.vouched, [dave]);
+        assert_eq!(begun.supporters(), [PersonIndex::of(0)]);
+        assert!(begun.is_supported_by(PersonIndex::of(0)));
+        assert!(!begun.is_supported_by(PersonIndex::of(1)));
+        let votes = [dave, erin, bob].map(|voter| vote("0.4", OURS, voter));
+        let approved = owned().assess(&votes, &[OURS]);
+        assert_eq!(
+            approved.supporters(),
+            [PersonIndex::of(0), PersonIndex::of(1)]
+        );
+        assert!(approved.is_supported_by(PersonIndex::of(1)));
+        assert!(!approved.is_supported_by(PersonIndex::of(9)));
+        assert_eq!(approved.vouched, []);
+    }
+
+    #[test]
+    fn the_proposed_version_is_where_votes_can_meet() {
+        let (dave, erin, bob) = (person(0, false), person(1, false), person(9, false));
+        let cases: [(&[Vote], Option<&str>); 8] = [
+            (&[], Some("0.1")),
+            // Above what is approved, and above whatever anybody says.
+            (&[vote("0.4", OTHER, bob)], Some("0.5")),
+            (
+                &[vote("0.4", OTHER, dave), vote("0.4", OTHER, erin)],
+                Some("0.5"),
+            ),
+            // With who began, the first of several.
+            (
+                &[vote("0.7", OURS, dave), vote("0.5", OURS, erin)],
+                Some("0.5"),
+            ),
+            // Nobody who counts began with it.
+            (&[vote("0.7", OURS, bob)], Some("0.8")),
+            // Too far above everything, and just not.
+            (&[vote("0.4294967297", OTHER, bob)], Some("0.1")),
+            (&[vote("0.4294967296", OTHER, bob)], Some("0.4294967297")),
+            // Votes of another epoch say nothing.
+            (&[vote("1.5", OTHER, dave)], Some("0.1")),
+        ];
+        for (votes, proposed) in cases {
+            let found = owned().assess(votes, &[OURS]).proposed;
+            assert_eq!(found, proposed.map(version), "{votes:?}");
+        }
+        // The counter is at its end.
+        let end = alloc::format!("0.{}", u64::MAX);
+        let votes = [vote(&end, OTHER, dave), vote(&end, OTHER, erin)];
+        assert_eq!(owned().assess(&votes, &[OURS]).proposed, None);
+    }
+
+    #[test]
+    fn one_content_with_two_digests_does_not_contradict_itself() {
+        let (dave, erin) = (person(0, false), person(1, false));
+        let twice = [OURS, OTHER].map(|digest| [dave, erin].map(|it| vote("0.2", digest, it)));
+        let votes = twice.as_flattened();
+        let both = owned().assess(votes, &[OURS, OTHER]);
+        assert!(matches!(both.standing, Standing::Approved(_)), "{both:?}");
+        let one = owned().assess(votes, &[OURS]);
+        assert_eq!(
+            one.standing,
+            Standing::Equivocal {
+                version: version("0.2")
+            }
+        );
+        assert_eq!(one.proposed, Some(version("0.3")));
     }
 }

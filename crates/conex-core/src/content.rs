@@ -202,6 +202,27 @@ pub struct Reader<'a, S: ?Sized, D: ?Sized> {
     pub projections: &'a [&'a dyn Projection],
 }
 
+impl Package {
+    /// A package that is not there, whose digest is the same under each of so many projections.
+    pub(crate) fn absent(
+        name: &PackageName,
+        origin: &Origin,
+        projections: usize,
+        digests: &(impl Digests + ?Sized),
+    ) -> Self {
+        let statement = Releases {
+            package: name.clone(),
+            releases: Vec::new(),
+        };
+        let digest = statement.digest(origin, digests);
+        Self {
+            name: name.clone(),
+            releases: Vec::new(),
+            digests: alloc::vec![digest; projections.max(1)],
+        }
+    }
+}
+
 impl<S: ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
     /// A release that is not there: the digest of the statement that it has no files.
     pub(crate) fn absent_release(&self, package: &PackageName, release: &ReleaseName) -> Digest {
@@ -265,12 +286,7 @@ impl<S: Store + ?Sized, D: Digests + ?Sized> Reader<'_, S, D> {
 
     /// A package that is not there: the statement that it has no releases.
     pub fn absent(&self, name: &PackageName) -> Package {
-        let digest = self.releases_digest(name, &[], 0);
-        Package {
-            name: name.clone(),
-            releases: Vec::new(),
-            digests: alloc::vec![digest; self.projections.len().max(1)],
-        }
+        Package::absent(name, self.origin, self.projections.len(), self.digests)
     }
 
     /// Reads the repository files and computes their statement.

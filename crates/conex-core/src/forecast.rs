@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 
 use crate::approval::{Assessment, Epoch, Standing};
 use crate::chain::Head;
-use crate::content::{Checksums, Package, Release, Releases};
+use crate::content::{Checksums, Package, Release};
 use crate::crypto::Crypto;
 use crate::digest::{Context, Digest};
 use crate::encoding;
@@ -376,7 +376,8 @@ fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendmen
     }
     let names: BTreeSet<&str> = present.keys().map(|name| name.as_str()).collect();
     for name in judge::absent(&settled.index, ownership, |name| names.contains(name)) {
-        judge.package(&absent(name, root, crypto), &Path::top(), ownership, people);
+        let absent = Package::absent(name, &root.origin, root.projections.len(), crypto);
+        judge.package(&absent, &Path::top(), ownership, people);
     }
     let is_found = |it: &&Finding| !it.present;
     let found = judge.findings.iter().filter(is_found);
@@ -591,18 +592,4 @@ fn digests(finding: &Finding, present: &Root, root: &Root) -> Vec<Digest> {
         return alloc::vec![UNREAD];
     }
     stay
-}
-
-/// A package that is not there.
-fn absent(name: &PackageName, root: &Root, crypto: &impl Crypto) -> Package {
-    let statement = Releases {
-        package: name.clone(),
-        releases: Vec::new(),
-    };
-    let digest = encoding::digest(crypto, Context::Releases, &root.origin, &statement);
-    Package {
-        name: name.clone(),
-        releases: Vec::new(),
-        digests: alloc::vec![digest],
-    }
 }

@@ -14,8 +14,14 @@ use crate::statement::{Author, Authorisation, Root, Team};
 
 /// A person, by position in [`People`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(test, derive(Default))]
 pub struct PersonIndex(u32);
+
+#[cfg(test)]
+impl PersonIndex {
+    pub(crate) const fn of(number: u32) -> Self {
+        Self(number)
+    }
+}
 
 /// Somebody whose counting page says something, and whether it counts as a janitor's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -50,15 +50,15 @@ pub(crate) struct Arguments {
 const TESTS: [&str; 12] = [
     "vectors",
     "lib",
-    "updates",
+    "stories",
     "corners",
     "forecast",
-    "advance",
-    "advance_hostile",
-    "stories",
     "threats",
+    "advance",
     "layouts",
+    "advance_hostile",
     "properties",
+    "updates",
     "adversary",
 ];
 
@@ -135,15 +135,21 @@ fn try_all(
                 .lock()
                 .map_err(|_| anyhow::anyhow!("poisoned"))?
                 .next();
-            let Some((number, _)) = next else {
+            let Some((number, mutant)) = next else {
                 return Ok(());
             };
+            let mut by = None;
             for program in programs {
                 if program.notices(*number, limit)?.0 {
-                    let mut noticed = noticed.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
-                    noticed.insert(*number, program.name.clone());
+                    by = Some(program.name.clone());
                     break;
                 }
+            }
+            if let Some(by) = by {
+                let mut noticed = noticed.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
+                noticed.insert(*number, by);
+            } else {
+                println!("{}:{}: {}", mutant.file, mutant.line, mutant.what);
             }
         }
     };
@@ -168,9 +174,6 @@ fn tell(
         let counts = files.entry(&mutant.file).or_default();
         counts.0 += usize::from(noticed.contains_key(number));
         counts.1 += 1;
-        if !noticed.contains_key(number) {
-            println!("{}:{}: {}", mutant.file, mutant.line, mutant.what);
-        }
     }
     let mut by: BTreeMap<&str, usize> = BTreeMap::new();
     for program in noticed.values() {
