@@ -430,6 +430,8 @@ mod tests {
             let (standing, _) = assess(&votes, ("0.3", OURS));
             assert!(matches!(standing, Standing::Approved(_)), "{standing:?}");
         }
+        let (standing, _) = assess(&[("0.2", OURS), ("0.4", OURS)], ("0.3", OURS));
+        assert!(matches!(standing, Standing::Approved(_)), "{standing:?}");
         // Something else has to be above it.
         let (standing, proposed) = assess(&[], ("0.3", OTHER));
         assert!(matches!(standing, Standing::Differs { .. }), "{standing:?}");
@@ -511,6 +513,14 @@ mod tests {
         assert!(rule.is_eligible(&vote("0.1", OURS, alice)));
         assert!(!rule.is_eligible(&vote("1.1", OURS, alice)));
         assert!(!rule.is_eligible(&vote("0.1", OURS, bob)));
+        // One person counts once, also with keys of both kinds.
+        rule.owners = None;
+        rule.janitors = Threshold::new(1).unwrap();
+        let keys = [false, true].map(|janitor| vote("0.1", OURS, person(5, janitor)));
+        let approved = rule.approved(&keys);
+        let found = approved.first().map(|it| (it.margin, it.by.as_slice()));
+        assert_eq!(found, Some((0, [PersonIndex::of(5)].as_slice())));
+        assert!(!rule.is_eligible(&vote("0.1", OURS, bob)));
     }
 
     #[test]
@@ -538,18 +548,33 @@ mod tests {
         };
         let votes = [vote("1.1", OTHER, dave), vote("1.1", OTHER, erin)];
         assert_eq!(sets.approved(&votes).len(), 1);
+        // But content is of its own epoch only, whatever others are voted for.
+        let misfits = [dave, erin].map(|it| vote("1.1", OURS, it));
+        let votes = [misfits[0], misfits[1], vote("0.1", OTHER, dave)];
+        assert_eq!(sets.assess(&misfits, &[OURS]).standing, Standing::Pending);
+        assert_eq!(sets.assess(&votes, &[OURS]).standing, Standing::Pending);
     }
 
     #[test]
     fn those_who_are_not_enough_yet_support_the_content() {
         let (dave, erin, bob) = (person(0, false), person(1, false), person(9, false));
-        let begun = owned().assess(&[vote("0.4", OURS, dave)], &[OURS]);
+        let votes = [
+            vote("0.4", OURS, dave),
+            vote("0.6", OURS, erin),
+            vote("0.4", OTHER, bob),
+        ];
+        let begun = owned().assess(&votes, &[OURS]);
         assert_eq!(begun.standing, Standing::Pending);
         assert_eq!(begun.proposed, Some(version("0.4")));
         assert_eq!(begun.vouched, [dave]);
         assert_eq!(begun.supporters(), [PersonIndex::of(0)]);
         assert!(begun.is_supported_by(PersonIndex::of(0)));
         assert!(!begun.is_supported_by(PersonIndex::of(1)));
+        let votes = [vote("0.4", OURS, dave), vote("0.4", OURS, person(9, false))];
+        let two = owned().assess(&votes, &[OURS]);
+        assert!(two.is_supported_by(PersonIndex::of(0)));
+        let votes = [bob, dave, bob, dave].map(|voter| vote("0.4", OURS, voter));
+        assert_eq!(owned().assess(&votes, &[OURS]).vouched, [dave, bob]);
         let votes = [dave, erin, bob].map(|voter| vote("0.4", OURS, voter));
         let approved = owned().assess(&votes, &[OURS]);
         assert_eq!(
@@ -567,7 +592,10 @@ mod tests {
         let cases: [(&[Vote], Option<&str>); 8] = [
             (&[], Some("0.1")),
             // Above what is approved, and above whatever anybody says.
-            (&[vote("0.4", OTHER, bob)], Some("0.5")),
+            (
+                &[vote("0.4", OTHER, bob), vote("0.2", OTHER, dave)],
+                Some("0.5"),
+            ),
             (
                 &[vote("0.4", OTHER, dave), vote("0.4", OTHER, erin)],
                 Some("0.5"),
@@ -589,6 +617,32 @@ mod tests {
             let found = owned().assess(votes, &[OURS]).proposed;
             assert_eq!(found, proposed.map(version), "{votes:?}");
         }
+        // Near is what is near to what is approved.
+        let high = [dave, erin].map(|voter| vote("0.4294967296", OTHER, voter));
+        let votes = [high[0], high[1], vote("0.4294967300", OTHER, bob)];
+        let found = owned().assess(&votes, &[OURS]).proposed;
+        assert_eq!(found, Some(version("0.4294967301")));
+        // Not below what clients have, and where others began with it.
+        let above = |votes: &[Vote], floor: &str| {
+            let floor = ApprovedVersion {
+                version: version(floor),
+                digest: OURS,
+                by: Vec::new(),
+                margin: 0,
+            };
+            owned().assess_above(votes, &[OURS], Some(&floor)).proposed
+        };
+        let began = [vote("0.3", OURS, dave)];
+        assert_eq!(above(&began, "0.3"), Some(version("0.3")));
+        let near = [vote("0.4294967300", OTHER, bob)];
+        assert_eq!(above(&near, "0.4294967296"), Some(version("0.4294967301")));
+        // An epoch is never lowered.
+        let sets = Rule {
+            epoch: Epoch::Sets(0),
+            ..owned()
+        };
+        let later = [dave, erin].map(|voter| vote("1.1", OTHER, voter));
+        assert_eq!(sets.assess(&later, &[OURS]).proposed, None);
         // The counter is at its end.
         let end = alloc::format!("0.{}", u64::MAX);
         let votes = [vote(&end, OTHER, dave), vote(&end, OTHER, erin)];

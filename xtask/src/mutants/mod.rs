@@ -37,6 +37,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
+    /// Only those that an earlier run found unnoticed; a file with its output
+    #[arg(long)]
+    again: Option<PathBuf>,
+
     /// Fail where less than so many of a hundred are noticed
     #[arg(long, default_value_t = 0)]
     least: usize,
@@ -47,9 +51,10 @@ pub(crate) struct Arguments {
 }
 
 /// The vectors, which have to suffice for other implementations, and then the quick ones.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 13] = [
     "vectors",
     "lib",
+    "rules",
     "stories",
     "corners",
     "forecast",
@@ -112,6 +117,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let mut numbered: Vec<(u32, &Mutant)> = (1..).zip(&mutants).collect();
     numbered.retain(|(number, _)| !excluded.contains(number));
+    if let Some(earlier) = &arguments.again {
+        let earlier = fs::read_to_string(earlier)?;
+        let told: BTreeSet<&str> = earlier.lines().collect();
+        numbered.retain(|(_, mutant)| told.contains(mutant.to_string().as_str()));
+    }
     if let Some(most) = arguments.sample {
         numbered.sort_by_key(|(number, _)| shuffled(arguments.seed, *number));
         numbered.truncate(most);
@@ -149,7 +159,7 @@ fn try_all(
                 let mut noticed = noticed.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
                 noticed.insert(*number, by);
             } else {
-                println!("{}:{}: {}", mutant.file, mutant.line, mutant.what);
+                println!("{mutant}");
             }
         }
     };

@@ -1,5 +1,6 @@
 //! Plants all mutants of a file at once: each is an expression that asks whether it is the one.
 
+use core::fmt;
 use std::collections::BTreeSet;
 
 use proc_macro2::Span;
@@ -18,6 +19,12 @@ pub(super) struct Mutant {
     pub(super) line: usize,
     /// What is done there, in words.
     pub(super) what: String,
+}
+
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.what)
+    }
 }
 
 /// Plants mutants in sources, numbered from 1 on.

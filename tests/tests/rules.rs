@@ -1,0 +1,168 @@
+//! What the rules say beside a verdict: whom they ask, what they leave out, what they compare.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it stands"
+)]
+
+use conex_core::chain::{AnchorKeys, is_signed_by_member};
+use conex_core::name::Id;
+use conex_core::problem::{Code, Problem};
+use conex_core::spelling::Stored as _;
+use conex_core::statement::{Root, RootSignature};
+use conex_core::version::Threshold;
+use conex_crypto::StandardCrypto;
+use conex_tests::{Community, fingerprint, id, janitor, secret};
+
+/// The problem of a code at a place whose detail has these words.
+fn problem(problems: &[Problem], code: Code, place: &str, words: &str) -> Problem {
+    let mut found = problems
+        .iter()
+        .filter(|it| it.code == code && &*it.place == place && it.detail.contains(words));
+    let first = found.next().unwrap_or_else(|| panic!("{problems:#?}"));
+    assert!(found.next().is_none(), "{problems:#?}");
+    first.clone()
+}
+
+/// How many janitors are missing, and which.
+fn janitors(problem: &Problem) -> (usize, Vec<&str>) {
+    let missing = problem.missing.as_ref().unwrap();
+    let (count, names) = missing.janitors.as_ref().unwrap();
+    (*count, names.iter().map(Id::as_str).collect())
+}
+
+/// How many owners are missing, and which.
+fn owners(problem: &Problem) -> (usize, Vec<&str>) {
+    let missing = problem.missing.as_ref().unwrap();
+    let (count, names) = missing.owners.as_ref().unwrap();
+    (*count, names.iter().map(Id::as_str).collect())
+}
+
+#[test]
+fn anchors_are_at_least_their_quorum() {
+    let all = Community::hamlet("plain");
+    let anchors = |keys: &[&str], quorum| {
+        let keys = keys.iter().map(|who| fingerprint(who));
+        AnchorKeys::new(all.origin().clone(), keys, Threshold::new(quorum).unwrap())
+    };
+    assert!(anchors(&["alice", "bob", "carol"], 2).is_ok());
+    assert!(anchors(&["alice", "bob"], 2).is_ok());
+    assert!(anchors(&["alice"], 2).is_err());
+    // A key counts once.
+    assert!(anchors(&["alice", "alice"], 2).is_err());
+}
+
+#[test]
+fn a_root_that_waits_asks_for_those_who_are_missing() {
+    let mut all = Community::hamlet("plain");
+    all.propose_root(|root| root.complete = !root.complete);
+    let waits = |all: &Community| {
+        let place = "conex/root/2.toml";
+        problem(
+            &all.verify().problems,
+            Code::RootUnsigned,
+            place,
+            "of its own",
+        )
+    };
+    assert_eq!(janitors(&waits(&all)), (2, vec!["alice", "bob", "carol"]));
+    all.sign_root("bob");
+    assert_eq!(janitors(&waits(&all)), (1, vec!["alice", "carol"]));
+    all.sign_root("carol");
+    all.verify().accepted();
+}
+
+/// A signature is a member's under a key that the root, or the one before, lists for them, and for this root only.
+#[test]
+fn signatures_are_of_members() {
+    let mut all = Community::hamlet("plain");
+    all.next_root(&["alice", "bob"], |root| {
+        root.janitors.retain(|it| it.id != id("carol"));
+        root.janitors.push(janitor("erin"));
+    });
+    let read =
+        |number: u32| Root::from_bytes(all.read(&format!("conex/root/{number}.toml")).as_bytes());
+    let (before, root) = (read(1).unwrap(), read(2).unwrap());
+    let sign = |root: &Root, who: &str, key: &str| -> RootSignature {
+        let Ok(signature) = root.sign(id(who), &StandardCrypto, &secret(key));
+        signature
+    };
+    let is_member = |signature: &RootSignature, with_before: bool| {
+        let before = with_before.then_some(&before);
+        is_signed_by_member(&root, before, signature, &StandardCrypto)
+    };
+    // Who, under whose key, whether by the new root alone, whether with the one before.
+    let cases = [
+        ("alice", "alice", true, true),
+        ("erin", "erin", true, true),
+        ("carol", "carol", false, true),
+        ("mallory", "mallory", false, false),
+        ("alice", "bob", false, false),
+        ("bob", "mallory", false, false),
+    ];
+    for (who, key, alone, with_before) in cases {
+        let signature = sign(&root, who, key);
+        assert_eq!(is_member(&signature, false), alone, "{who} with {key}");
+        assert_eq!(is_member(&signature, true), with_before, "{who} with {key}");
+        let other = sign(&before, who, key);
+        assert!(
+            !is_member(&other, true),
+            "{who} with {key}, for another root"
+        );
+    }
+}
+
+/// Nothing makes a root valid that follows one which is not.
+#[test]
+fn what_follows_an_invalid_root_is_told_once_for_each() {
+    let mut all = Community::hamlet("plain");
+    all.propose_root(|root| root.complete = !root.complete);
+    for _ in 0..2 {
+        all.propose_root(|root| root.complete = !root.complete);
+        all.sign_root("alice");
+        all.sign_root("bob");
+    }
+    let problems = all.verify().problems.clone();
+    for number in [3, 4] {
+        let place = format!("conex/root/{number}.toml");
+        problem(&problems, Code::RootChain, &place, "follows root 2");
+    }
+    assert!(problems.iter().all(|it| !it.detail.contains("root 3")));
+}
+
+/// A statement of a package asks its owners and the janitors, without those who vouched.
+#[test]
+fn content_asks_for_those_who_are_missing() {
+    let mut all = Community::settled("plain");
+    all.edit_claim("foo", |claim| {
+        claim.owners.push(id("erin"));
+        claim.threshold = Threshold::new(2).unwrap();
+    });
+    all.approve_by(&["alice", "bob"], "foo authorisation");
+    all.release("foo", "9", "x\n");
+    let waits = |all: &Community| {
+        let problems = all.verify().problems.clone();
+        let mut found = problems.iter().filter(|it| {
+            it.code == Code::NotApproved
+                && it
+                    .subject
+                    .as_ref()
+                    .is_some_and(|it| it.to_string() == "foo releases")
+        });
+        found
+            .next()
+            .unwrap_or_else(|| panic!("{problems:#?}"))
+            .clone()
+    };
+    let found = waits(&all);
+    assert_eq!(owners(&found), (2, vec!["dave", "erin"]));
+    all.approve("erin", "foo");
+    assert_eq!(owners(&waits(&all)), (1, vec!["dave"]));
+    let before = janitors(&found);
+    all.approve("carol", "foo");
+    let after = waits(&all);
+    assert_eq!(janitors(&after).0 + 1, before.0);
+    assert!(!janitors(&after).1.contains(&"carol"));
+    all.approve("dave", "foo");
+    all.verify().accepted();
+}
