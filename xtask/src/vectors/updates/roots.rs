@@ -25,6 +25,12 @@ fn without_carol(root: &mut RootFields) {
     root.revoked.push(fingerprint("carol"));
 }
 
+/// Repository files, approved by alice and carol.
+fn files_by_carol(all: &mut Community) {
+    all.write("repo", "1\n");
+    all.approve_by(&["alice", "carol"], ".");
+}
+
 fn revoke(all: &mut Community) {
     all.next_root(&["alice", "bob"], without_carol);
 }
@@ -149,6 +155,25 @@ pub(super) const PLAIN: &[Story] = &[
         STRICT,
     ),
     ("revoked-stripped", false, by_carol, revoke, WARN),
+    // The repository files need two, and of those who approved them one key is left.
+    (
+        "revoked-repository-stripped",
+        false,
+        files_by_carol,
+        revoke,
+        WARN,
+    ),
+    (
+        "revoked-repository-adopted",
+        true,
+        files_by_carol,
+        |all| {
+            revoke(all);
+            let files = all.present(". repository", "0.1");
+            all.vouch("bob", &[files]);
+        },
+        STRICT,
+    ),
     (
         "revoked-and-gone",
         true,
