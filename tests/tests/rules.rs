@@ -5,14 +5,19 @@
     reason = "a test may stop where it stands"
 )]
 
+use conex_core::baseline::Baseline;
 use conex_core::chain::{AnchorKeys, is_signed_by_member};
 use conex_core::name::Id;
 use conex_core::problem::{Code, Problem};
 use conex_core::spelling::Stored as _;
 use conex_core::statement::{Root, RootSignature};
+use conex_core::store::Sequential;
+use conex_core::verify::{Mode, Report, Verification};
 use conex_core::version::Threshold;
+use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
-use conex_tests::{Community, fingerprint, id, janitor, secret};
+use conex_repo::KnownSchemes;
+use conex_tests::{Community, fingerprint, former, id, janitor, secret};
 
 /// The problem of a code at a place whose detail has these words.
 fn problem(problems: &[Problem], code: Code, place: &str, words: &str) -> Problem {
@@ -165,4 +170,123 @@ fn content_asks_for_those_who_are_missing() {
     assert!(!janitors(&after).1.contains(&"carol"));
     all.approve("dave", "foo");
     all.verify().accepted();
+}
+
+/// Judges a main line above what clients follow.
+fn above(main: &Community, followed: &Community) -> Report {
+    let baseline = Baseline::read(&followed.tree, &StandardCrypto, &Sequential).unwrap();
+    let verification = Verification {
+        store: &main.tree,
+        schemes: &KnownSchemes,
+        crypto: &StandardCrypto,
+        workers: &Sequential,
+        trust: &main.anchor(),
+        mode: Mode::Warn,
+        ahead: true,
+    };
+    verification.run_above(&baseline)
+}
+
+/// What a report says of a subject: the code of its problem, and the version proposed for it.
+fn told(report: &Report, about: &str) -> (Option<Code>, Option<String>) {
+    let is_about = |subject: &Subject| subject.to_string() == about;
+    let mut problems = report.problems.iter().chain(&report.notes);
+    let problem = problems.find(|it| it.subject.as_ref().is_some_and(is_about));
+    let mut findings = report.findings.iter();
+    let finding = findings.find(|it| is_about(&it.subject));
+    let proposed = finding.and_then(|it| it.assessment.proposed);
+    (problem.map(|it| it.code), proposed.map(|it| it.to_string()))
+}
+
+/// A key belongs to one person, who may sign with it now.
+#[test]
+fn keys_that_may_sign_have_one_holder() {
+    let mut all = Community::settled("plain");
+    let key = all.proven("dave", "dave#2");
+    let pages = all.pages("dave");
+    all.edit_author("dave", |author| {
+        author.keys = vec![key];
+        author.former = vec![former("dave", &pages)];
+    });
+    all.approve_by(&["alice", "bob"], "dave");
+    all.next_root(&["alice", "bob"], |root| {
+        root.janitors.retain(|it| it.id != id("carol"));
+        root.revoked.push(fingerprint("carol"));
+    });
+    let verdict = all.verify_main();
+    let people = verdict.people.as_ref().unwrap();
+    let cases = [
+        ("dave#2", Some("dave")),
+        ("dave", None),
+        ("alice", Some("alice")),
+        ("carol", None),
+        ("mallory", None),
+    ];
+    for (key, holder) in cases {
+        let found = people.holder(fingerprint(key)).map(Id::as_str);
+        assert_eq!(found, holder, "{key}");
+    }
+    for who in ["alice", "dave"] {
+        let found = people.find(&id(who)).unwrap();
+        assert_eq!(people.id(found), &id(who));
+    }
+    assert_eq!(people.find(&id("mallory")), None);
+}
+
+/// Who is retired for clients is not asked for again; on a main line without that, nothing is wrong.
+#[test]
+fn what_is_retired_for_clients_is_named() {
+    let main = Community::settled("plain");
+    let mut followed = main.clone();
+    let pages = followed.pages("erin");
+    followed.edit_author("erin", |author| {
+        author.retired = true;
+        author.keys.clear();
+        author.former = vec![former("erin", &pages)];
+    });
+    followed.approve_by(&["alice", "bob"], "erin");
+    let report = above(&main, &followed);
+    assert_eq!(told(&report, "erin author"), (Some(Code::Revived), None));
+    assert_eq!(told(&report, "dave author").0, None);
+    let report = above(&main, &main);
+    assert_eq!(told(&report, "erin author").0, None);
+    let report = above(&followed, &followed);
+    assert_eq!(told(&report, "erin author").0, None);
+}
+
+/// What clients have in a greater version counts as not approved, and is proposed above theirs.
+#[test]
+fn what_clients_have_is_not_below_what_is_asked_for() {
+    let main = Community::settled("plain");
+    let mut followed = main.clone();
+    followed.release("lib", "1", "other\n");
+    followed.approve("erin", "lib");
+    let report = above(&main, &followed);
+    let (code, proposed) = told(&report, "lib/1 checksums");
+    assert_eq!(code, Some(Code::Ahead));
+    assert_eq!(proposed.as_deref(), Some("0.3"));
+    let (code, _) = told(&above(&followed, &main), "lib/1 checksums");
+    assert_eq!(code, None);
+}
+
+/// What clients have and nobody removed with an approval is named as still to come; with one it is not.
+#[test]
+fn what_clients_have_and_is_gone_is_named() {
+    let followed = Community::settled("plain");
+    let mut main = followed.clone();
+    main.remove("lib/1/data");
+    for page in main.pages("erin") {
+        main.remove(&page);
+    }
+    let report = above(&main, &followed);
+    let (code, proposed) = told(&report, "lib releases");
+    assert_eq!(code, Some(Code::Ahead), "{:#?}", report.problems);
+    assert_eq!(proposed.as_deref(), Some("0.2"));
+    let gone = main.gone("lib", "0.2");
+    main.vouch("erin", &[gone]);
+    let (code, _) = told(&above(&main, &followed), "lib releases");
+    assert_eq!(code, None);
+    // Of what is gone for clients too, nothing is said.
+    let (code, _) = told(&above(&main, &main), "lib releases");
+    assert_eq!(code, None);
 }
