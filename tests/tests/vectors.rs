@@ -35,9 +35,9 @@ use serde_json::{Value, json};
 const REPOSITORIES: usize = 221;
 const ACCEPTED: usize = 50;
 const SECONDED: usize = 182;
-const UPDATES: usize = 100;
-const FOLLOWED: usize = 41;
-const FOLLOWED_SECONDED: usize = 89;
+const UPDATES: usize = 105;
+const FOLLOWED: usize = 43;
+const FOLLOWED_SECONDED: usize = 91;
 
 /// The cases of a folder by name; there have to be so many.
 fn cases(folder: &str, count: usize) -> BTreeMap<String, Value> {

@@ -49,6 +49,21 @@ fn second_gone(all: &mut Community) {
     all.vouch("dave", &[releases, gone]);
 }
 
+/// The second release, in its second version.
+fn second_twice(all: &mut Community) {
+    second(all);
+    all.release("foo", "2.0", "Other data.\n");
+    all.approve("dave", "foo");
+}
+
+/// The second release in its first version, and no word of the second.
+fn second_lower(all: &mut Community) {
+    forget(all, "dave", "foo/2.0 checksums 0.2");
+    all.release("foo", "2.0", "More data.\n");
+    let releases = all.present("foo releases", "0.9");
+    all.vouch("dave", &[releases]);
+}
+
 /// The same without a word on its files.
 fn second_left_out(all: &mut Community) {
     all.remove("foo/2.0");
@@ -339,6 +354,20 @@ pub(super) const PLAIN: &[Story] = &[
         MAIN,
     ),
     ("main-line-rollback", false, second, older, MAIN),
+    // What was not there before may come in a version of which greater ones were approved; what was there may not.
+    (
+        "release-left-out-back-lower",
+        true,
+        |all| {
+            second_twice(all);
+            all.remove("foo/2.0");
+            let releases = all.present("foo releases", "0.8");
+            all.vouch("dave", &[releases]);
+        },
+        second_lower,
+        WARN,
+    ),
+    ("release-lower", false, second_twice, second_lower, WARN),
     (
         "main-line-differs",
         false,
@@ -409,6 +438,30 @@ pub(super) const OPAM: &[Story] = &[
         WARN,
     ),
     ("equal-releases", true, nothing, equals, STRICT),
+    ("equal-releases-main", false, nothing, equals, MAIN),
+    (
+        "equal-releases-main-both-there",
+        true,
+        equals,
+        |all| {
+            all.release("foo", "1.00", &opam_file("5.0", "dune"));
+            all.approve("carol", "foo/1.00 checksums");
+        },
+        MAIN,
+    ),
+    (
+        "equal-releases-main-one-there",
+        false,
+        |all| {
+            all.release("foo", "1.1", &opam_file("4.14", "dune"));
+            equals(all);
+        },
+        |all| {
+            all.release("foo", "1.01", &opam_file("4.14", "dune"));
+            all.approve("dave", "foo");
+        },
+        MAIN,
+    ),
     ("equal-releases-one-lost", false, equals, one_goes, WARN),
     (
         "equal-releases-one-stays",
