@@ -290,3 +290,55 @@ fn what_clients_have_and_is_gone_is_named() {
     let (code, _) = told(&above(&main, &main), "lib releases");
     assert_eq!(code, None);
 }
+
+/// Of a package whose owners are all janitors, each of them is asked as an owner, too.
+#[test]
+fn janitors_who_own_a_package_are_asked_as_owners() {
+    let mut all = Community::settled("plain");
+    all.claim("bar", &["janitors"]);
+    all.approve_by(&["alice", "bob"], "bar authorisation");
+    all.release("bar", "0.2", "x\n");
+    let problems = all.verify().problems.clone();
+    let found = problem(&problems, Code::NotApproved, "bar/0.2/data", "");
+    assert_eq!(owners(&found), (1, vec!["alice", "bob", "carol"]));
+    all.approve("carol", "bar");
+    let verdict = all.verify();
+    verdict.accepted();
+    let owned = verdict.owners.keys().map(|it| it.as_str());
+    assert_eq!(owned.collect::<Vec<_>>(), ["bar", "foo", "lib"]);
+    assert_eq!(verdict.counts.releases, 5);
+    assert_eq!(verdict.counts.unsigned, 0);
+}
+
+/// What nobody vouched for is unsigned, unless clients have something of it as signed.
+#[test]
+fn what_clients_have_is_not_unsigned() {
+    let mut main = Community::settled("plain");
+    main.release("new", "1", "new\n");
+    let mut followed = main.clone();
+    followed.approve("carol", "new");
+    main.release("new", "2", "newer\n");
+    let (code, proposed) = told(&above(&main, &followed), "new releases");
+    assert_eq!(code, Some(Code::ContentDiffers));
+    assert_eq!(proposed.as_deref(), Some("0.2"));
+    let report = above(&main, &main);
+    assert_eq!(told(&report, "new releases").0, None);
+    assert_eq!(report.counts.unsigned, 1);
+}
+
+/// Releases that are gone are told as absent, in packages that are there and in those that are not.
+#[test]
+fn releases_that_are_gone_are_told() {
+    let mut all = Community::settled("plain");
+    all.remove("foo/2.0/data");
+    all.remove("lib/1/data");
+    let report = all.verify_main();
+    for about in ["foo/2.0 checksums", "lib/1 checksums", "lib releases"] {
+        let mut findings = report.findings.iter();
+        let found = findings.find(|it| it.subject.to_string() == about);
+        assert!(found.is_some_and(|it| !it.present), "{about}: {found:?}");
+    }
+    let present = report.findings.iter().filter(|it| it.present);
+    let present: Vec<String> = present.map(|it| it.subject.to_string()).collect();
+    assert!(present.contains(&"foo/1.0 checksums".to_owned()));
+}

@@ -513,13 +513,15 @@ mod tests {
         assert!(rule.is_eligible(&vote("0.1", OURS, alice)));
         assert!(!rule.is_eligible(&vote("1.1", OURS, alice)));
         assert!(!rule.is_eligible(&vote("0.1", OURS, bob)));
-        // One person counts once, also with keys of both kinds.
+        // One person counts once, also with several pages, and with keys of both kinds.
         rule.owners = None;
         rule.janitors = Threshold::new(1).unwrap();
-        let keys = [false, true].map(|janitor| vote("0.1", OURS, person(5, janitor)));
-        let approved = rule.approved(&keys);
-        let found = approved.first().map(|it| (it.margin, it.by.as_slice()));
-        assert_eq!(found, Some((0, [PersonIndex::of(5)].as_slice())));
+        for kinds in [[false, true], [true, true]] {
+            let votes = kinds.map(|janitor| vote("0.1", OURS, person(5, janitor)));
+            let approved = rule.approved(&votes);
+            let found = approved.first().map(|it| (it.margin, it.by.as_slice()));
+            assert_eq!(found, Some((0, [PersonIndex::of(5)].as_slice())));
+        }
         assert!(!rule.is_eligible(&vote("0.1", OURS, bob)));
     }
 
