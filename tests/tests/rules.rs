@@ -7,7 +7,7 @@
 
 use conex_core::baseline::Baseline;
 use conex_core::chain::{AnchorKeys, is_signed_by_member};
-use conex_core::name::Id;
+use conex_core::name::{Id, PackageName};
 use conex_core::problem::{Code, Problem};
 use conex_core::spelling::Stored as _;
 use conex_core::statement::{Root, RootSignature};
@@ -304,7 +304,7 @@ fn janitors_who_own_a_package_are_asked_as_owners() {
     all.approve("carol", "bar");
     let verdict = all.verify();
     verdict.accepted();
-    let owned = verdict.owners.keys().map(|it| it.as_str());
+    let owned = verdict.owners.keys().map(PackageName::as_str);
     assert_eq!(owned.collect::<Vec<_>>(), ["bar", "foo", "lib"]);
     assert_eq!(verdict.counts.releases, 5);
     assert_eq!(verdict.counts.unsigned, 0);
