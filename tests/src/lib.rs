@@ -25,7 +25,7 @@ pub use community::{
 pub use history::{History, PACKAGES, Step};
 pub use pilot::{Pilot, waits};
 pub use traffic::{Happening, NAMES, Traffic};
-pub use verdict::{Verdict, listed, verify};
+pub use verdict::{Asked, Verdict, asked, listed, verify};
 
 /// How many cases a property is tested with: as many as CI has time for, or with `CONEX_CASES=20` twenty
 /// times as many.

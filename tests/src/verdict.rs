@@ -3,9 +3,10 @@
 use core::ops::Deref;
 use std::collections::BTreeSet;
 
+use conex_core::approval::Standing;
 use conex_core::chain::Trust;
-use conex_core::name::PackageName;
-use conex_core::problem::{Code, Problem};
+use conex_core::name::{Id, PackageName};
+use conex_core::problem::{Code, Missing, Problem};
 use conex_core::store::{Sequential, Store};
 use conex_core::verify::{Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
@@ -136,4 +137,57 @@ pub fn listed(problems: &[Problem]) -> Vec<[&str; 2]> {
         .collect();
     let pairs = found.into_iter();
     pairs.map(|(place, code)| [code.as_str(), place]).collect()
+}
+
+/// What tools ask for, of a statement whose content is not approved, or of a root (spec section 6.4).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Asked {
+    /// The statement, or where the root stands.
+    pub of: String,
+    /// The version to vouch in; none for a root, or where the counter is at its end.
+    pub version: Option<String>,
+    /// Who vouches for it already, in that version.
+    pub vouched: Vec<String>,
+    /// How many more owners would do, and who could be one of them.
+    pub owners: Option<(usize, Vec<String>)>,
+    /// How many more janitors would do, and who could be one of them.
+    pub janitors: Option<(usize, Vec<String>)>,
+}
+
+/// All that tools ask for, sorted.
+pub fn asked(report: &Report) -> Vec<Asked> {
+    let ask = |of: String, missing: Option<&Missing>| {
+        let named = |way: &(usize, Vec<Id>)| {
+            let names = way.1.iter().map(Id::to_string);
+            (way.0, names.collect())
+        };
+        Asked {
+            of,
+            version: None,
+            vouched: Vec::new(),
+            owners: missing.and_then(|it| it.owners.as_ref().map(named)),
+            janitors: missing.and_then(|it| it.janitors.as_ref().map(named)),
+        }
+    };
+    let problems = || report.problems.iter().chain(&report.notes);
+    let roots = problems().filter(|it| it.subject.is_none() && it.missing.is_some());
+    let roots = roots.map(|it| ask(it.place.to_string(), it.missing.as_deref()));
+    let findings = report.findings.iter().filter_map(|finding| {
+        let assessment = &finding.assessment;
+        if matches!(assessment.standing, Standing::Approved(_)) {
+            return None;
+        }
+        let mut about = problems().filter(|it| it.subject.as_ref() == Some(&finding.subject));
+        let missing = about.find_map(|it| it.missing.as_deref());
+        let people = report.people.as_ref()?;
+        let vouched = assessment.vouched.iter().map(|it| people.id(it.person));
+        Some(Asked {
+            version: assessment.proposed.map(|it| it.to_string()),
+            vouched: vouched.map(Id::to_string).collect(),
+            ..ask(finding.subject.to_string(), missing)
+        })
+    });
+    let mut asked: Vec<Asked> = roots.chain(findings).collect();
+    asked.sort();
+    asked
 }

@@ -28,13 +28,13 @@ use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_repo::opam::{OpamProjection, RepoProjection};
 use conex_tests::model::{self, Anchor, Strictness};
-use conex_tests::{changes, listed, verify};
+use conex_tests::{asked, changes, listed, verify};
 use serde_json::{Value, json};
 
 /// How many cases there are, how many of these are verified, and how many the second verifier judges, too.
-const REPOSITORIES: usize = 221;
+const REPOSITORIES: usize = 229;
 const ACCEPTED: usize = 50;
-const SECONDED: usize = 182;
+const SECONDED: usize = 190;
 const UPDATES: usize = 105;
 const FOLLOWED: usize = 43;
 const FOLLOWED_SECONDED: usize = 91;
@@ -271,6 +271,7 @@ fn repositories() {
         let mut found = told(&verdict);
         let unsigned: Vec<_> = verdict.unsigned.iter().map(PackageName::as_str).collect();
         found["unsigned"] = json!(unsigned);
+        found["asked"] = json!(asked(&verdict));
         assert_eq!(found, case["expect"], "{name}:\n{}", verdict.told());
         verified += usize::from(verdict.verified().is_some());
         if let Some(how) = strictness(case).filter(|_| name.starts_with("plain-")) {

@@ -6,7 +6,7 @@ use conex_core::name::PackageName;
 use conex_core::store::MemoryStore;
 use conex_core::verify::Mode;
 use conex_crypto::StandardCrypto;
-use conex_tests::{Community, fingerprint, listed, verify};
+use conex_tests::{Community, asked, fingerprint, listed, verify};
 use serde_json::{Map, Value, json};
 
 use super::Cases;
@@ -105,6 +105,7 @@ fn case(community: &Community, way: &Way) -> Value {
             "problems": listed(&verdict.problems),
             "notes": listed(&verdict.notes),
             "unsigned": verdict.unsigned.iter().map(PackageName::as_str).collect::<Vec<_>>(),
+            "asked": asked(&verdict),
         },
     })
 }

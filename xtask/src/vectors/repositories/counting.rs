@@ -357,6 +357,100 @@ pub(super) const PLAIN: &[Story] = &[
         },
         FRESH,
     ),
+    // Which version tools ask for (section 6.4).
+    (
+        "asked-with-who-began",
+        false,
+        |all| {
+            all.author("erin");
+            vouch(all, "carol", "erin author", "0.7");
+            vouch(all, "alice", "erin author", "0.5");
+        },
+        FRESH,
+    ),
+    (
+        "asked-above-another-content",
+        false,
+        |all| {
+            all.author("erin");
+            vouch(all, "alice", "erin author", "0.4");
+            let key = all.proven("erin", "erin#2");
+            all.edit_author("erin", |author| author.keys.push(key));
+        },
+        FRESH,
+    ),
+    (
+        "asked-above-who-does-not-count",
+        false,
+        |all| {
+            all.author("erin");
+            by(all, "erin");
+            all.release("foo", "2.0", "More data.\n");
+            vouch(all, "erin", "foo/2.0 checksums", "0.6");
+            vouch(all, "erin", "foo/2.0 checksums", "0.3");
+        },
+        FRESH,
+    ),
+    (
+        "asked-not-above-who-is-far",
+        false,
+        |all| {
+            all.author("erin");
+            vouch(all, "carol", "erin author", "0.4294967297");
+        },
+        FRESH,
+    ),
+    (
+        "asked-with-who-is-just-near",
+        false,
+        |all| {
+            all.author("erin");
+            vouch(all, "carol", "erin author", "0.4294967296");
+        },
+        FRESH,
+    ),
+    (
+        "asked-near-what-is-approved",
+        false,
+        |all| {
+            for version in ["0.4294967296", "0.4294967300"] {
+                vouch(all, "alice", "dave author", version);
+            }
+            vouch(all, "bob", "dave author", "0.4294967296");
+            let key = all.proven("dave", "dave#2");
+            all.edit_author("dave", |author| author.keys.push(key));
+        },
+        FRESH,
+    ),
+    (
+        "asked-at-the-end",
+        false,
+        |all| {
+            for who in ["alice", "bob"] {
+                vouch(all, who, "dave author", "0.18446744073709551615");
+            }
+            let key = all.proven("dave", "dave#2");
+            all.edit_author("dave", |author| author.keys.push(key));
+        },
+        FRESH,
+    ),
+    (
+        "asked-of-all-owners",
+        false,
+        |all| {
+            all.author("erin");
+            by(all, "erin");
+            all.edit_claim("foo", |claim| {
+                claim.owners = vec![id("dave"), id("erin"), id("janitors")];
+                claim.threshold = threshold(3);
+            });
+            by(all, "foo authorisation");
+            all.release("foo", "2.0", "More data.\n");
+            all.approve("erin", "foo/2.0 checksums");
+            all.approve("carol", "foo/2.0 checksums");
+        },
+        FRESH,
+    ),
 ];
 
 pub(super) const OPAM: &[Story] = &[
