@@ -451,6 +451,35 @@ pub(super) const PLAIN: &[Story] = &[
         },
         FRESH,
     ),
+    // An approved authorisation of a later epoch is not followed by one of an earlier epoch.
+    (
+        "asked-below-a-later-epoch",
+        false,
+        |all| {
+            all.edit_claim("foo", |claim| claim.epoch = 1);
+            for who in ["alice", "bob"] {
+                vouch(all, who, "foo authorisation", "1.1");
+            }
+            all.edit_claim("foo", |claim| {
+                claim.epoch = 0;
+                claim.owners.push(id("janitors"));
+            });
+        },
+        FRESH,
+    ),
+    // Votes for an epoch in versions of another one say nothing, whatever else is voted for.
+    (
+        "asked-beside-votes-of-another-epoch",
+        false,
+        |all| {
+            vouch(all, "carol", "foo authorisation", "0.9");
+            all.edit_claim("foo", |claim| claim.owners.push(id("janitors")));
+            for who in ["alice", "bob"] {
+                vouch(all, who, "foo authorisation", "1.1");
+            }
+        },
+        FRESH,
+    ),
 ];
 
 pub(super) const OPAM: &[Story] = &[
