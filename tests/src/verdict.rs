@@ -156,11 +156,13 @@ pub struct Asked {
 
 /// All that tools ask for, sorted.
 pub fn asked(report: &Report) -> Vec<Asked> {
+    let sorted = |names: Vec<&Id>| {
+        let mut names: Vec<String> = names.into_iter().map(Id::to_string).collect();
+        names.sort();
+        names
+    };
     let ask = |of: String, missing: Option<&Missing>| {
-        let named = |way: &(usize, Vec<Id>)| {
-            let names = way.1.iter().map(Id::to_string);
-            (way.0, names.collect())
-        };
+        let named = |way: &(usize, Vec<Id>)| (way.0, sorted(way.1.iter().collect()));
         Asked {
             of,
             version: None,
@@ -183,7 +185,7 @@ pub fn asked(report: &Report) -> Vec<Asked> {
         let vouched = assessment.vouched.iter().map(|it| people.id(it.person));
         Some(Asked {
             version: assessment.proposed.map(|it| it.to_string()),
-            vouched: vouched.map(Id::to_string).collect(),
+            vouched: sorted(vouched.collect()),
             ..ask(finding.subject.to_string(), missing)
         })
     });

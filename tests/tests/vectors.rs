@@ -32,12 +32,12 @@ use conex_tests::{asked, changes, listed, verify};
 use serde_json::{Value, json};
 
 /// How many cases there are, how many of these are verified, and how many the second verifier judges, too.
-const REPOSITORIES: usize = 231;
-const ACCEPTED: usize = 50;
-const SECONDED: usize = 192;
-const UPDATES: usize = 105;
-const FOLLOWED: usize = 43;
-const FOLLOWED_SECONDED: usize = 91;
+const REPOSITORIES: usize = 233;
+const ACCEPTED: usize = 51;
+const SECONDED: usize = 194;
+const UPDATES: usize = 107;
+const FOLLOWED: usize = 44;
+const FOLLOWED_SECONDED: usize = 93;
 
 /// The cases of a folder by name; there have to be so many.
 fn cases(folder: &str, count: usize) -> BTreeMap<String, Value> {

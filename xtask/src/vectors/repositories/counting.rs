@@ -83,6 +83,18 @@ pub(super) const PLAIN: &[Story] = &[
         FRESH,
     ),
     (
+        "votes-of-a-janitor-who-is-an-author-too",
+        true,
+        |all| {
+            alice_the_author(all);
+            all.author("erin");
+            for who in ["alice", "alice#2", "bob"] {
+                vouch(all, who, "erin author", "0.1");
+            }
+        },
+        STRICT,
+    ),
+    (
         "owner-who-is-a-janitor",
         true,
         |all| {
@@ -477,6 +489,18 @@ pub(super) const PLAIN: &[Story] = &[
             for who in ["alice", "bob"] {
                 vouch(all, who, "foo authorisation", "1.1");
             }
+        },
+        FRESH,
+    ),
+    (
+        "asked-of-who-is-not-among-them",
+        false,
+        |all| {
+            all.author("aaron");
+            by(all, "aaron");
+            all.release("foo", "2.0", "More data.\n");
+            vouch(all, "carol", "foo releases", "0.2");
+            vouch(all, "aaron", "foo releases", "0.2");
         },
         FRESH,
     ),

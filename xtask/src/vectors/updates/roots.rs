@@ -25,6 +25,28 @@ fn without_carol(root: &mut RootFields) {
     root.revoked.push(fingerprint("carol"));
 }
 
+/// The author erin, whose retirement alice and carol approved.
+fn retired_by_carol(all: &mut Community) {
+    all.author("erin");
+    all.approve_by(&["alice", "bob"], "erin");
+    all.edit_author("erin", |author| {
+        author.retired = true;
+        author.former = vec![former("erin", &[])];
+        author.keys.clear();
+    });
+    all.approve_by(&["alice", "carol"], "erin");
+}
+
+/// Erin as she was before.
+fn erin_is_back(all: &mut Community) {
+    let key = all.proven("erin", "erin");
+    all.edit_author("erin", |author| {
+        author.retired = false;
+        author.former.clear();
+        author.keys = vec![key];
+    });
+}
+
 /// Repository files, approved by alice and carol.
 fn files_by_carol(all: &mut Community) {
     all.write("repo", "1\n");
@@ -155,6 +177,24 @@ pub(super) const PLAIN: &[Story] = &[
         STRICT,
     ),
     ("revoked-stripped", false, by_carol, revoke, WARN),
+    // A retirement falls with the key by which it was approved, and no page says so any more.
+    (
+        "revoked-retirement",
+        true,
+        retired_by_carol,
+        |all| {
+            revoke(all);
+            erin_is_back(all);
+        },
+        WARN,
+    ),
+    (
+        "revoked-retirement-kept",
+        false,
+        retired_by_carol,
+        erin_is_back,
+        WARN,
+    ),
     // The repository files need two, and of those who approved them one key is left.
     (
         "revoked-repository-stripped",
