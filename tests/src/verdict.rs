@@ -139,12 +139,13 @@ pub fn listed(problems: &[Problem]) -> Vec<[&str; 2]> {
     pairs.map(|(place, code)| [code.as_str(), place]).collect()
 }
 
-/// What tools ask for, of a statement whose content is not approved, or of a root (spec section 6.4).
+/// The help that tools ask for with a statement whose content is not approved (spec section 6.4), or with a root that
+/// waits for signatures.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Asked {
     /// The statement, or where the root stands.
     pub of: String,
-    /// The version to vouch in; none for a root, or where the counter is at its end.
+    /// The version to vouch in; none for a root, or where no version is left.
     pub version: Option<String>,
     /// Who vouches for it already, in that version.
     pub vouched: Vec<String>,
@@ -154,7 +155,7 @@ pub struct Asked {
     pub janitors: Option<(usize, Vec<String>)>,
 }
 
-/// All that tools ask for, sorted.
+/// All that tools ask for, sorted, each once.
 pub fn asked(report: &Report) -> Vec<Asked> {
     let sorted = |names: Vec<&Id>| {
         let mut names: Vec<String> = names.into_iter().map(Id::to_string).collect();
@@ -191,5 +192,6 @@ pub fn asked(report: &Report) -> Vec<Asked> {
     });
     let mut asked: Vec<Asked> = roots.chain(findings).collect();
     asked.sort();
+    asked.dedup();
     asked
 }

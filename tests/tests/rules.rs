@@ -1,4 +1,4 @@
-//! What the rules say beside a verdict: whom they ask, what they leave out, what they compare.
+//! Answers beside the verdict: whom the rules ask, which version they propose, whose a key is.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -187,7 +187,7 @@ fn above(main: &Community, followed: &Community) -> Report {
     verification.run_above(&baseline)
 }
 
-/// What a report says of a subject: the code of its problem, and the version proposed for it.
+/// The code of the problem with a subject, and the version proposed for it.
 fn told(report: &Report, about: &str) -> (Option<Code>, Option<String>) {
     let is_about = |subject: &Subject| subject.to_string() == about;
     let mut problems = report.problems.iter().chain(&report.notes);

@@ -64,8 +64,7 @@ impl World {
         Ok(())
     }
 
-    /// What a client without a record is given: the first root, or the keys of the first janitors. Both have to lead to
-    /// the same.
+    /// Where a client without a record starts, in turn: from the first root, or from the keys of the first janitors.
     fn anchor(&self) -> (Trust, Anchor) {
         match &self.anchors {
             Some(anchors) if self.story.len().is_multiple_of(2) => {

@@ -103,7 +103,7 @@ pub(super) struct World {
     pub(super) story: Vec<String>,
     pub(super) coverage: Coverage,
     pub(super) count: usize,
-    /// Whether every followed state is held against all before it, and not only against some.
+    /// Whether each followed state is checked against all earlier ones, rather than against some of them.
     pub(super) is_thorough: bool,
 }
 
@@ -195,7 +195,8 @@ impl World {
         let root = root.expect("these are good settings");
         self.anchor = root.digest(&self.scheme);
         let keys = self.janitors.iter().map(|who| self.fingerprint(who));
-        self.anchors = AnchorKeys::new(root.origin.clone(), keys, root.quorum).ok();
+        let anchors = AnchorKeys::new(root.origin.clone(), keys, root.quorum);
+        self.anchors = Some(anchors.expect("the janitors are at least their quorum"));
         self.write(0, place::root(root.number).as_str(), root.to_text());
         for janitor in self.janitors.clone() {
             self.sign_root(0, &root, &janitor);

@@ -49,6 +49,13 @@ fn second_gone(all: &mut Community) {
     all.vouch("dave", &[releases, gone]);
 }
 
+/// The same without a word on its files.
+fn second_left_out(all: &mut Community) {
+    all.remove("foo/2.0");
+    let releases = all.present("foo releases", "0.3");
+    all.vouch("dave", &[releases]);
+}
+
 /// The second release, in its second version.
 fn second_twice(all: &mut Community) {
     second(all);
@@ -61,13 +68,6 @@ fn second_lower(all: &mut Community) {
     forget(all, "dave", "foo/2.0 checksums 0.2");
     all.release("foo", "2.0", "More data.\n");
     let releases = all.present("foo releases", "0.9");
-    all.vouch("dave", &[releases]);
-}
-
-/// The same without a word on its files.
-fn second_left_out(all: &mut Community) {
-    all.remove("foo/2.0");
-    let releases = all.present("foo releases", "0.3");
     all.vouch("dave", &[releases]);
 }
 
