@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 
-use conex_core::chain::Trust;
+use conex_core::state::chain::Trust;
 use conex_tests::generate::{Size, generate};
 
 fn main() -> io::Result<()> {

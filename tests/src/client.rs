@@ -3,13 +3,11 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use conex_core::chain::Trust;
-use conex_core::path::Path;
-use conex_core::problem::{Code, Problem};
-use conex_core::record::LocalRecord;
-use conex_core::store::{Entry, MemoryStore, Sequential, Store, StoreError};
-use conex_core::update::{Before, Changes, Update};
-use conex_core::verify::Mode;
+use conex_core::model::path::Path;
+use conex_core::state::chain::Trust;
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::{Entry, MemoryStore, Sequential, Store, StoreError};
+use conex_core::verify::{Before, Changes, LocalRecord, Mode, Update};
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 

@@ -2,27 +2,28 @@
 
 use std::fs;
 
-use conex_core::chain::{AnchorKeys, Trust};
-use conex_core::compose::{Composition, Draft, INLINE, is_pending, is_unapproved};
-use conex_core::content::{Checksums, Releases};
-use conex_core::crypto::Digests as _;
-use conex_core::digest::{Context, Digest};
-use conex_core::encoding;
-use conex_core::key::Fingerprint;
-use conex_core::metadata::place;
-use conex_core::name::{Id, Origin, PackageName, ReleaseName};
-use conex_core::outstanding::outstanding;
-use conex_core::page::{Batch, BatchRef, Page, PageBody};
-use conex_core::path::{Path, Pattern};
-use conex_core::spelling::Stored;
-use conex_core::statement::{
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::{Context, Digest};
+use conex_core::model::encoding;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::{Id, Origin, PackageName, ReleaseName};
+use conex_core::model::page::{Batch, BatchRef, Page, PageBody};
+use conex_core::model::path::{Path, Pattern};
+use conex_core::model::statement::{
     Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields, Checkpoints, FormerKey,
     Janitor, Root, RootFields, RootNumber, Scheme, Team, TeamFields,
 };
-use conex_core::store::MemoryStore;
-use conex_core::verify::{Finding, Mode, Report};
-use conex_core::version::{Threshold, Version};
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::stored::Stored;
+use conex_core::model::version::{Threshold, Version};
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::chain::{AnchorKeys, Trust};
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::{Composition, Draft, INLINE, is_pending, is_unapproved};
+use conex_core::tools::pre_approval::outstanding;
+use conex_core::tree::content::{Checksums, Releases};
+use conex_core::tree::metadata::place;
+use conex_core::tree::store::MemoryStore;
+use conex_core::verify::{Mode, Report};
 use conex_crypto::{SecretKey, StandardCrypto};
 
 use crate::client::Follower;

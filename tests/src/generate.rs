@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::path::{Path as SystemPath, PathBuf};
 use std::{fs, io};
 
-use conex_core::chain::Trust;
-use conex_core::compose::{Composition, Draft, INLINE, is_pending};
-use conex_core::digest::Digest;
-use conex_core::page::Batch;
-use conex_core::store::Workers as _;
+use conex_core::model::digest::Digest;
+use conex_core::model::page::Batch;
+use conex_core::state::chain::Trust;
+use conex_core::tools::compose::{Composition, Draft, INLINE, is_pending};
+use conex_core::tree::store::Workers as _;
 use conex_core::verify::{Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::{DirectoryStore, KnownSchemes, Parallel};

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use conex_core::chain::Trust;
-use conex_core::path::Path as TreePath;
+use conex_core::model::path::Path as TreePath;
+use conex_core::state::chain::Trust;
 
 use crate::Community;
 

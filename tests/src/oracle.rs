@@ -5,16 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::content::Releases;
-use conex_core::crypto::Digests as _;
-use conex_core::digest::{Context, Digest};
-use conex_core::encoding;
-use conex_core::key::Fingerprint;
-use conex_core::name::PackageName;
-use conex_core::statement::{Author, Authorisation, Root, Team};
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::{Context, Digest};
+use conex_core::model::encoding;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::PackageName;
+use conex_core::model::statement::{Author, Authorisation, Root, Team};
+use conex_core::model::version::Version;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::tree::content::Releases;
 use conex_core::verify::Report;
-use conex_core::version::Version;
-use conex_core::vouch::{Subject, Vouch};
 use conex_crypto::StandardCrypto;
 
 /// Somebody says something.
@@ -32,7 +32,7 @@ struct State<'r> {
     votes: Vec<Vote>,
 }
 
-fn print(key: &conex_core::key::PublicKey) -> Fingerprint {
+fn print(key: &conex_core::model::key::PublicKey) -> Fingerprint {
     StandardCrypto.fingerprint(key)
 }
 

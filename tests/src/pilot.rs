@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::advance::{Advance, Advanced, Earlier, Unit};
-use conex_core::path::Path;
-use conex_core::store::{MemoryStore, Sequential, Store};
+use conex_core::model::path::Path;
+use conex_core::tools::advance::{Advance, Advanced, Earlier, Unit};
+use conex_core::tree::store::{MemoryStore, Sequential, Store};
 use conex_core::verify::Mode;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;

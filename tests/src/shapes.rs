@@ -3,9 +3,9 @@
 use core::fmt::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::layout::Layout as _;
-use conex_core::problem::Code;
-use conex_core::vouch::Subject;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::layout::Layout as _;
+use conex_core::tree::problem::Code;
 use conex_repo::layout::OpamLayout;
 
 use crate::{Client, Community};

@@ -5,7 +5,7 @@
     reason = "steps are made for the packages that there are"
 )]
 
-use conex_core::vouch::{Kind, Vouch};
+use conex_core::model::vouch::{Kind, Vouch};
 
 use crate::community::{Community, fingerprint, former, id, opam_file, version};
 

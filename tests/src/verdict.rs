@@ -3,11 +3,11 @@
 use core::ops::Deref;
 use std::collections::BTreeSet;
 
-use conex_core::approval::Standing;
-use conex_core::chain::Trust;
-use conex_core::name::{Id, PackageName};
-use conex_core::problem::{Code, Missing, Problem};
-use conex_core::store::{Sequential, Store};
+use conex_core::model::name::{Id, PackageName};
+use conex_core::state::approval::Standing;
+use conex_core::state::chain::Trust;
+use conex_core::tree::problem::{Code, Missing, Problem};
+use conex_core::tree::store::{Sequential, Store};
 use conex_core::verify::{Mode, Report, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;

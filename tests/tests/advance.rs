@@ -1,8 +1,8 @@
 //! What the branch that clients follow gets of a main line (spec section 11.1).
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-use conex_core::path::Path;
-use conex_core::problem::Code;
+use conex_core::model::path::Path;
+use conex_core::tree::problem::Code;
 use conex_core::verify::Mode;
 use conex_tests::{
     Client, Community, Happening, NAMES, Pilot, Traffic, cases, fingerprint, former, id, opam_file,
@@ -402,7 +402,7 @@ fn limit_denial() {
     // Erin owns nothing but her share of lib. She vouches a thousand times for what is not there.
     for number in 1..=1_000_u32 {
         let mut vouch = main.gone("lib", &format!("0.{}", number + 5));
-        vouch.digest = conex_core::digest::Digest::parse(&format!("{number:064x}")).unwrap();
+        vouch.digest = conex_core::model::digest::Digest::parse(&format!("{number:064x}")).unwrap();
         main.vouch("erin", &[vouch]);
     }
     main.release("foo", "3.0", &opam("three"));
@@ -466,7 +466,10 @@ fn in_order(signed: &Client, main: &Community) -> Vec<&'static str> {
 }
 
 /// The files of a package in a tree.
-fn package<'t>(tree: &'t conex_core::store::MemoryStore, name: &str) -> Vec<(&'t str, &'t [u8])> {
+fn package<'t>(
+    tree: &'t conex_core::tree::store::MemoryStore,
+    name: &str,
+) -> Vec<(&'t str, &'t [u8])> {
     let directory = format!("packages/{name}/");
     let claim = format!("conex/packages/{name}.toml");
     let files = tree.files();

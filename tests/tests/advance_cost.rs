@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use conex_core::digest::Digest;
+use conex_core::model::digest::Digest;
 use conex_tests::{Community, Pilot, opam_file};
 
 const PAGES: u32 = 2_000;

@@ -2,12 +2,12 @@
 //! others, and what is left out is named.
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
-use conex_core::advance::{Advanced, Unit};
-use conex_core::digest::Digest;
-use conex_core::limits;
-use conex_core::page::PageBody;
-use conex_core::problem::{Code, Problem};
-use conex_core::vouch::Vouch;
+use conex_core::model::digest::Digest;
+use conex_core::model::limits;
+use conex_core::model::page::PageBody;
+use conex_core::model::vouch::Vouch;
+use conex_core::tools::advance::{Advanced, Unit};
+use conex_core::tree::problem::{Code, Problem};
 use conex_tests::{
     Community, Pilot, cases, fingerprint, former, id, opam_file, path, subject, version, waits,
 };
@@ -103,10 +103,10 @@ fn a_page_of_a_revoked_janitor_is_accepted_by_the_root_only() {
     let pages: Vec<String> = main.pages("alice");
     let mut twin = main.clone();
     let lists = |pages: Vec<String>| {
-        move |root: &mut conex_core::statement::RootFields| {
+        move |root: &mut conex_core::model::statement::RootFields| {
             root.revoked = vec![fingerprint("alice")];
             root.janitors.retain(|it| it.id.as_str() != "alice");
-            root.former = vec![conex_core::statement::FormerJanitor {
+            root.former = vec![conex_core::model::statement::FormerJanitor {
                 id: id("alice"),
                 former: former("alice", &pages),
             }];

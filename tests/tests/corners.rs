@@ -8,15 +8,15 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use conex_core::chain::Trust;
-use conex_core::digest::Digest;
-use conex_core::limits;
-use conex_core::page::{Batch, Page, PageBody};
-use conex_core::problem::Code;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::FormerJanitor;
+use conex_core::model::digest::Digest;
+use conex_core::model::limits;
+use conex_core::model::page::{Batch, Page, PageBody};
+use conex_core::model::statement::FormerJanitor;
+use conex_core::model::stored::Stored as _;
+use conex_core::model::vouch::Vouch;
+use conex_core::state::chain::Trust;
+use conex_core::tree::problem::Code;
 use conex_core::verify::Mode;
-use conex_core::vouch::Vouch;
 use conex_crypto::StandardCrypto;
 use conex_repo::DirectoryStore;
 use conex_tests::{Community, fingerprint, former, id, janitor, secret, verify, version};

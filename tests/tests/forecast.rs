@@ -8,21 +8,21 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use conex_core::approval::Standing;
-use conex_core::compose::Draft;
-use conex_core::digest::Digest;
-use conex_core::forecast::{Amendment, Effect, Forecast, Outlook, narrow};
-use conex_core::metadata::place;
-use conex_core::name::Id;
-use conex_core::problem::Code;
-use conex_core::spelling::Stored;
-use conex_core::statement::{
+use conex_core::model::digest::Digest;
+use conex_core::model::name::Id;
+use conex_core::model::statement::{
     Author, AuthorFields, Authorisation, AuthorisationFields, FormerJanitor, Root, RootFields,
     Team, TeamFields,
 };
-use conex_core::verify::Finding;
-use conex_core::version::Threshold;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::stored::Stored;
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::Draft;
+use conex_core::tools::forecast::{Amendment, Effect, Forecast, Outlook, narrow};
+use conex_core::tree::metadata::place;
+use conex_core::tree::problem::Code;
 use conex_crypto::StandardCrypto;
 use conex_tests::{Community, Verdict, cases, fingerprint, former, id, package, path, secret};
 use proptest::prelude::*;
@@ -438,7 +438,7 @@ proptest! {
         real.retain(|subject| !new.contains(subject));
         prop_assert_eq!(&foretold, &real, "{:?}", step);
         // What else is wrong was foretold too, and nothing else.
-        let wrong = |problems: &[conex_core::problem::Problem]| -> BTreeSet<(Code, String)> {
+        let wrong = |problems: &[conex_core::tree::problem::Problem]| -> BTreeSet<(Code, String)> {
             problems.iter().map(|p| (p.code, p.place.to_string())).collect()
         };
         let places: BTreeSet<String> = forecast.lost().map(|lost| lost.place.to_string()).collect();

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::layout::Layout as _;
-use conex_core::problem::Code;
+use conex_core::tree::layout::Layout as _;
+use conex_core::tree::problem::Code;
 use conex_repo::layout::OpamLayout;
 use conex_tests::cases;
 use conex_tests::shapes::{Case, Judged, Random};

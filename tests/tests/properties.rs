@@ -3,10 +3,10 @@
 
 use std::sync::LazyLock;
 
-use conex_core::digest::Digest;
-use conex_core::problem::Code;
+use conex_core::model::digest::Digest;
+use conex_core::model::vouch::Vouch;
+use conex_core::tree::problem::Code;
 use conex_core::verify::Mode;
-use conex_core::vouch::Vouch;
 use conex_tests::{Community, History, PACKAGES, Step, cases, opam_file, subject, version};
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -5,16 +5,16 @@
     reason = "a test may stop where it stands"
 )]
 
-use conex_core::baseline::Baseline;
-use conex_core::chain::{AnchorKeys, is_signed_by_member};
-use conex_core::name::{Id, PackageName};
-use conex_core::problem::{Code, Problem};
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Root, RootSignature};
-use conex_core::store::Sequential;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::statement::{Root, RootSignature};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::Subject;
+use conex_core::state::baseline::Baseline;
+use conex_core::state::chain::{AnchorKeys, is_signed_by_member};
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::Sequential;
 use conex_core::verify::{Mode, Report, Verification};
-use conex_core::version::Threshold;
-use conex_core::vouch::Subject;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_tests::{Community, fingerprint, former, id, janitor, secret};

@@ -3,17 +3,17 @@
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 
-use conex_core::crypto::Digests as _;
-use conex_core::digest::Context;
-use conex_core::encoding::{self, canonical};
-use conex_core::layout::Schemes as _;
-use conex_core::metadata::{ATTRIBUTES, place};
-use conex_core::page::{Batch, BatchRef, Page, PageBody};
-use conex_core::problem::Code;
-use conex_core::projection::Projection as _;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Account, Authorisation, FormerJanitor};
-use conex_core::vouch::{Kind, Vouch};
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::Context;
+use conex_core::model::encoding::{self, canonical};
+use conex_core::model::page::{Batch, BatchRef, Page, PageBody};
+use conex_core::model::statement::{Account, Authorisation, FormerJanitor};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::vouch::{Kind, Vouch};
+use conex_core::tree::layout::Schemes as _;
+use conex_core::tree::metadata::{ATTRIBUTES, place};
+use conex_core::tree::problem::Code;
+use conex_core::tree::projection::Projection as _;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_repo::opam::RepoProjection;

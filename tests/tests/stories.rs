@@ -5,7 +5,7 @@
     reason = "a test may stop where it stands"
 )]
 
-use conex_core::problem::Code;
+use conex_core::tree::problem::Code;
 use conex_core::verify::Mode;
 use conex_repo::DirectoryStore;
 use conex_tests::generate::{Size, generate};

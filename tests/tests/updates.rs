@@ -3,13 +3,11 @@
 
 use std::sync::LazyLock;
 
-use conex_core::chain::Trust;
-use conex_core::path::Path;
-use conex_core::problem::Code;
-use conex_core::record::LocalRecord;
-use conex_core::store::{Entry, MemoryStore, Sequential, Store, StoreError};
-use conex_core::update::{Before, Changes, Update, Way};
-use conex_core::verify::{Mode, Verification};
+use conex_core::model::path::Path;
+use conex_core::state::chain::Trust;
+use conex_core::tree::problem::Code;
+use conex_core::tree::store::{Entry, MemoryStore, Sequential, Store, StoreError};
+use conex_core::verify::{Before, Changes, LocalRecord, Mode, Update, Verification, Way};
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_tests::{

@@ -6,9 +6,9 @@
 
 use std::path::{Path as SystemPath, PathBuf};
 
-use conex_core::crypto::Digests as _;
-use conex_core::path::Path;
-use conex_core::store::{EntryKind, Store as _};
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::path::Path;
+use conex_core::tree::store::{EntryKind, Store as _};
 use conex_crypto::StandardCrypto;
 use conex_repo::DirectoryStore;
 use rayon::prelude::*;

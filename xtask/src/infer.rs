@@ -9,10 +9,10 @@ use std::path::{Path as FilePath, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use conex_core::crypto::Digests as _;
-use conex_core::layout::Layout as _;
-use conex_core::name::Id;
-use conex_core::path::Path;
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::name::Id;
+use conex_core::model::path::Path;
+use conex_core::tree::layout::Layout as _;
 use conex_crypto::StandardCrypto;
 use conex_repo::DirectoryStore;
 use conex_repo::git::history::Landings;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use conex_core::name::{Id, PackageName};
+use conex_core::model::name::{Id, PackageName};
 
 use crate::scene::{self, JANITORS, ORIGIN, Scene};
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path as SystemPath, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use conex_core::store::MemoryStore;
+use conex_core::tree::store::MemoryStore;
 use conex_repo::Patch;
 use conex_repo::patch::Style;
 use conex_tests::patches::{Dice, Files, Order, changed, content, library_patch, tampered};

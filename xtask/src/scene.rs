@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
-use conex_core::metadata::place;
-use conex_core::name::{Id, Origin, PackageName};
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{
+use conex_core::model::name::{Id, Origin, PackageName};
+use conex_core::model::statement::{
     Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields, Team, TeamFields,
 };
-use conex_core::version::Threshold;
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::tree::metadata::place;
 use conex_crypto::SecretKey;
 
 use crate::measure::{Usage, measure};

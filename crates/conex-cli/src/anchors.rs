@@ -1,10 +1,10 @@
 //! Trust anchors as they are spelled on the command line and by package managers.
 
-use conex_core::chain::{AnchorKeys, Trust};
-use conex_core::digest::Digest;
-use conex_core::key::Fingerprint;
-use conex_core::name::Origin;
-use conex_core::version::Threshold;
+use conex_core::model::digest::Digest;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::Origin;
+use conex_core::model::version::Threshold;
+use conex_core::state::chain::{AnchorKeys, Trust};
 
 use crate::error::{CommandError, Result};
 

@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use conex_core::approval::Standing;
-use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
-use conex_core::forecast::{Amendment, Change, Outlook};
-use conex_core::metadata::place;
-use conex_core::name::{Id, PackageName};
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Authorisation, AuthorisationFields};
-use conex_core::verify::Finding;
-use conex_core::version::Threshold;
-use conex_core::vouch::{Kind, Subject, Vouch};
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::statement::{Authorisation, AuthorisationFields};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::{Kind, Subject, Vouch};
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::{Draft, Files, INLINE, is_unapproved};
+use conex_core::tools::forecast::{Amendment, Change, Outlook};
+use conex_core::tree::metadata::place;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};

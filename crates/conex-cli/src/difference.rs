@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::approval::{Epoch, Rule, Standing, Vote};
-use conex_core::content::Release;
-use conex_core::digest::Digest;
-use conex_core::name::{PackageName, ReleaseName};
-use conex_core::people::Voter;
-use conex_core::version::Version;
-use conex_core::vouch::Subject;
+use conex_core::model::digest::Digest;
+use conex_core::model::name::{PackageName, ReleaseName};
+use conex_core::model::version::Version;
+use conex_core::model::vouch::Subject;
+use conex_core::state::approval::{Epoch, Rule, Standing, Vote};
+use conex_core::state::people::Voter;
+use conex_core::tree::content::Release;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};
@@ -226,7 +226,7 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<D
             .batches()
             .iter()
             .filter_map(|batch| metadata.batches.get(&batch.digest()))
-            .flat_map(conex_core::page::Batch::vouches);
+            .flat_map(conex_core::model::page::Batch::vouches);
         let vouches = body.vouches().iter().chain(batches);
         for vouch in vouches.filter(|vouch| vouch.subject == subject) {
             let (version, digest) = (vouch.version, vouch.digest);

@@ -9,12 +9,12 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use conex_core::digest::Digest;
-use conex_core::limits;
-use conex_core::metadata::DIRECTORY;
-use conex_core::path::Path as TreePath;
-use conex_core::record::FloorMark;
-use conex_core::store::{Entry, EntryKind, MemoryStore, Store, StoreError};
+use conex_core::model::digest::Digest;
+use conex_core::model::limits;
+use conex_core::model::path::Path as TreePath;
+use conex_core::tree::metadata::DIRECTORY;
+use conex_core::tree::store::{Entry, EntryKind, MemoryStore, Store, StoreError};
+use conex_core::verify::FloorMark;
 use conex_repo::marks;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

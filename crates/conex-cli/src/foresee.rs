@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use conex_core::compose::is_unapproved;
-use conex_core::digest::Digest;
-use conex_core::forecast::{Amendment, Change, Forecast, Outlook};
-use conex_core::key::Fingerprint;
-use conex_core::metadata::StoredPage;
-use conex_core::name::Id;
-use conex_core::problem::Code;
-use conex_core::verify::{Finding, Report};
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::digest::Digest;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::Id;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::is_unapproved;
+use conex_core::tools::forecast::{Amendment, Change, Forecast, Outlook};
+use conex_core::tree::metadata::StoredPage;
+use conex_core::tree::problem::Code;
+use conex_core::verify::Report;
 use conex_crypto::StandardCrypto;
 
 use crate::command::approve::glob;
@@ -462,7 +463,7 @@ pub(crate) fn tell_what_waits(
 ) -> Result<()> {
     let work = tree.examine()?;
     for subject in subjects {
-        let about = |problem: &&conex_core::problem::Problem| {
+        let about = |problem: &&conex_core::tree::problem::Problem| {
             problem.subject.as_ref() == Some(subject) && problem.missing.is_some()
         };
         match work

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::fs;
 use std::io::{self, Read as _};
 
-use conex_core::key::PublicKey;
+use conex_core::model::key::PublicKey;
 
 use crate::error::{CommandError, Result, at};
 use crate::output::plain;

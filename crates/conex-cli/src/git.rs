@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use conex_core::digest::Digest;
-use conex_core::metadata::place;
-use conex_core::name::Id;
-use conex_core::path::Path as TreePath;
-use conex_core::store::{EntryKind, MemoryStore, Store as _, StoreError};
+use conex_core::model::digest::Digest;
+use conex_core::model::name::Id;
+use conex_core::model::path::Path as TreePath;
+use conex_core::tree::metadata::place;
+use conex_core::tree::store::{EntryKind, MemoryStore, Store as _, StoreError};
 use conex_repo::changes::changed_below;
 use conex_repo::git::GitError;
 use conex_repo::{DirectoryStore, GitRepository, GitStore};

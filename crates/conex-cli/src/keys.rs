@@ -6,10 +6,10 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use conex_core::crypto::{Digests as _, Namespace, Signatures as _, Signer};
-use conex_core::key::{Fingerprint, PublicKey, Signature};
-use conex_core::name::Id;
-use conex_core::people::People;
+use conex_core::model::crypto::{Digests as _, Namespace, Signatures as _, Signer};
+use conex_core::model::key::{Fingerprint, PublicKey, Signature};
+use conex_core::model::name::Id;
+use conex_core::state::people::People;
 use conex_crypto::{AgentKey, KeyFile, KeyFileError, SecretKey, StandardCrypto};
 
 use crate::agent::{self, Agent};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use conex_core::name::PackageName;
+use conex_core::model::name::PackageName;
 
 /// Names this short are all one edit apart.
 const SHORT: usize = 4;

@@ -5,12 +5,12 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use conex_core::chain::Trust;
-use conex_core::crypto::Digests as _;
-use conex_core::path::Path as TreePath;
-use conex_core::record::{CopyRecord, CopyState, FloorMark, LocalRecord};
-use conex_core::spelling::Stored as _;
-use conex_core::store::MemoryStore;
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::path::Path as TreePath;
+use conex_core::model::stored::Stored as _;
+use conex_core::state::chain::Trust;
+use conex_core::tree::store::MemoryStore;
+use conex_core::verify::{CopyRecord, CopyState, FloorMark, LocalRecord};
 use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
 

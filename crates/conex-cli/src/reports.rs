@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use conex_core::crypto::Digests as _;
+use conex_core::model::crypto::Digests as _;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result, at};

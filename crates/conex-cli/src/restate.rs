@@ -1,11 +1,11 @@
 //! Changing what is stored of people and ownership: shown, foretold, vouched for and written in one
 //! step.
 
-use conex_core::compose::INLINE;
-use conex_core::forecast::Amendment;
-use conex_core::path::Path;
-use conex_core::spelling::Stored;
-use conex_core::vouch::Subject;
+use conex_core::model::path::Path;
+use conex_core::model::stored::Stored;
+use conex_core::model::vouch::Subject;
+use conex_core::tools::compose::INLINE;
+use conex_core::tools::forecast::Amendment;
 
 use crate::error::{CommandError, Result};
 use crate::foresee::{self, Step};

@@ -1,14 +1,14 @@
 //! One prompt, one signature, one change: how every command ends that publishes something.
 
-use conex_core::compose::{Composition, Draft, Files, INLINE};
-use conex_core::crypto::Signer as _;
-use conex_core::key::Fingerprint;
-use conex_core::limits;
-use conex_core::metadata::place;
-use conex_core::name::{Id, PackageName};
-use conex_core::people::People;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::Author;
+use conex_core::model::crypto::Signer as _;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::limits;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::statement::Author;
+use conex_core::model::stored::Stored as _;
+use conex_core::state::people::People;
+use conex_core::tools::compose::{Composition, Draft, Files, INLINE};
+use conex_core::tree::metadata::place;
 use conex_crypto::StandardCrypto;
 
 use crate::attributes;

@@ -3,22 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use conex_core::baseline::Baseline;
-use conex_core::chain::{Head, Trust};
-use conex_core::compose::Files;
-use conex_core::content::{Package, Reader, Release, Releases, Repository};
-use conex_core::digest::Digest;
-use conex_core::layout::{Layout, PackageUnit};
-use conex_core::limits;
-use conex_core::name::{PackageName, ReleaseName};
-use conex_core::path::Path as TreePath;
-use conex_core::people::People;
-use conex_core::problem::Code;
-use conex_core::statement::Root;
-use conex_core::store::{Entry, EntryKind, Overlay, Store, StoreError};
-use conex_core::survey::{Survey, survey};
-use conex_core::verify::{Known, Mode, Report};
-use conex_core::vouch::Subject;
+use conex_core::model::digest::Digest;
+use conex_core::model::limits;
+use conex_core::model::name::{PackageName, ReleaseName};
+use conex_core::model::path::Path as TreePath;
+use conex_core::model::statement::Root;
+use conex_core::model::vouch::Subject;
+use conex_core::state::baseline::Baseline;
+use conex_core::state::chain::{Head, Trust};
+use conex_core::state::people::People;
+use conex_core::tools::compose::Files;
+use conex_core::tree::content::{Package, Reader, Release, Releases, Repository};
+use conex_core::tree::inventory::{Survey, survey};
+use conex_core::tree::layout::{Layout, PackageUnit};
+use conex_core::tree::problem::Code;
+use conex_core::tree::schemes::Known;
+use conex_core::tree::store::{Entry, EntryKind, Overlay, Store, StoreError};
+use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::write::Change;
 use conex_repo::{DirectoryStore, KnownSchemes, Parallel};
@@ -351,7 +352,7 @@ impl Tree {
         &'a self,
         head: &'a Head,
         known: &'a Known,
-        projections: &'a [&'a dyn conex_core::projection::Projection],
+        projections: &'a [&'a dyn conex_core::tree::projection::Projection],
     ) -> Reader<'a, dyn Store, StandardCrypto> {
         Reader {
             store: &*self.store,

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use conex_core::baseline::Baseline;
-use conex_core::chain::Trust;
-use conex_core::record::LocalRecord;
-use conex_core::store::Store;
-use conex_core::update::{Before, Changes, Update};
-use conex_core::verify::{Mode, Report, Verification};
+use conex_core::state::baseline::Baseline;
+use conex_core::state::chain::Trust;
+use conex_core::tree::store::Store;
+use conex_core::verify::{Before, Changes, LocalRecord, Mode, Report, Update, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::git::CommitId;
 use conex_repo::{GitStore, KnownSchemes};

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use conex_core::problem::{Code, Missing, Problem};
+use conex_core::tree::problem::{Code, Missing, Problem};
 use conex_core::verify::{Mode, Report};
 use serde::{Deserialize, Serialize};
 
@@ -255,7 +255,7 @@ impl View {
 
 impl NeedsView {
     pub(crate) fn new(missing: &Missing) -> Self {
-        let way = |way: &Option<(usize, Vec<conex_core::name::Id>)>| {
+        let way = |way: &Option<(usize, Vec<conex_core::model::name::Id>)>| {
             way.as_ref().map(|(more, of)| WayView {
                 more: *more,
                 of: of.iter().map(ToString::to_string).collect(),

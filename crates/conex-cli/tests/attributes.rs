@@ -9,7 +9,7 @@ mod client;
 mod git;
 mod session;
 
-use conex_core::path::Pattern;
+use conex_core::model::path::Pattern;
 use conex_tests::{Community, opam_file};
 use git::Line;
 use session::Session;

@@ -7,8 +7,8 @@
 
 use std::fs;
 
-use conex_core::limits;
-use conex_core::vouch::Vouch;
+use conex_core::model::limits;
+use conex_core::model::vouch::Vouch;
 use conex_tests::{Community, fingerprint};
 
 mod session;
@@ -388,7 +388,7 @@ fn limit_denial() {
     for count in 1..=limits::PAGES as u64 {
         let mut vouch = vouch.clone();
         vouch.version = conex_tests::version(&format!("0.{}", count + 1));
-        vouch.digest = conex_core::digest::Digest::from_bytes([7; 32]);
+        vouch.digest = conex_core::model::digest::Digest::from_bytes([7; 32]);
         community.vouch("dave", &[vouch]);
     }
     let mut session = Session::new(&community);

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use client::{Client, files};
-use conex_core::record::CopyRecord;
-use conex_core::spelling::Stored as _;
+use conex_core::model::stored::Stored as _;
+use conex_core::verify::CopyRecord;
 use conex_tests::{Community, opam_file, secret};
 
 /// Runs a command and kills it after a while; whether it had ended by itself.

@@ -12,7 +12,7 @@ use std::fs;
 use std::process::Command;
 
 use client::Client;
-use conex_core::path::Pattern;
+use conex_core::model::path::Pattern;
 use conex_tests::Community;
 use git::Line;
 

@@ -9,8 +9,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use conex_core::crypto::{BadKey, Namespace, Signer};
-use conex_core::key::{PublicKey, Signature};
+use conex_core::model::crypto::{BadKey, Namespace, Signer};
+use conex_core::model::key::{PublicKey, Signature};
 
 use crate::scheme::{Scheme, rsa};
 use crate::sshsig;
@@ -167,7 +167,7 @@ fn ask<T: Transport>(
 mod tests {
     use super::*;
     use crate::{SecretKey, StandardCrypto};
-    use conex_core::crypto::Signatures as _;
+    use conex_core::model::crypto::Signatures as _;
 
     const MESSAGE: &[u8] = b"message";
 

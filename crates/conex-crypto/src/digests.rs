@@ -2,7 +2,7 @@
 
 use blake3::Hasher;
 use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
-use conex_core::digest::{Context, Digest, FileDigest};
+use conex_core::model::digest::{Context, Digest, FileDigest};
 use sha2::{Digest as _, Sha256};
 
 /// SHA-256 (FIPS 180-4).

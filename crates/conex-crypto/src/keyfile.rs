@@ -9,8 +9,8 @@ use core::fmt;
 use core::str;
 
 use base64ct::{Base64, Encoding as _};
-use conex_core::crypto::{Namespace, Signer};
-use conex_core::key::{PublicKey, Signature};
+use conex_core::model::crypto::{Namespace, Signer};
+use conex_core::model::key::{PublicKey, Signature};
 use ed25519_dalek::SigningKey;
 use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
 use ssh_key::public::Ed25519PublicKey;

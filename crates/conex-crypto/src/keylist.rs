@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use conex_core::key::{KeyError, PublicKey};
+use conex_core::model::key::{KeyError, PublicKey};
 
 /// A line that is not a public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub struct KeyListError {
 ///
 /// Spaces and tabs separate; comments are dropped; a key that stands there twice comes once, in the
 /// first place. The keys are of any algorithm: whether one can be used is for
-/// [`conex_core::crypto::Signatures::accept`] to say.
+/// [`conex_core::model::crypto::Signatures::accept`] to say.
 ///
 /// # Errors
 /// [`KeyListError`] with the first line that is anything else. Options in front of a key, as

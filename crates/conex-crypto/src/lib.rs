@@ -1,4 +1,4 @@
-//! The algorithms of conex: what implements the traits of [`conex_core::crypto`].
+//! The algorithms of conex: what implements the traits of [`conex_core::model::crypto`].
 //!
 //! Bytes in, bytes out: no file, terminal or environment is touched here. The one thing asked of
 //! the operating system is randomness, for new keys. Everything here follows `docs/spec.md`,
@@ -18,9 +18,9 @@ mod scheme;
 mod sshsig;
 mod wire;
 
-use conex_core::crypto::{BadKey, BadSignature, Digests, Namespace, Signatures};
-use conex_core::digest::{Context, Digest, FileDigest};
-use conex_core::key::{PublicKey, Signature};
+use conex_core::model::crypto::{BadKey, BadSignature, Digests, Namespace, Signatures};
+use conex_core::model::digest::{Context, Digest, FileDigest};
+use conex_core::model::key::{PublicKey, Signature};
 
 pub use agent::AgentKey;
 pub use keyfile::{KeyFile, KeyFileError, SecretKey};

@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 
-use conex_core::crypto::{BadSignature, Namespace};
-use conex_core::key::{KeyError, PublicKey, Signature};
+use conex_core::model::crypto::{BadSignature, Namespace};
+use conex_core::model::key::{KeyError, PublicKey, Signature};
 use sha2::{Digest as _, Sha512};
 
 use crate::scheme::Scheme;
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::{SecretKey, StandardCrypto};
     use alloc::vec;
-    use conex_core::crypto::{Signatures as _, Signer as _};
+    use conex_core::model::crypto::{Signatures as _, Signer as _};
     use ed25519_dalek::{Signer as _, SigningKey};
     use sha2::Sha256;
 

@@ -16,8 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
-use conex_core::crypto::{Namespace, Signatures as _, Signer as _};
-use conex_core::key::PublicKey;
+use conex_core::model::crypto::{Namespace, Signatures as _, Signer as _};
+use conex_core::model::key::PublicKey;
 use conex_crypto::StandardCrypto;
 use conex_crypto::agent::{AgentError, AgentKey, Transport, identities};
 use ed25519_dalek::{Signer as _, SigningKey};

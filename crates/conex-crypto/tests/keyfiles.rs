@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 use base64ct::{Base64, Encoding as _};
-use conex_core::crypto::{Namespace, Signatures as _, Signer as _};
+use conex_core::model::crypto::{Namespace, Signatures as _, Signer as _};
 use conex_crypto::{KeyFile, KeyFileError, SecretKey, StandardCrypto};
 
 const BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n";

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use conex_core::crypto::{BadKey, Namespace, Signatures as _, Signer as _};
-use conex_core::key::{PublicKey, Signature};
+use conex_core::model::crypto::{BadKey, Namespace, Signatures as _, Signer as _};
+use conex_core::model::key::{PublicKey, Signature};
 use conex_crypto::{KeyFile, KeyFileError, SecretKey, StandardCrypto, public_keys};
 use tempfile::TempDir;
 
@@ -353,7 +353,7 @@ fn files_we_write_are_read_by_ssh_keygen() {
 
 #[test]
 fn fingerprints_are_those_of_ssh_keygen() {
-    use conex_core::crypto::Digests as _;
+    use conex_core::model::crypto::Digests as _;
     let scratch = Scratch::new();
     let file = scratch.keygen("key", "", &["-t", "ed25519"]);
     let printed = succeed(&["-l", "-f", text(&file)], b"");

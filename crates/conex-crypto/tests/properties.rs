@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 use base64ct::{Base64, Encoding as _};
-use conex_core::crypto::{Namespace, Signatures as _, Signer as _};
-use conex_core::key::{PublicKey, Signature};
+use conex_core::model::crypto::{Namespace, Signatures as _, Signer as _};
+use conex_core::model::key::{PublicKey, Signature};
 use conex_crypto::{SecretKey, StandardCrypto, public_keys};
 use proptest::prelude::*;
 

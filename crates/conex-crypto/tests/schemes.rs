@@ -10,8 +10,8 @@
 
 use core::fmt::Write as _;
 
-use conex_core::crypto::{BadKey, Namespace, Signatures as _};
-use conex_core::key::{PublicKey, Signature};
+use conex_core::model::crypto::{BadKey, Namespace, Signatures as _};
+use conex_core::model::key::{PublicKey, Signature};
 use conex_crypto::StandardCrypto;
 use ed25519_dalek::Signer as _;
 use p256::elliptic_curve::PrimeField as _;

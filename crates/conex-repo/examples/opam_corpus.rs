@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{env, fs, io};
 
-use conex_core::projection::Projection;
+use conex_core::tree::projection::Projection;
 use conex_repo::opam::OpamProjection;
 
 fn main() -> io::Result<()> {

@@ -11,9 +11,9 @@ use std::io::{self, Read, Write};
 use std::path::Path as SystemPath;
 use std::sync::mpsc::{channel, sync_channel};
 
-use conex_core::limits;
-use conex_core::path::{Path, PathError};
-use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use conex_core::model::limits;
+use conex_core::model::path::{Path, PathError};
+use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
 

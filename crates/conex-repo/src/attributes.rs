@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use conex_core::path::Path;
-use conex_core::store::{Store, StoreError};
+use conex_core::model::path::Path;
+use conex_core::tree::store::{Store, StoreError};
 
 mod pattern;
 

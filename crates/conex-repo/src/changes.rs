@@ -4,9 +4,9 @@ use core::cmp::Ordering;
 use core::sync::atomic::{AtomicUsize, Ordering as Memory};
 use std::collections::BTreeSet;
 
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 use rayon::prelude::*;
 
 /// Most entries that are looked at. A repository of ten times opam's size has half as many; a git
@@ -205,7 +205,7 @@ impl<A: Store + ?Sized, B: Store + ?Sized> Comparison<'_, A, B> {
 mod tests {
     use super::*;
     use crate::DirectoryStore;
-    use conex_core::store::MemoryStore;
+    use conex_core::tree::store::MemoryStore;
 
     fn paths(old: &impl Store, new: &impl Store) -> Vec<String> {
         let found = changed(old, new).unwrap();

@@ -10,10 +10,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path as SystemPath, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::record::MarkKind;
-use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
+use conex_core::verify::MarkKind;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use rustix::io::Errno;
 

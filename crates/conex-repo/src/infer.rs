@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::layout::{Layout, PackageUnit, ReleaseUnit};
-use conex_core::limits;
-use conex_core::name::{Id, PackageName, ReleaseName};
-use conex_core::path::Path;
-use conex_core::store::Store;
+use conex_core::model::limits;
+use conex_core::model::name::{Id, PackageName, ReleaseName};
+use conex_core::model::path::Path;
+use conex_core::tree::layout::{Layout, PackageUnit, ReleaseUnit};
+use conex_core::tree::store::Store;
 use rayon::prelude::*;
 
 use crate::git::history::{Landing, Landings};

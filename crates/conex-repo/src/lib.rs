@@ -6,9 +6,9 @@
 //! Verifying a directory, here one without anything in it:
 //!
 //! ```
-//! use conex_core::chain::Trust;
-//! use conex_core::digest::Digest;
-//! use conex_core::problem::Code;
+//! use conex_core::state::chain::Trust;
+//! use conex_core::model::digest::Digest;
+//! use conex_core::tree::problem::Code;
 //! use conex_core::verify::{Mode, Verification};
 //! use conex_crypto::StandardCrypto;
 //! use conex_repo::{DirectoryStore, KnownSchemes, Parallel};

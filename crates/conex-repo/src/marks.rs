@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::digest::Digest;
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::projection::Projection as _;
-use conex_core::record::{CopyMark, MarkKind};
-use conex_core::store::{Store, StoreError};
+use conex_core::model::digest::Digest;
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::tree::projection::Projection as _;
+use conex_core::tree::store::{Store, StoreError};
+use conex_core::verify::{CopyMark, MarkKind};
 
 use crate::archive::ArchiveStore;
 use crate::changes::ChangesError;

@@ -1,6 +1,6 @@
 //! Doing the work on all cores.
 
-use conex_core::store::Workers;
+use conex_core::tree::store::Workers;
 use rayon::prelude::*;
 
 /// Runs jobs on the threads of the surrounding rayon pool, in small pieces, so that one large

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path as SystemPath, PathBuf};
 
-use conex_core::path::Path;
+use conex_core::model::path::Path;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 /// Files to be written into a tree, and others to be deleted, all or none as far as a file system

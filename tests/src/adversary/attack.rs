@@ -1,15 +1,15 @@
 //! What the attacker merges into the main line.
 
-use conex_core::digest::Digest;
-use conex_core::metadata::place;
-use conex_core::name::PackageName;
-use conex_core::page::PageBody;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{
+use conex_core::model::digest::Digest;
+use conex_core::model::name::PackageName;
+use conex_core::model::page::PageBody;
+use conex_core::model::statement::{
     Author, AuthorFields, Authorisation, AuthorisationFields, Root, Team, TeamFields,
 };
-use conex_core::version::Version;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Version;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::tree::metadata::place;
 
 use super::roots::next;
 use super::step::Step;
@@ -82,7 +82,7 @@ impl World {
         };
         let bad = self.bad_fingerprints();
         let held = root.janitors.iter().filter(|janitor| {
-            use conex_core::crypto::Digests as _;
+            use conex_core::model::crypto::Digests as _;
             let mut keys = janitor.keys.iter();
             keys.any(|key| bad.contains(&self.scheme.fingerprint(key)))
         });
@@ -201,7 +201,7 @@ impl World {
 
     /// Something that the attacker may speak of, with the digest of what is there.
     fn subject(&self, subject: u8) -> Option<(Subject, Digest, Option<Version>)> {
-        use conex_core::approval::Standing;
+        use conex_core::state::approval::Standing;
         let report = self.view(0);
         let finding = pick(&report.findings, subject)?;
         let newest = match &finding.assessment.standing {
@@ -232,7 +232,7 @@ impl World {
         };
         let subject = match (content % 8, subject) {
             (7, Subject::Releases(name)) => {
-                let release = conex_core::name::ReleaseName::parse("9");
+                let release = conex_core::model::name::ReleaseName::parse("9");
                 Subject::Checksums(name, release.expect("9 is a release"))
             }
             (_, subject) => subject,
@@ -271,13 +271,13 @@ impl World {
 
     /// The digest of the absence of something, as the specification has it.
     fn absence(&self, subject: &Subject) -> Option<Digest> {
-        let origin = conex_core::name::Origin::parse("random").expect("this is a name");
+        let origin = conex_core::model::name::Origin::parse("random").expect("this is a name");
         crate::model::absence(&origin, subject, &self.scheme)
     }
 
     /// A page of `signer`, said to be under one key and signed with another.
     fn publish(&mut self, signer: &str, said: &str, with: &str, vouch: Vouch) {
-        let origin = conex_core::name::Origin::parse("random").expect("this is a name");
+        let origin = conex_core::model::name::Origin::parse("random").expect("this is a name");
         let body = PageBody::new(id(signer), self.fingerprint(said), Vec::new(), vec![vouch]);
         let Ok(body) = body else {
             return;

@@ -1,9 +1,9 @@
 //! Advancing the followed state, and what has to hold of it.
 
-use conex_core::advance::{Advance, Advanced, Earlier, Unit};
-use conex_core::store::{MemoryStore, Sequential, Store};
+use conex_core::model::vouch::Subject;
+use conex_core::tools::advance::{Advance, Advanced, Earlier, Unit};
+use conex_core::tree::store::{MemoryStore, Sequential, Store};
 use conex_core::verify::Mode;
-use conex_core::vouch::Subject;
 use conex_repo::KnownSchemes;
 
 use super::Violation;
@@ -143,7 +143,7 @@ impl World {
             let statements = match name.as_str() {
                 "." => vec![Subject::Repository],
                 package => {
-                    let package = conex_core::name::PackageName::parse(package);
+                    let package = conex_core::model::name::PackageName::parse(package);
                     state.statements(&package.expect("packages here have good names"))
                 }
             };
@@ -219,7 +219,7 @@ fn waiting(advanced: &Advanced) -> Vec<String> {
 
 /// What `waiting` says of a package: of itself, or of a page that speaks of it, or of everything.
 fn reasons(advanced: &Advanced, name: &str, main: &MemoryStore) -> Vec<String> {
-    let speaks = |path: &conex_core::path::Path| {
+    let speaks = |path: &conex_core::model::path::Path| {
         let text = main
             .get(path.as_str())
             .map(String::from_utf8_lossy)

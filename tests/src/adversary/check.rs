@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use conex_core::store::MemoryStore;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::store::MemoryStore;
 use conex_core::verify::Report;
-use conex_core::vouch::Subject;
 
 use super::clients::Client;
 use super::world::{Done, World};

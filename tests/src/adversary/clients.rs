@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use conex_core::chain::Trust;
-use conex_core::crypto::Digests as _;
-use conex_core::digest::Digest;
-use conex_core::key::PublicKey;
-use conex_core::metadata::place;
-use conex_core::name::Origin;
-use conex_core::record::LocalRecord;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::Root;
-use conex_core::store::{MemoryStore, Sequential};
-use conex_core::update::{Before, Changes, Update};
-use conex_core::verify::{Mode, Report, Verification};
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::Digest;
+use conex_core::model::key::PublicKey;
+use conex_core::model::name::Origin;
+use conex_core::model::statement::Root;
+use conex_core::model::stored::Stored as _;
+use conex_core::state::chain::Trust;
+use conex_core::tree::metadata::place;
+use conex_core::tree::store::{MemoryStore, Sequential};
+use conex_core::verify::{Before, Changes, LocalRecord, Mode, Report, Update, Verification};
 use conex_repo::KnownSchemes;
 
 use super::Violation;
@@ -509,7 +507,7 @@ fn versions(before: &State, judged: &Judged) -> String {
 fn kind(text: &str, what: &str) -> String {
     let first = text.lines().next().unwrap_or_default().trim();
     let (words, about) = first.rsplit_once(' ').unwrap_or((first, ""));
-    let is_kind = conex_core::vouch::Kind::ALL
+    let is_kind = conex_core::model::vouch::Kind::ALL
         .iter()
         .any(|kind| kind.as_str() == about);
     let about = if is_kind { about } else { "" };

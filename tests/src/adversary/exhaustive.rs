@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::rc::Rc;
 
-use conex_core::store::MemoryStore;
+use conex_core::tree::store::MemoryStore;
 use conex_core::verify::Mode;
 
 use super::Violation;

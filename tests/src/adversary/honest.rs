@@ -1,18 +1,18 @@
 //! What honest people do to the tree, by themselves or with the library's help.
 
-use conex_core::crypto::Digests as _;
-use conex_core::digest::Digest;
-use conex_core::forecast::{Amendment, Outlook};
-use conex_core::metadata::place;
-use conex_core::name::PackageName;
-use conex_core::page::{Batch, Page, PageBody};
-use conex_core::problem::Code;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::Digest;
+use conex_core::model::name::PackageName;
+use conex_core::model::page::{Batch, Page, PageBody};
+use conex_core::model::statement::{
     Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields, FormerKey, Team,
     TeamFields,
 };
-use conex_core::store::MemoryStore;
+use conex_core::model::stored::Stored as _;
+use conex_core::tools::forecast::{Amendment, Outlook};
+use conex_core::tree::metadata::place;
+use conex_core::tree::problem::Code;
+use conex_core::tree::store::MemoryStore;
 use conex_core::verify::Report;
 
 use super::step::Step;
@@ -285,7 +285,7 @@ impl World {
     /// A key with the proof that its owner holds it.
     pub(super) fn proven(&self, line: usize, who: &str, key: &str) -> AuthorKey {
         let _ = line;
-        let origin = conex_core::name::Origin::parse("random").expect("this is a name");
+        let origin = conex_core::model::name::Origin::parse("random").expect("this is a name");
         let Ok(proven) = AuthorKey::prove(&origin, &id(who), &self.scheme.key(key));
         proven
     }
@@ -349,7 +349,7 @@ impl World {
     pub(super) fn counting(
         report: &Report,
         who: &str,
-        key: conex_core::key::Fingerprint,
+        key: conex_core::model::key::Fingerprint,
     ) -> Vec<Digest> {
         let found = report.problems.iter().chain(&report.notes);
         let inert: Vec<&str> = found
@@ -511,13 +511,13 @@ impl World {
             return;
         };
         let counting = Self::counting(&report, who, self.fingerprint(&key));
-        let ahead = conex_core::outstanding::outstanding(&report, &self.scheme);
+        let ahead = conex_core::tools::pre_approval::outstanding(&report, &self.scheme);
         let is_ahead = |page: &Page| {
             let mut named = page.body().vouches().iter();
             let batches = page.body().batches().iter();
             let batches = batches.filter_map(|batch| report.metadata.batches.get(&batch.digest()));
             let mut inside = batches.flat_map(Batch::vouches);
-            let is = |vouch: &conex_core::vouch::Vouch| {
+            let is = |vouch: &conex_core::model::vouch::Vouch| {
                 ahead.iter().any(|it| {
                     (&it.subject, it.version, it.digest)
                         == (&vouch.subject, vouch.version, vouch.digest)
@@ -622,7 +622,7 @@ impl World {
     }
 
     /// The public key of that name.
-    pub(super) fn public(&self, key: &str) -> conex_core::key::PublicKey {
+    pub(super) fn public(&self, key: &str) -> conex_core::model::key::PublicKey {
         public(&self.scheme.key(key))
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::compose::batches;
-use conex_core::crypto::Digests as _;
-use conex_core::digest::Digest;
-use conex_core::forecast::Amendment;
-use conex_core::metadata::place;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Author, FormerJanitor, FormerKey, Janitor, Root, RootFields};
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::Digest;
+use conex_core::model::statement::{Author, FormerJanitor, FormerKey, Janitor, Root, RootFields};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::vouch::Vouch;
+use conex_core::tools::compose::batches;
+use conex_core::tools::forecast::Amendment;
+use conex_core::tree::metadata::place;
 use conex_core::verify::Report;
-use conex_core::vouch::Vouch;
 
 use super::scheme::Scheme;
 use super::world::{World, id, owner, threshold};
@@ -92,7 +92,7 @@ impl World {
         root: Root,
         what: &str,
         support: u8,
-        authors: Vec<conex_core::statement::Author>,
+        authors: Vec<conex_core::model::statement::Author>,
     ) {
         let Some(head) = report.head.as_ref().map(|head| head.root().clone()) else {
             return;
@@ -313,7 +313,7 @@ impl World {
         report: &Report,
         fields: &mut RootFields,
         who: &str,
-        key: conex_core::key::PublicKey,
+        key: conex_core::model::key::PublicKey,
         keep: bool,
     ) {
         let counting = if keep {
@@ -364,7 +364,7 @@ impl World {
             }
             _ => {
                 let text = format!("ignored{}/**", which / 5);
-                let pattern = conex_core::path::Pattern::parse(&text).ok()?;
+                let pattern = conex_core::model::path::Pattern::parse(&text).ok()?;
                 if !fields.ignore.contains(&pattern) {
                     fields.ignore.push(pattern);
                 }
@@ -405,11 +405,11 @@ impl World {
         if head.janitor(&id(&who)).is_some() {
             self.rekey(&report, &mut fields, &who, keep);
         } else if let Some(mut author) = self.rekeyed(0, &report, &who, keep) {
-            let mut changed = conex_core::statement::AuthorFields::from(author.clone());
+            let mut changed = conex_core::model::statement::AuthorFields::from(author.clone());
             for former in &mut changed.former {
                 former.pages.retain(|page| self.is_honest_page(&who, *page));
             }
-            author = conex_core::statement::Author::new(changed).unwrap_or(author);
+            author = conex_core::model::statement::Author::new(changed).unwrap_or(author);
             authors.push(author);
         }
         let Ok(root) = Root::new(fields) else {

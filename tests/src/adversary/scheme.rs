@@ -2,9 +2,9 @@
 
 use core::convert::Infallible;
 
-use conex_core::crypto::{BadKey, BadSignature, Digests, Namespace, Signatures, Signer};
-use conex_core::digest::{Context, Digest, FileDigest};
-use conex_core::key::{PublicKey, Signature};
+use conex_core::model::crypto::{BadKey, BadSignature, Digests, Namespace, Signatures, Signer};
+use conex_core::model::digest::{Context, Digest, FileDigest};
+use conex_core::model::key::{PublicKey, Signature};
 use conex_crypto::{SecretKey, StandardCrypto};
 
 use crate::community::secret;

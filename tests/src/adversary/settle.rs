@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::approval::Standing;
-use conex_core::chain::Head;
-use conex_core::metadata::place;
-use conex_core::problem::Code;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Root, Team, TeamFields};
+use conex_core::model::statement::{Root, Team, TeamFields};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::vouch::Subject;
+use conex_core::state::approval::Standing;
+use conex_core::state::chain::Head;
+use conex_core::tree::metadata::place;
+use conex_core::tree::problem::Code;
 use conex_core::verify::{Mode, Report};
-use conex_core::vouch::Subject;
 
 use super::honest::TEAM;
 use super::world::{Done, World};
@@ -277,7 +277,7 @@ fn is_broken(code: Code) -> bool {
     )
 }
 
-fn codes(problems: &[conex_core::problem::Problem]) -> String {
+fn codes(problems: &[conex_core::tree::problem::Problem]) -> String {
     let codes: BTreeSet<&str> = problems
         .iter()
         .map(|problem| problem.code.as_str())

@@ -1,14 +1,15 @@
 //! Approving as the tools suggest: what is missing of whom, in which version, and what a change would undo.
 
-use conex_core::approval::Standing;
-use conex_core::compose::{Composition, Draft, INLINE, is_pending, is_unapproved};
-use conex_core::forecast::{Amendment, Change, Outlook};
-use conex_core::name::Id;
-use conex_core::outstanding::{outstanding, retraction, version_of};
-use conex_core::problem::Missing;
-use conex_core::statement::Root;
-use conex_core::verify::{Finding, Report};
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::name::Id;
+use conex_core::model::statement::Root;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::{Composition, Draft, INLINE, is_pending, is_unapproved};
+use conex_core::tools::forecast::{Amendment, Change, Outlook};
+use conex_core::tools::pre_approval::{outstanding, retraction, version_of};
+use conex_core::tree::problem::Missing;
+use conex_core::verify::Report;
 
 use super::world::World;
 
@@ -282,7 +283,12 @@ impl World {
             return Vec::new();
         };
         let followed = self.view_of(&stage.tree);
-        let head = |report: &Report| report.head.as_ref().map(conex_core::chain::Head::digest);
+        let head = |report: &Report| {
+            report
+                .head
+                .as_ref()
+                .map(conex_core::state::chain::Head::digest)
+        };
         if head(&followed) != head(report) {
             return Vec::new();
         }

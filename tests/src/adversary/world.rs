@@ -3,22 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use conex_core::baseline::Baseline;
-use conex_core::chain::{AnchorKeys, Trust};
-use conex_core::crypto::Digests as _;
-use conex_core::digest::{Digest, FileDigest};
-use conex_core::key::Fingerprint;
-use conex_core::metadata::place;
-use conex_core::name::Id;
-use conex_core::path::{Path, Pattern};
-use conex_core::record::LocalRecord;
-use conex_core::spelling::Stored;
-use conex_core::statement::{
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::{Digest, FileDigest};
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::Id;
+use conex_core::model::path::{Path, Pattern};
+use conex_core::model::statement::{
     Author, Authorisation, Checkpoints, Janitor, Root, RootFields, RootNumber, Scheme as Name, Team,
 };
-use conex_core::store::{MemoryStore, Sequential};
-use conex_core::verify::{Mode, Report, Verification};
-use conex_core::version::Threshold;
+use conex_core::model::stored::Stored;
+use conex_core::model::version::Threshold;
+use conex_core::state::baseline::Baseline;
+use conex_core::state::chain::{AnchorKeys, Trust};
+use conex_core::tree::metadata::place;
+use conex_core::tree::store::{MemoryStore, Sequential};
+use conex_core::verify::{LocalRecord, Mode, Report, Verification};
 use conex_repo::KnownSchemes;
 
 use super::Violation;
@@ -176,7 +175,7 @@ impl World {
             keys: vec![public(&scheme.key(name))],
         };
         let root = Root::new(RootFields {
-            origin: conex_core::name::Origin::parse("random").expect("this is a name"),
+            origin: conex_core::model::name::Origin::parse("random").expect("this is a name"),
             number: RootNumber::FIRST,
             previous: None,
             janitors: self.janitors.iter().map(janitor).collect(),
@@ -314,7 +313,7 @@ impl World {
     }
 
     pub(super) fn authorisation(&self, line: usize, name: &str) -> Option<Authorisation> {
-        let name = conex_core::name::PackageName::parse(name).ok()?;
+        let name = conex_core::model::name::PackageName::parse(name).ok()?;
         self.stored(line, &place::authorisation(&name))
     }
 
@@ -443,7 +442,7 @@ impl World {
     }
 }
 
-pub(super) fn public(key: &Key) -> conex_core::key::PublicKey {
-    use conex_core::crypto::Signer as _;
+pub(super) fn public(key: &Key) -> conex_core::model::key::PublicKey {
+    use conex_core::model::crypto::Signer as _;
     key.public_key().clone()
 }

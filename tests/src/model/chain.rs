@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::crypto::{BadKey, Crypto, Namespace};
-use conex_core::name::Id;
-use conex_core::problem::Code;
-use conex_core::statement::{Janitor, Root};
+use conex_core::model::crypto::{BadKey, Crypto, Namespace};
+use conex_core::model::name::Id;
+use conex_core::model::statement::{Janitor, Root};
+use conex_core::tree::problem::Code;
 
 use super::stored::{StoredRoot, StoredRoots};
 use super::{Anchor, Found};

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::crypto::Crypto;
-use conex_core::digest::{Context, Digest, FileDigest};
-use conex_core::name::{Origin, PackageName, ReleaseName};
-use conex_core::path::{Path, Pattern};
-use conex_core::problem::Code;
-use conex_core::statement::Root;
-use conex_core::vouch::Subject;
+use conex_core::model::crypto::Crypto;
+use conex_core::model::digest::{Context, Digest, FileDigest};
+use conex_core::model::name::{Origin, PackageName, ReleaseName};
+use conex_core::model::path::{Path, Pattern};
+use conex_core::model::statement::Root;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::problem::Code;
 
 use super::{Found, Tree};
 

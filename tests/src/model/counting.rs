@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::digest::Digest;
-use conex_core::key::Fingerprint;
-use conex_core::name::Id;
-use conex_core::version::Version;
-use conex_core::vouch::Subject;
+use conex_core::model::digest::Digest;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::Id;
+use conex_core::model::version::Version;
+use conex_core::model::vouch::Subject;
 
 /// One person's vouch on a page that counts.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The `floor` of a root (sections 4.1, 4.5 and step 13 of 8.3).
 
-use conex_core::problem::Code;
-use conex_core::vouch::Subject;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::problem::Code;
 
 use super::Found;
 use super::state::State;

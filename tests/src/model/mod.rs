@@ -19,11 +19,11 @@ mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::digest::Digest;
-use conex_core::key::Fingerprint;
-use conex_core::name::Origin;
-use conex_core::problem::{Code, Problem};
-use conex_core::store::MemoryStore;
+use conex_core::model::digest::Digest;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::Origin;
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::MemoryStore;
 use conex_core::verify::Report;
 
 pub use content::absence;

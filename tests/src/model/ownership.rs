@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::crypto::Crypto;
-use conex_core::digest::Digest;
-use conex_core::name::{Id, PackageName};
-use conex_core::problem::Code;
-use conex_core::statement::{Author, Authorisation, Root};
-use conex_core::version::Version;
-use conex_core::vouch::Subject;
+use conex_core::model::crypto::Crypto;
+use conex_core::model::digest::Digest;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::statement::{Author, Authorisation, Root};
+use conex_core::model::version::Version;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::problem::Code;
 
 use super::Found;
 use super::counting::{Approved, Owners, Rule, Stands, Vote, approved, newest, stands};

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::crypto::{BadKey, Crypto, Namespace};
-use conex_core::digest::Digest;
-use conex_core::key::{Fingerprint, PublicKey};
-use conex_core::name::{Id, Origin};
-use conex_core::problem::Code;
-use conex_core::statement::{Author, Root};
+use conex_core::model::crypto::{BadKey, Crypto, Namespace};
+use conex_core::model::digest::Digest;
+use conex_core::model::key::{Fingerprint, PublicKey};
+use conex_core::model::name::{Id, Origin};
+use conex_core::model::statement::{Author, Root};
+use conex_core::tree::problem::Code;
 
 use super::Found;
 use super::stored::StoredPage;

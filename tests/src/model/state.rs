@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::crypto::Crypto;
-use conex_core::digest::Digest;
-use conex_core::key::Fingerprint;
-use conex_core::name::{Id, PackageName, ReleaseName};
-use conex_core::page::{Batch, BatchRef};
-use conex_core::problem::Code;
-use conex_core::statement::Root;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::crypto::Crypto;
+use conex_core::model::digest::Digest;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::{Id, PackageName, ReleaseName};
+use conex_core::model::page::{Batch, BatchRef};
+use conex_core::model::statement::Root;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::tree::problem::Code;
 
 use super::content::{self, Content, Package};
 use super::counting::{self, Approved, Newest, Rule, Stands, Vote, approved, stands};

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::crypto::Crypto;
-use conex_core::digest::{Context, Digest};
-use conex_core::encoding;
-use conex_core::name::{Id, Origin, PackageName};
-use conex_core::page::{Batch, Page};
-use conex_core::path::Path;
-use conex_core::problem::Code;
-use conex_core::spelling::Stored;
-use conex_core::statement::{Author, Authorisation, Root, RootNumber, RootSignature, Team};
-use conex_core::vouch::Subject;
+use conex_core::model::crypto::Crypto;
+use conex_core::model::digest::{Context, Digest};
+use conex_core::model::encoding;
+use conex_core::model::name::{Id, Origin, PackageName};
+use conex_core::model::page::{Batch, Page};
+use conex_core::model::path::Path;
+use conex_core::model::statement::{Author, Authorisation, Root, RootNumber, RootSignature, Team};
+use conex_core::model::stored::Stored;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::problem::Code;
 
 use super::{Found, Tree};
 

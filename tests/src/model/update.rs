@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::crypto::Crypto;
-use conex_core::key::Fingerprint;
-use conex_core::name::PackageName;
-use conex_core::problem::Code;
-use conex_core::vouch::Subject;
+use conex_core::model::crypto::Crypto;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::PackageName;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::problem::Code;
 
 use super::counting::Newest;
 use super::state::{self, State};

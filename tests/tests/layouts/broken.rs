@@ -1,13 +1,13 @@
 //! Layouts that do not keep to their contract, each in one way, and one that does.
 
-use conex_core::layout::conformance::Clause;
-use conex_core::layout::{Layout, PackageUnit, Place, ReleaseUnit, Schemes};
-use conex_core::name::{PackageName, ReleaseName};
-use conex_core::path::Path;
-use conex_core::problem::{Code, Problem};
-use conex_core::projection::Projection;
-use conex_core::statement::Scheme;
-use conex_core::store::{EntryKind, Store};
+use conex_core::model::name::{PackageName, ReleaseName};
+use conex_core::model::path::Path;
+use conex_core::model::statement::Scheme;
+use conex_core::tools::conformance::Clause;
+use conex_core::tree::layout::{Layout, PackageUnit, Place, ReleaseUnit, Schemes};
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::projection::Projection;
+use conex_core::tree::store::{EntryKind, Store};
 use conex_repo::layout::OpamLayout;
 
 /// What is wrong with a layout that is the one of opam otherwise.

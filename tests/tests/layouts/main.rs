@@ -7,10 +7,10 @@
 
 mod broken;
 
-use conex_core::layout::Schemes;
-use conex_core::layout::conformance::{Clause, Conformance, Violation};
-use conex_core::statement::Scheme;
-use conex_core::store::MemoryStore;
+use conex_core::model::statement::Scheme;
+use conex_core::tools::conformance::{Clause, Conformance, Violation};
+use conex_core::tree::layout::Schemes;
+use conex_core::tree::store::MemoryStore;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_tests::{opam_file, secret};

@@ -1,6 +1,6 @@
 //! What is served is not what was approved.
 
-use conex_core::problem::Code;
+use conex_core::tree::problem::Code;
 use conex_core::verify::Mode;
 use conex_tests::{Client, Community, opam_file};
 

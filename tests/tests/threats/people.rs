@@ -1,13 +1,13 @@
 //! Too few people, the wrong ones, or one person as many.
 
-use conex_core::chain::AnchorKeys;
-use conex_core::crypto::{Namespace, Signer as _};
-use conex_core::key::{PublicKey, Signature};
-use conex_core::name::Id;
-use conex_core::page::{Page, PageBody};
-use conex_core::problem::Code;
-use conex_core::spelling::Stored as _;
-use conex_core::version::Threshold;
+use conex_core::model::crypto::{Namespace, Signer as _};
+use conex_core::model::key::{PublicKey, Signature};
+use conex_core::model::name::Id;
+use conex_core::model::page::{Page, PageBody};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::state::chain::AnchorKeys;
+use conex_core::tree::problem::Code;
 use conex_tests::{Community, fingerprint, id, janitor, secret};
 
 fn threshold(people: u16) -> Threshold {
@@ -342,8 +342,9 @@ fn self_grant() {
 fn self_grant_of_a_janitor() {
     let honest = Community::settled("plain");
     let mut community = honest.clone();
-    let joins =
-        |root: &mut conex_core::statement::RootFields| root.janitors.push(janitor("mallory"));
+    let joins = |root: &mut conex_core::model::statement::RootFields| {
+        root.janitors.push(janitor("mallory"));
+    };
     community.next_root(&["mallory", "alice"], joins);
     community
         .verify()
@@ -396,8 +397,8 @@ fn removed_signer() {
     kept.verify().accepted();
 }
 
-fn former(who: &str, pages: &[String]) -> conex_core::statement::FormerJanitor {
-    conex_core::statement::FormerJanitor {
+fn former(who: &str, pages: &[String]) -> conex_core::model::statement::FormerJanitor {
+    conex_core::model::statement::FormerJanitor {
         id: id(who),
         former: conex_tests::former(who, pages),
     }

@@ -1,10 +1,10 @@
 //! What was honestly signed once, in another place, time or company.
 
-use conex_core::page::Page;
-use conex_core::problem::Code;
-use conex_core::spelling::Stored as _;
+use conex_core::model::page::Page;
+use conex_core::model::stored::Stored as _;
+use conex_core::model::vouch::Vouch;
+use conex_core::tree::problem::Code;
 use conex_core::verify::Mode;
-use conex_core::vouch::Vouch;
 use conex_tests::{Community, fingerprint, id};
 
 /// Changes one statement, and has it approved.
@@ -128,7 +128,7 @@ fn abandoned_approval() {
 }
 
 /// A settled community in which every page has a single vouch.
-fn one_by_one(change: impl FnOnce(&mut conex_core::statement::RootFields)) -> Community {
+fn one_by_one(change: impl FnOnce(&mut conex_core::model::statement::RootFields)) -> Community {
     let mut community = Community::settled_by("plain", change);
     for who in ["alice", "bob", "dave", "erin"] {
         for place in community.pages(who) {
@@ -327,7 +327,7 @@ fn equivocation() {
     let mut community = honest;
     community.edit_claim("foo", |claim| {
         claim.owners.push(id("erin"));
-        claim.threshold = conex_core::version::Threshold::new(2).unwrap();
+        claim.threshold = conex_core::model::version::Threshold::new(2).unwrap();
     });
     community.approve_by(&["alice", "bob"], "foo authorisation");
     community.approve("erin", "foo");

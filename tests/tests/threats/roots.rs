@@ -1,8 +1,8 @@
 //! Where trust starts, and the chain from there.
 
-use conex_core::chain::Trust;
-use conex_core::digest::Digest;
-use conex_core::problem::Code;
+use conex_core::model::digest::Digest;
+use conex_core::state::chain::Trust;
+use conex_core::tree::problem::Code;
 use conex_core::verify::Mode;
 use conex_crypto::StandardCrypto;
 use conex_tests::{Community, fingerprint, id, janitor};
@@ -19,10 +19,11 @@ fn renewed() -> Community {
         community.next_root(&signers, |root| {
             root.janitors.retain(|janitor| janitor.id != id(old));
             root.janitors.push(janitor(new));
-            root.former.push(conex_core::statement::FormerJanitor {
-                id: id(old),
-                former: conex_tests::former(old, &pages),
-            });
+            root.former
+                .push(conex_core::model::statement::FormerJanitor {
+                    id: id(old),
+                    former: conex_tests::former(old, &pages),
+                });
         });
         community.verify().accepted();
     }
@@ -162,7 +163,7 @@ fn root_chain() {
     let honest = Community::settled("plain");
     for change in [
         (|root| root.origin = "elsewhere".parse().unwrap())
-            as fn(&mut conex_core::statement::RootFields),
+            as fn(&mut conex_core::model::statement::RootFields),
         |root| root.previous = Some(Digest::from_bytes([7; 32])),
     ] {
         let mut hostile = honest.clone();
@@ -203,7 +204,7 @@ fn upgrade() {
             .refused(&[(Code::Upgrade, "conex/root/1.toml")]);
     }
     for change in [
-        (|root| root.layout = scheme("cargo")) as fn(&mut conex_core::statement::RootFields),
+        (|root| root.layout = scheme("cargo")) as fn(&mut conex_core::model::statement::RootFields),
         |root| root.projections = vec![scheme("opam/2")],
     ] {
         let mut newer = Community::settled("plain");
@@ -214,8 +215,8 @@ fn upgrade() {
     }
 }
 
-fn scheme(name: &str) -> conex_core::statement::Scheme {
-    conex_core::statement::Scheme::parse(name).unwrap()
+fn scheme(name: &str) -> conex_core::model::statement::Scheme {
+    conex_core::model::statement::Scheme::parse(name).unwrap()
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Steps that are harmless one by one and not together: what was removed or revoked stays so.
 
 use crate::updates::strip;
-use conex_core::metadata::place;
-use conex_core::problem::Code;
-use conex_core::vouch::Vouch;
+use conex_core::model::vouch::Vouch;
+use conex_core::tree::metadata::place;
+use conex_core::tree::problem::Code;
 use conex_tests::{Client, Community, fingerprint, former};
 
 #[test]
@@ -149,10 +149,11 @@ fn revocation(with_floor: bool) -> [Community; 4] {
             .filter(|it| first.tree.get(it).is_some())
             .cloned()
             .collect();
-        root.former.push(conex_core::statement::FormerJanitor {
-            id: conex_tests::id("carol"),
-            former: former("carol", &kept),
-        });
+        root.former
+            .push(conex_core::model::statement::FormerJanitor {
+                id: conex_tests::id("carol"),
+                former: former("carol", &kept),
+            });
         root.floor = floor;
     });
     let mut honest = revoked.clone();

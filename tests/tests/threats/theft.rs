@@ -1,9 +1,9 @@
 //! Keys and people are lost, stolen and retired.
 
-use conex_core::problem::Code;
+use conex_core::model::version::Version;
+use conex_core::model::vouch::Vouch;
+use conex_core::tree::problem::Code;
 use conex_core::verify::Mode;
-use conex_core::version::Version;
-use conex_core::vouch::Vouch;
 use conex_tests::{Community, fingerprint, former, id, subject, version};
 
 const LAST: &str = "0.18446744073709551615";
@@ -13,7 +13,7 @@ fn stolen(what: &str, under: Version) -> Vouch {
     Vouch {
         subject: subject(what),
         version: under,
-        digest: conex_core::digest::Digest::from_bytes([0xee; 32]),
+        digest: conex_core::model::digest::Digest::from_bytes([0xee; 32]),
     }
 }
 
@@ -156,7 +156,7 @@ fn key_theft_of_a_janitor() {
     let mut community = Community::settled("plain");
     let pages = community.pages("bob");
     let mut bare = community.clone();
-    let change = |root: &mut conex_core::statement::RootFields| {
+    let change = |root: &mut conex_core::model::statement::RootFields| {
         let key = conex_tests::secret("bob#2").public_key().clone();
         root.janitors[1].keys = vec![key];
         root.revoked.push(fingerprint("bob"));
@@ -166,10 +166,11 @@ fn key_theft_of_a_janitor() {
         .refused_for(Code::NotApproved, "conex/authors/dave.toml");
     community.next_root(&["alice", "carol"], |root| {
         change(root);
-        root.former.push(conex_core::statement::FormerJanitor {
-            id: id("bob"),
-            former: former("bob", &pages),
-        });
+        root.former
+            .push(conex_core::model::statement::FormerJanitor {
+                id: id("bob"),
+                former: former("bob", &pages),
+            });
     });
     community.verify().accepted();
     // What the thief signs now is for nothing.
@@ -217,7 +218,7 @@ fn retired_author() {
     community.edit_team("makers", |team| team.members = vec![id("dave")]);
     community.approve_by(&["alice", "bob"], "makers");
     community.approve("dave", "lib");
-    let retire = |author: &mut conex_core::statement::AuthorFields| {
+    let retire = |author: &mut conex_core::model::statement::AuthorFields| {
         author.keys.clear();
         author.former = vec![former("erin", &pages)];
         author.retired = true;

@@ -1,15 +1,16 @@
 //! What is served to a client that has a verified state. Whatever any other test of this catalogue
 //! verifies is offered to such a client as well: `Community::verify` sees to it.
 
-use conex_core::chain::Trust;
-use conex_core::digest::Digest;
-use conex_core::problem::Code;
-use conex_core::record::{CopyMark, CopyRecord, CopyState, FloorMark, LocalRecord, MarkKind};
-use conex_core::spelling::Stored as _;
-use conex_core::store::MemoryStore;
-use conex_core::update::{Before, Changes, Update};
-use conex_core::verify::{Mode, Report};
-use conex_core::version::Threshold;
+use conex_core::model::digest::Digest;
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::state::chain::Trust;
+use conex_core::tree::problem::Code;
+use conex_core::tree::store::MemoryStore;
+use conex_core::verify::{
+    Before, Changes, CopyMark, CopyRecord, CopyState, FloorMark, LocalRecord, MarkKind, Mode,
+    Report, Update,
+};
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_tests::{Client, Community, fingerprint, former, id, verify};
@@ -211,7 +212,7 @@ fn fast_forward_of_an_unclaimed_package() {
     stolen.vouch("carol", &vouches);
     stolen.release("evil", "1", "evil\n");
     stolen.approve("carol", "evil");
-    let revoke = |root: &mut conex_core::statement::RootFields| {
+    let revoke = |root: &mut conex_core::model::statement::RootFields| {
         root.janitors.retain(|janitor| janitor.id != id("carol"));
         root.revoked.push(fingerprint("carol"));
     };
@@ -392,7 +393,7 @@ fn a_record_of_a_copy_has_one_spelling_and_two_states_at_most() {
     }
     // More than a record lists is no reason to refuse an update, but nothing is known of the copy then.
     let many =
-        (0..=conex_core::record::EDITED).map(|number| conex_tests::path(&format!("a/{number}")));
+        (0..=conex_core::verify::EDITED).map(|number| conex_tests::path(&format!("a/{number}")));
     let many = CopyRecord::updating(old, new, many.collect());
     assert_eq!(many.confirmed().copy, None);
     assert_eq!(many.pending().and_then(|state| state.copy), None);
@@ -441,10 +442,11 @@ fn removed_signer() {
     let pages = honest.pages("bob");
     janitor.next_root(&["alice", "carol"], |root| {
         root.janitors.retain(|janitor| janitor.id != id("bob"));
-        root.former.push(conex_core::statement::FormerJanitor {
-            id: id("bob"),
-            former: former("bob", &pages),
-        });
+        root.former
+            .push(conex_core::model::statement::FormerJanitor {
+                id: id("bob"),
+                former: former("bob", &pages),
+            });
     });
     client.offered(&janitor).accepted();
     janitor.edit_claim("foo", |claim| claim.owners.push(id("erin")));
@@ -596,7 +598,7 @@ fn changes_that_are_not_known_cost_and_change_nothing() {
             changes,
             schemes: &KnownSchemes,
             crypto: &StandardCrypto,
-            workers: &conex_core::store::Sequential,
+            workers: &conex_core::tree::store::Sequential,
             mode: Mode::Warn,
             ahead: false,
         };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use conex_core::chain::Trust;
+use conex_core::state::chain::Trust;
 use conex_tests::generate::{Size, change, generate};
 use tempfile::TempDir;
 

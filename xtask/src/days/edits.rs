@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use conex_core::layout::Layout as _;
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::store::{Store, StoreError};
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::tree::layout::Layout as _;
+use conex_core::tree::store::{Store, StoreError};
 use conex_repo::layout::OpamLayout;
 use conex_repo::opam::edit::{Kind, Kinds, kinds};
 

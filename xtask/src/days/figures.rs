@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
-use conex_core::name::Id;
+use conex_core::model::name::Id;
 use conex_repo::opam::edit::Kind;
 
 use super::edits::Edits;

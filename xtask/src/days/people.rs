@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use conex_core::name::{Id, PackageName};
+use conex_core::model::name::{Id, PackageName};
 
 use crate::merges::community::Owners;
 use crate::merges::history::Pull;

@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use conex_core::advance::Advance;
-use conex_core::chain::Trust;
-use conex_core::compose::{Draft, is_pending, is_unapproved};
-use conex_core::name::{Id, PackageName};
-use conex_core::path::Path;
-use conex_core::record::LocalRecord;
-use conex_core::store::Store as _;
-use conex_core::update::{Before, Changes, Update};
-use conex_core::verify::{Finding, Mode, Report, Verification};
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::path::Path;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::chain::Trust;
+use conex_core::state::finding::Finding;
+use conex_core::tools::advance::Advance;
+use conex_core::tools::compose::{Draft, is_pending, is_unapproved};
+use conex_core::tree::store::Store as _;
+use conex_core::verify::{Before, Changes, LocalRecord, Mode, Report, Update, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::{KnownSchemes, Parallel};
 
@@ -530,5 +529,5 @@ fn claims(contribution: &Contribution) -> BTreeSet<Path> {
 }
 
 fn claim_of(package: &PackageName) -> Path {
-    conex_core::metadata::place::authorisation(package)
+    conex_core::tree::metadata::place::authorisation(package)
 }

@@ -6,27 +6,27 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result, anyhow};
-use conex_core::compose::{Composition, Files, INLINE};
-use conex_core::content::Reader;
-use conex_core::crypto::Digests as _;
-use conex_core::digest::{Context, Digest};
-use conex_core::encoding;
-use conex_core::key::Fingerprint;
-use conex_core::layout::{Layout as _, PackageUnit};
-use conex_core::limits;
-use conex_core::metadata::{ATTRIBUTES, place};
-use conex_core::name::{Id, Origin, PackageName, ReleaseName};
-use conex_core::page::{Batch, BatchRef, PageBody};
-use conex_core::path::{Path, Pattern};
-use conex_core::projection::Projection;
-use conex_core::spelling::Stored;
-use conex_core::statement::{
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::{Context, Digest};
+use conex_core::model::encoding;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::limits;
+use conex_core::model::name::{Id, Origin, PackageName, ReleaseName};
+use conex_core::model::page::{Batch, BatchRef, PageBody};
+use conex_core::model::path::{Path, Pattern};
+use conex_core::model::statement::{
     Author, AuthorFields, AuthorKey, Authorisation, AuthorisationFields, Checkpoints, Janitor,
     Root, RootFields, RootNumber, Scheme,
 };
-use conex_core::store::{Store, StoreError};
-use conex_core::version::{Threshold, Version};
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::stored::Stored;
+use conex_core::model::version::{Threshold, Version};
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::tools::compose::{Composition, Files, INLINE};
+use conex_core::tree::content::Reader;
+use conex_core::tree::layout::{Layout as _, PackageUnit};
+use conex_core::tree::metadata::{ATTRIBUTES, place};
+use conex_core::tree::projection::Projection;
+use conex_core::tree::store::{Store, StoreError};
 use conex_crypto::{SecretKey, StandardCrypto};
 use conex_repo::layout::OpamLayout;
 use conex_repo::opam::OpamProjection;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path as FilePath;
 
 use anyhow::{Context as _, Result, ensure};
-use conex_core::name::Id;
+use conex_core::model::name::Id;
 
 use super::git::Oid;
 

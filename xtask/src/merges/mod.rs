@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use conex_core::chain::Trust;
-use conex_core::layout::Layout as _;
-use conex_core::name::{Id, PackageName};
-use conex_core::path::Path;
-use conex_core::problem::Code;
-use conex_core::store::{Store, StoreError};
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::path::Path;
+use conex_core::state::chain::Trust;
+use conex_core::tree::layout::Layout as _;
+use conex_core::tree::problem::Code;
+use conex_core::tree::store::{Store, StoreError};
 use conex_core::verify::{Mode, Verification};
 use conex_crypto::StandardCrypto;
 use conex_repo::layout::OpamLayout;

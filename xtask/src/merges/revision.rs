@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use conex_core::path::Path;
-use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use conex_core::model::path::Path;
+use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 
 use super::git::{Oid, Repository, lock};
 

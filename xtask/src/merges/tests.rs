@@ -3,13 +3,13 @@
 
 use std::path::Path as FilePath;
 
-use conex_core::digest::Digest;
-use conex_core::metadata::place;
-use conex_core::name::{Id, Origin};
-use conex_core::page::PageBody;
-use conex_core::spelling::Stored as _;
-use conex_core::version::Version;
-use conex_core::vouch::Vouch;
+use conex_core::model::digest::Digest;
+use conex_core::model::name::{Id, Origin};
+use conex_core::model::page::PageBody;
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Version;
+use conex_core::model::vouch::Vouch;
+use conex_core::tree::metadata::place;
 use conex_crypto::StandardCrypto;
 
 use super::community::Person;

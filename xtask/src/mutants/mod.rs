@@ -21,7 +21,8 @@ mod plant;
 pub(crate) struct Arguments {
     /// Source files or directories of them, below crates/conex-core/src
     #[arg(default_values = [
-        "approval.rs", "chain.rs", "people.rs", "judge.rs", "past.rs", "advance.rs", "advance"
+        "state/approval.rs", "state/chain.rs", "state/people.rs", "state/judge.rs", "state/ownership.rs",
+        "verify/transitions.rs", "tools/advance.rs", "tools/advance"
     ])]
     files: Vec<String>,
 

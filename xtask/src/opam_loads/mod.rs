@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
-use conex_core::problem::Code;
+use conex_core::tree::problem::Code;
 use conex_tests::shapes::{Case, Judged, Random, Releases};
 
 mod serve;

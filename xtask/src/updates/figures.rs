@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use conex_core::name::Id;
-use conex_core::path::Path;
+use conex_core::model::name::Id;
+use conex_core::model::path::Path;
 
 use crate::measure::{median, share};
 use crate::merges::community::Landing;

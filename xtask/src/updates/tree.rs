@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use conex_core::path::Path;
-use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use conex_core::model::path::Path;
+use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 
 /// A tree; a copy shares everything that is not changed afterwards.
 #[derive(Debug, Clone, Default)]
@@ -113,7 +113,7 @@ impl Store for Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use conex_core::store::MemoryStore;
+    use conex_core::tree::store::MemoryStore;
 
     /// Everything at and below a directory, as a store tells of it.
     fn told(store: &impl Store, directory: &Path, into: &mut Vec<String>) {

@@ -1,6 +1,6 @@
 //! Source forms of `opam/1` and `repo/1`.
 
-use conex_core::projection::Projection;
+use conex_core::tree::projection::Projection;
 use conex_repo::opam::{OpamProjection, RepoProjection};
 use conex_tests::opam_file;
 use serde_json::json;

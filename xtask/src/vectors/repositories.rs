@@ -1,9 +1,9 @@
 //! Whole repositories, one fault each, with the verdict on them.
 
-use conex_core::chain::Trust;
-use conex_core::key::PublicKey;
-use conex_core::name::PackageName;
-use conex_core::store::MemoryStore;
+use conex_core::model::key::PublicKey;
+use conex_core::model::name::PackageName;
+use conex_core::state::chain::Trust;
+use conex_core::tree::store::MemoryStore;
 use conex_core::verify::Mode;
 use conex_crypto::StandardCrypto;
 use conex_tests::{Community, asked, fingerprint, listed, verify};

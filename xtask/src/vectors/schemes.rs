@@ -2,8 +2,8 @@
 //!
 //! They were made by the tests of `conex-crypto`, which hold the text against what its keys make.
 
-use conex_core::crypto::Namespace;
-use conex_core::key::{PublicKey, Signature};
+use conex_core::model::crypto::Namespace;
+use conex_core::model::key::{PublicKey, Signature};
 
 use super::Cases;
 use super::statements::signature_case;

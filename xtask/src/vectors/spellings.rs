@@ -1,8 +1,8 @@
 //! Stored texts: the one accepted spelling, and others that mean the same to TOML.
 
-use conex_core::page::{Batch, Page};
-use conex_core::spelling::{ParseError, Stored};
-use conex_core::statement::{Author, Authorisation, Root, RootSignature, Team};
+use conex_core::model::page::{Batch, Page};
+use conex_core::model::statement::{Author, Authorisation, Root, RootSignature, Team};
+use conex_core::model::stored::{ParseError, Stored};
 use conex_tests::Community;
 use serde_json::json;
 

@@ -1,16 +1,18 @@
 //! Canonical bytes and digests of statements, pages, batches and roots; signatures.
 
-use conex_core::content::{Checksums, File, Releases, RepositoryFiles, SourceFile};
-use conex_core::crypto::{Digests as _, Namespace, Signatures as _, Signer as _};
-use conex_core::digest::{Context, Digest, FileDigest};
-use conex_core::encoding;
-use conex_core::key::{PublicKey, Signature};
-use conex_core::name::{Origin, ReleaseName};
-use conex_core::page::{Batch, BatchRef, Page, PageBody};
-use conex_core::spelling::Stored;
-use conex_core::statement::{Author, AuthorKey, Authorisation, Root, RootSignature, Scheme, Team};
-use conex_core::version::Threshold;
-use conex_core::vouch::Vouch;
+use conex_core::model::crypto::{Digests as _, Namespace, Signatures as _, Signer as _};
+use conex_core::model::digest::{Context, Digest, FileDigest};
+use conex_core::model::encoding;
+use conex_core::model::key::{PublicKey, Signature};
+use conex_core::model::name::{Origin, ReleaseName};
+use conex_core::model::page::{Batch, BatchRef, Page, PageBody};
+use conex_core::model::statement::{
+    Author, AuthorKey, Authorisation, Root, RootSignature, Scheme, Team,
+};
+use conex_core::model::stored::Stored;
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::Vouch;
+use conex_core::tree::content::{Checksums, File, Releases, RepositoryFiles, SourceFile};
 use conex_crypto::StandardCrypto;
 use conex_tests::{Community, fingerprint, former, id, package, path, secret, subject, version};
 use serde_json::{Value, json};
@@ -32,7 +34,9 @@ fn full() -> Community {
     let key = community.proven("dave", "dave#2");
     community.edit_author("dave", |author| {
         author.accounts = ["github.com/dave", "dave@example.org"]
-            .map(|account| conex_core::statement::Account::parse(account).expect("an account"))
+            .map(|account| {
+                conex_core::model::statement::Account::parse(account).expect("an account")
+            })
             .to_vec();
         author.keys = vec![key];
         author.former = vec![former("dave", &pages)];
@@ -52,7 +56,7 @@ fn full() -> Community {
     community.next_root(&["alice", "bob", "carol"], |root| {
         root.complete = true;
         root.revoked = vec![fingerprint("mallory"), fingerprint("eve")];
-        root.former = vec![conex_core::statement::FormerJanitor {
+        root.former = vec![conex_core::model::statement::FormerJanitor {
             id: id("zoe"),
             former: former("zoe", &pages),
         }];

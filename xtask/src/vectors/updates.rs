@@ -1,10 +1,8 @@
 //! Updates: a state that was verified, what became of it, and the verdict in both ways (section 9).
 
-use conex_core::record::LocalRecord;
-use conex_core::spelling::Stored as _;
-use conex_core::store::{MemoryStore, Sequential};
-use conex_core::update::{Before, Update};
-use conex_core::verify::{Mode, Report};
+use conex_core::model::stored::Stored as _;
+use conex_core::tree::store::{MemoryStore, Sequential};
+use conex_core::verify::{Before, LocalRecord, Mode, Report, Update};
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 use conex_tests::{Community, changes, listed, verify};

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use conex_core::approval::Standing;
-use conex_core::compose::{Draft, is_pending, is_unapproved};
-use conex_core::digest::Digest;
-use conex_core::forecast::Amendment;
-use conex_core::name::{Id, PackageName};
-use conex_core::page::Batch;
-use conex_core::path::Path as TreePath;
-use conex_core::people::PersonIndex;
-use conex_core::verify::Finding;
-use conex_core::vouch::{Kind, Subject, Vouch};
+use conex_core::model::digest::Digest;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::page::Batch;
+use conex_core::model::path::Path as TreePath;
+use conex_core::model::vouch::{Kind, Subject, Vouch};
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::state::people::PersonIndex;
+use conex_core::tools::compose::{Draft, is_pending, is_unapproved};
+use conex_core::tools::forecast::Amendment;
 use conex_crypto::StandardCrypto;
 use conex_repo::changes::changed;
 
@@ -598,15 +598,15 @@ pub(crate) fn stored_text(work: &Work, subject: &Subject) -> Option<String> {
         Subject::Author(id) => metadata
             .authors
             .get(id)
-            .map(conex_core::spelling::Stored::to_text),
+            .map(conex_core::model::stored::Stored::to_text),
         Subject::Team(id) => metadata
             .teams
             .get(id)
-            .map(conex_core::spelling::Stored::to_text),
+            .map(conex_core::model::stored::Stored::to_text),
         Subject::Authorisation(package) => metadata
             .authorisations
             .get(package)
-            .map(conex_core::spelling::Stored::to_text),
+            .map(conex_core::model::stored::Stored::to_text),
         _ => None,
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use conex_core::metadata;
-use conex_core::path::Path as TreePath;
-use conex_core::problem::Code;
+use conex_core::model::path::Path as TreePath;
+use conex_core::tree::metadata;
+use conex_core::tree::problem::Code;
 use conex_repo::archive;
 
 use crate::error::{CommandError, Result};

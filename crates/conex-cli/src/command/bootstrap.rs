@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use conex_core::compose::{Draft, is_pending};
+use conex_core::tools::compose::{Draft, is_pending};
 
 use crate::error::{CommandError, Result};
 use crate::keys::KeyArguments;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use conex_core::name::{Id, PackageName};
-use conex_core::version::Threshold;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::version::Threshold;
 
 use crate::claims::{Claimed, Claims, refuse_unknown};
 use crate::error::{CommandError, Result};

@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use conex_core::approval::Standing;
-use conex_core::compose::{Composition, INLINE};
-use conex_core::crypto::Digests as _;
-use conex_core::digest::Digest;
-use conex_core::forecast::{Amendment, Effect, Outlook};
-use conex_core::key::Fingerprint;
-use conex_core::metadata::{StoredPage, place};
-use conex_core::name::Id;
-use conex_core::outstanding::outstanding;
-use conex_core::page::{Batch, BatchRef, PageBody};
-use conex_core::path::Path as TreePath;
-use conex_core::problem::Code;
-use conex_core::verify::Finding;
-use conex_core::version::Version;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::digest::Digest;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::Id;
+use conex_core::model::page::{Batch, BatchRef, PageBody};
+use conex_core::model::path::Path as TreePath;
+use conex_core::model::version::Version;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::{Composition, INLINE};
+use conex_core::tools::forecast::{Amendment, Effect, Outlook};
+use conex_core::tools::pre_approval::outstanding;
+use conex_core::tree::metadata::{StoredPage, place};
+use conex_core::tree::problem::Code;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use conex_core::compose::Files;
-use conex_core::crypto::Digests as _;
-use conex_core::metadata::place;
-use conex_core::name::Id;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Account, Author, AuthorFields, AuthorKey};
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::name::Id;
+use conex_core::model::statement::{Account, Author, AuthorFields, AuthorKey};
+use conex_core::model::stored::Stored as _;
+use conex_core::tools::compose::Files;
+use conex_core::tree::metadata::place;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use conex_core::layout::{Place, Schemes as _};
-use conex_core::metadata::{ATTRIBUTES, DIRECTORY, place};
-use conex_core::name::{Id, Origin};
-use conex_core::path::{Path as TreePath, Pattern};
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Checkpoints, Janitor, Root, RootFields, RootNumber, Scheme};
-use conex_core::store::EntryKind;
-use conex_core::version::Threshold;
+use conex_core::model::name::{Id, Origin};
+use conex_core::model::path::{Path as TreePath, Pattern};
+use conex_core::model::statement::{Checkpoints, Janitor, Root, RootFields, RootNumber, Scheme};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::tree::layout::{Place, Schemes as _};
+use conex_core::tree::metadata::{ATTRIBUTES, DIRECTORY, place};
+use conex_core::tree::store::EntryKind;
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
 

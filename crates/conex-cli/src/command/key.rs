@@ -6,8 +6,8 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use conex_core::crypto::{Digests as _, Signatures as _};
-use conex_core::name::Id;
+use conex_core::model::crypto::{Digests as _, Signatures as _};
+use conex_core::model::name::Id;
 use conex_crypto::agent::Identity;
 use conex_crypto::{SecretKey, StandardCrypto};
 

@@ -7,12 +7,11 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use conex_core::chain::Trust;
-use conex_core::path::Path as TreePath;
-use conex_core::problem::{Code, Problem};
-use conex_core::record::LocalRecord;
-use conex_core::store::{MemoryStore, Store};
-use conex_core::verify::Mode;
+use conex_core::model::path::Path as TreePath;
+use conex_core::state::chain::Trust;
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::{MemoryStore, Store};
+use conex_core::verify::{LocalRecord, Mode};
 use conex_repo::git::{CommitId, Incoming};
 use conex_repo::write::Change;
 use conex_repo::{GitRepository, GitStore};

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use conex_core::approval::Standing;
-use conex_core::compose::{Draft, Files, INLINE, is_unapproved};
-use conex_core::content::Release;
-use conex_core::name::{PackageName, ReleaseName};
-use conex_core::outstanding::version_of;
-use conex_core::verify::Finding;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::name::{PackageName, ReleaseName};
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::{Draft, Files, INLINE, is_unapproved};
+use conex_core::tools::pre_approval::version_of;
+use conex_core::tree::content::Release;
 use conex_crypto::StandardCrypto;
 
 use crate::difference::{Difference, Edit};

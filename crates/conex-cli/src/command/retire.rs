@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use clap::ValueEnum;
-use conex_core::crypto::Digests as _;
-use conex_core::forecast::Amendment;
-use conex_core::metadata::place;
-use conex_core::name::{Id, PackageName};
-use conex_core::statement::{
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::statement::{
     Author, AuthorFields, Authorisation, AuthorisationFields, FormerKey, Team, TeamFields,
 };
-use conex_core::vouch::Subject;
+use conex_core::model::vouch::Subject;
+use conex_core::tools::forecast::Amendment;
+use conex_core::tree::metadata::place;
 use conex_crypto::StandardCrypto;
 
 use crate::claims;

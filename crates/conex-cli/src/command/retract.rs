@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use conex_core::approval::Standing;
-use conex_core::compose::{Draft, Files, INLINE};
-use conex_core::digest::Digest;
-use conex_core::name::PackageName;
-use conex_core::outstanding::{Outstanding, outstanding, retraction};
-use conex_core::page::PageBody;
-use conex_core::verify::Finding;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::digest::Digest;
+use conex_core::model::name::PackageName;
+use conex_core::model::page::PageBody;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::{Draft, Files, INLINE};
+use conex_core::tools::pre_approval::{Outstanding, outstanding, retraction};
 use conex_crypto::StandardCrypto;
 
 use crate::command::approve::glob;

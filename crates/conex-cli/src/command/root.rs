@@ -3,17 +3,17 @@
 use core::str::FromStr;
 use std::path::Path;
 
-use conex_core::chain::{Head, is_signed_by_member};
-use conex_core::compose::Files;
-use conex_core::crypto::Digests as _;
-use conex_core::key::Fingerprint;
-use conex_core::layout::Schemes as _;
-use conex_core::metadata::{StoredRoot, place};
-use conex_core::name::Id;
-use conex_core::path::{Path as TreePath, Pattern};
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Janitor, Root, RootSignature, Scheme};
-use conex_core::survey::cannot_ignore;
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::key::Fingerprint;
+use conex_core::model::name::Id;
+use conex_core::model::path::{Path as TreePath, Pattern};
+use conex_core::model::statement::{Janitor, Root, RootSignature, Scheme};
+use conex_core::model::stored::Stored as _;
+use conex_core::state::chain::{Head, is_signed_by_member};
+use conex_core::tools::compose::Files;
+use conex_core::tree::inventory::cannot_ignore;
+use conex_core::tree::layout::Schemes as _;
+use conex_core::tree::metadata::{StoredRoot, place};
 use conex_core::verify::{Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::KnownSchemes;
@@ -211,7 +211,7 @@ fn janitor_key(
 /// Roots may be examined before anything else is valid.
 fn examine(tree: &Tree) -> Result<Report> {
     let report = tree.verify(
-        &conex_core::chain::Trust::DangerousSelfAsserted,
+        &conex_core::state::chain::Trust::DangerousSelfAsserted,
         Mode::Observe,
         true,
     );

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use conex_core::compose::INLINE;
-use conex_core::crypto::Digests as _;
-use conex_core::forecast::{Amendment, Outlook};
-use conex_core::metadata::place;
-use conex_core::name::Id;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Author, AuthorFields, AuthorKey, FormerKey};
-use conex_core::vouch::Subject;
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::name::Id;
+use conex_core::model::statement::{Author, AuthorFields, AuthorKey, FormerKey};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::vouch::Subject;
+use conex_core::tools::compose::INLINE;
+use conex_core::tools::forecast::{Amendment, Outlook};
+use conex_core::tree::metadata::place;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};

@@ -3,15 +3,15 @@
 use std::io::Write;
 use std::path::Path;
 
-use conex_core::approval::Standing;
-use conex_core::content::{File, SourceFile};
-use conex_core::digest::Digest;
-use conex_core::encoding::canonical;
-use conex_core::name::{Id, PackageName, ReleaseName};
-use conex_core::page::{Batch, Page};
-use conex_core::spelling::Stored as _;
-use conex_core::statement::RootNumber;
-use conex_core::vouch::{Kind, Subject};
+use conex_core::model::digest::Digest;
+use conex_core::model::encoding::canonical;
+use conex_core::model::name::{Id, PackageName, ReleaseName};
+use conex_core::model::page::{Batch, Page};
+use conex_core::model::statement::RootNumber;
+use conex_core::model::stored::Stored as _;
+use conex_core::model::vouch::{Kind, Subject};
+use conex_core::state::approval::Standing;
+use conex_core::tree::content::{File, SourceFile};
 
 use crate::command::approve::stored_text;
 use crate::error::{CommandError, Result};
@@ -294,7 +294,7 @@ fn heading(out: &mut impl Write, work: &Work, subject: &Subject) {
         Kind::Author | Kind::Team | Kind::Authorisation => "",
     };
     line(out, format_args!("{BOLD}{subject}{RESET}{columns}"));
-    let people = |approved: &conex_core::approval::ApprovedVersion| {
+    let people = |approved: &conex_core::state::approval::ApprovedVersion| {
         let ids: Vec<&str> = approved
             .by
             .iter()

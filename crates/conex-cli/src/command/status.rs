@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
-use conex_core::compose::is_pending;
-use conex_core::crypto::Digests as _;
-use conex_core::forecast::{Outlook, narrow};
-use conex_core::name::{Id, PackageName};
-use conex_core::outstanding::outstanding;
-use conex_core::problem::{Code, Problem};
-use conex_core::verify::Finding;
-use conex_core::vouch::{Kind, Subject};
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::vouch::{Kind, Subject};
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::is_pending;
+use conex_core::tools::forecast::{Outlook, narrow};
+use conex_core::tools::pre_approval::outstanding;
+use conex_core::tree::problem::{Code, Problem};
 use conex_crypto::StandardCrypto;
 
 use crate::command::{approve, root};
@@ -390,13 +390,13 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
             .proposed
             .map_or_else(|| "-".into(), |version| version.to_string());
         let standing = match &finding.assessment.standing {
-            conex_core::approval::Standing::Approved(_) if !finding.present => "gone",
-            conex_core::approval::Standing::Approved(_) => "approved",
-            conex_core::approval::Standing::Differs { .. } if !finding.present => "removed",
-            conex_core::approval::Standing::Behind { .. } => "behind",
-            conex_core::approval::Standing::Differs { .. } => "changed",
-            conex_core::approval::Standing::Equivocal { .. } => "contradictory",
-            conex_core::approval::Standing::Pending => "pending",
+            conex_core::state::approval::Standing::Approved(_) if !finding.present => "gone",
+            conex_core::state::approval::Standing::Approved(_) => "approved",
+            conex_core::state::approval::Standing::Differs { .. } if !finding.present => "removed",
+            conex_core::state::approval::Standing::Behind { .. } => "behind",
+            conex_core::state::approval::Standing::Differs { .. } => "changed",
+            conex_core::state::approval::Standing::Equivocal { .. } => "contradictory",
+            conex_core::state::approval::Standing::Pending => "pending",
         };
         line(
             out,

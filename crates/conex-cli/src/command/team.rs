@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use conex_core::forecast::Amendment;
-use conex_core::metadata::place;
-use conex_core::name::Id;
-use conex_core::statement::{StatementError, Team, TeamFields};
-use conex_core::vouch::Subject;
+use conex_core::model::name::Id;
+use conex_core::model::statement::{StatementError, Team, TeamFields};
+use conex_core::model::vouch::Subject;
+use conex_core::tools::forecast::Amendment;
+use conex_core::tree::metadata::place;
 
 use crate::error::{CommandError, Result};
 use crate::foresee::Step;

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::layout::{Layout, PackageUnit, Place, ReleaseUnit};
-use conex_core::limits;
-use conex_core::metadata::DIRECTORY;
-use conex_core::name::{Id, PackageName, ReleaseName};
-use conex_core::path::Path as TreePath;
-use conex_core::problem::Code;
-use conex_core::store::{EntryKind, Store, Workers as _};
-use conex_core::survey::survey;
+use conex_core::model::limits;
+use conex_core::model::name::{Id, PackageName, ReleaseName};
+use conex_core::model::path::Path as TreePath;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::inventory::survey;
+use conex_core::tree::layout::{Layout, PackageUnit, Place, ReleaseUnit};
+use conex_core::tree::metadata::DIRECTORY;
+use conex_core::tree::problem::Code;
+use conex_core::tree::store::{EntryKind, Store, Workers as _};
 use conex_core::verify::Report;
-use conex_core::vouch::Subject;
 use conex_repo::Parallel;
 use conex_repo::opam::clients::Loss;
 use conex_repo::opam::edit::{self, Edit, Forced, Kind, Kinds};

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use conex_core::path::Path as TreePath;
-use conex_core::problem::{Code, Problem};
-use conex_core::store::{Overlay, Store};
+use conex_core::model::path::Path as TreePath;
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::{Overlay, Store};
 use conex_repo::git::log::Contributor;
 use conex_repo::git::merge::Merge;
 use conex_repo::git::refs::PULL_REQUESTS;

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use conex_core::path::Path as TreePath;
-use conex_core::store::{Entry, EntryKind, Store, StoreError};
+use conex_core::model::path::Path as TreePath;
+use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 
 /// Most files that are kept.
 const FILES: usize = 4_096;
@@ -73,7 +73,7 @@ impl Store for Remembered<'_> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 mod tests {
-    use conex_core::store::MemoryStore;
+    use conex_core::tree::store::MemoryStore;
 
     use super::*;
 

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use conex_core::approval::Standing;
-use conex_core::metadata::StoredPage;
-use conex_core::problem::{Missing, Problem};
-use conex_core::verify::{Finding, Report};
-use conex_core::vouch::Subject;
+use conex_core::model::vouch::Subject;
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tree::metadata::StoredPage;
+use conex_core::tree::problem::{Missing, Problem};
+use conex_core::verify::Report;
 use conex_repo::git::log::Contributor;
 use serde::Serialize;
 

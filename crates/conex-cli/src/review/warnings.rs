@@ -2,25 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::approval::Standing;
-use conex_core::content::{Reader, Releases};
-use conex_core::crypto::Digests;
-use conex_core::digest::Digest;
-use conex_core::layout::ReleaseUnit;
-use conex_core::limits;
-use conex_core::metadata::place;
-use conex_core::name::{Id, PackageName, ReleaseName};
-use conex_core::outstanding::outstanding;
-use conex_core::page::Batch;
-use conex_core::path::Path as TreePath;
-use conex_core::problem::Code;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::Authorisation;
-use conex_core::store::{Store, Workers as _};
-use conex_core::survey::survey;
-use conex_core::verify::{Finding, Report};
-use conex_core::version::Version;
-use conex_core::vouch::Subject;
+use conex_core::model::crypto::Digests;
+use conex_core::model::digest::Digest;
+use conex_core::model::limits;
+use conex_core::model::name::{Id, PackageName, ReleaseName};
+use conex_core::model::page::Batch;
+use conex_core::model::path::Path as TreePath;
+use conex_core::model::statement::Authorisation;
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Version;
+use conex_core::model::vouch::Subject;
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tools::pre_approval::outstanding;
+use conex_core::tree::content::{Reader, Releases};
+use conex_core::tree::inventory::survey;
+use conex_core::tree::layout::ReleaseUnit;
+use conex_core::tree::metadata::place;
+use conex_core::tree::problem::Code;
+use conex_core::tree::store::{Store, Workers as _};
+use conex_core::verify::Report;
 use conex_crypto::StandardCrypto;
 use conex_repo::Parallel;
 use conex_repo::git::log::Contributor;
@@ -223,7 +224,7 @@ fn forced(reviewer: &Reviewer<'_>, edits: &Edits) -> Vec<WarningView> {
 /// The releases of a package of opam's layout.
 fn releases(
     base: &dyn Store,
-    layout: &dyn conex_core::layout::Layout,
+    layout: &dyn conex_core::tree::layout::Layout,
     package: &str,
 ) -> Option<Vec<ReleaseName>> {
     let package = PackageName::parse(package).ok()?;

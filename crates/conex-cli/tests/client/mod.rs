@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use conex_core::chain::Trust;
+use conex_core::state::chain::Trust;
 use conex_tests::Community;
 
 /// A directory with states in it, and the client's own one beside them.

@@ -14,9 +14,9 @@ pub(crate) struct Pulls {
 
 /// Two janitors for everything, one for upkeep.
 pub(crate) fn community(layout: &str) -> Community {
-    let rules = |root: &mut conex_core::statement::RootFields| {
+    let rules = |root: &mut conex_core::model::statement::RootFields| {
         root.unclaimed = root.quorum;
-        root.upkeep = conex_core::version::Threshold::new(1).unwrap();
+        root.upkeep = conex_core::model::version::Threshold::new(1).unwrap();
     };
     Community::settled_by(layout, rules)
 }

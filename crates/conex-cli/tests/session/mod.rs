@@ -33,7 +33,7 @@ impl Session {
 
     /// The settled community of all tests: two approve everything, whoever owns it not.
     pub(crate) fn settled() -> Self {
-        let rules = |root: &mut conex_core::statement::RootFields| {
+        let rules = |root: &mut conex_core::model::statement::RootFields| {
             root.unclaimed = root.quorum;
             root.upkeep = root.quorum;
         };

@@ -3,7 +3,7 @@
 //! Of the two values of S that verify, both are accepted: OpenSSH and tokens make either. So anybody
 //! can turn a signature into a second one; nothing may count on there being one.
 
-use conex_core::crypto::{BadKey, BadSignature};
+use conex_core::model::crypto::{BadKey, BadSignature};
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use conex_core::crypto::{BadKey, BadSignature};
+use conex_core::model::crypto::{BadKey, BadSignature};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 use crate::wire::{Reader, push_string};

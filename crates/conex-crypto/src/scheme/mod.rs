@@ -8,8 +8,8 @@ pub(crate) mod ed25519;
 pub(crate) mod rsa;
 pub(crate) mod security_key;
 
-use conex_core::crypto::{BadKey, BadSignature};
-use conex_core::key::PublicKey;
+use conex_core::model::crypto::{BadKey, BadSignature};
+use conex_core::model::key::PublicKey;
 
 /// A public key that is fit for use, with the algorithm it is for.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 //! The key says RSA; which of the two hashes, the signature says. Both are sound, and the signature
 //! verifies under no other than the one it was made with.
 
-use conex_core::crypto::{BadKey, BadSignature};
+use conex_core::model::crypto::{BadKey, BadSignature};
 use rsa::{BoxedUint, PublicKey};
 use sha2::{Sha256, Sha512};
 

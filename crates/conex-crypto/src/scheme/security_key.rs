@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use conex_core::crypto::{BadKey, BadSignature};
+use conex_core::model::crypto::{BadKey, BadSignature};
 use sha2::{Digest as _, Sha256};
 
 use super::{ecdsa, ed25519};

@@ -5,7 +5,7 @@ use core::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
-use conex_core::store::{Entry, EntryKind};
+use conex_core::tree::store::{Entry, EntryKind};
 
 /// Bytes of a block; a larger file has a block of its own.
 const BLOCK: usize = 256 << 10;

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
-use conex_core::limits;
-use conex_core::path::Path;
+use conex_core::model::limits;
+use conex_core::model::path::Path;
 
 use super::files::{Clash, Files, Full};
 use super::header::{BLOCK, Block, Extended, Header, long_name};

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
-use conex_core::crypto::Digests as _;
-use conex_core::store::MemoryStore;
+use conex_core::model::crypto::Digests as _;
+use conex_core::tree::store::MemoryStore;
 use proptest::prelude::*;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use conex_core::limits;
+use conex_core::model::limits;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::{ArchiveError, RATIO, UNPACKED};

@@ -1,5 +1,5 @@
 use super::*;
-use conex_core::store::MemoryStore;
+use conex_core::tree::store::MemoryStore;
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -4,9 +4,9 @@ use core::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::PoisonError;
 
-use conex_core::path::Path;
-use conex_core::record::MarkKind;
-use conex_core::store::{Entry, EntryKind};
+use conex_core::model::path::Path;
+use conex_core::tree::store::{Entry, EntryKind};
+use conex_core::verify::MarkKind;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, OFlags, Stat};
 

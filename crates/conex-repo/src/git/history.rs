@@ -7,12 +7,12 @@
 use core::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use conex_core::layout::{Layout, Place};
-use conex_core::limits;
-use conex_core::metadata;
-use conex_core::name::{PackageName, ReleaseName};
-use conex_core::path::Path;
-use conex_core::store::{EntryKind, StoreError};
+use conex_core::model::limits;
+use conex_core::model::name::{PackageName, ReleaseName};
+use conex_core::model::path::Path;
+use conex_core::tree::layout::{Layout, Place};
+use conex_core::tree::metadata;
+use conex_core::tree::store::{EntryKind, StoreError};
 use gix::ObjectId;
 use gix::objs::{CommitRef, Kind, TreeRefIter};
 use rayon::prelude::*;

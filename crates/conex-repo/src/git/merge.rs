@@ -11,9 +11,9 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::store::StoreError;
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::tree::store::StoreError;
 use gix::ObjectId;
 use gix::bstr::{BString, ByteSlice as _};
 use gix::objs::tree::{Entry, EntryKind, EntryMode};

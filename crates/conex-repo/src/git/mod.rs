@@ -19,8 +19,8 @@ use std::collections::HashMap;
 use std::path::{Path as SystemPath, PathBuf};
 use std::sync::Arc;
 
-use conex_core::limits;
-use conex_core::store::StoreError;
+use conex_core::model::limits;
+use conex_core::tree::store::StoreError;
 use gix::ObjectId;
 use gix::bstr::ByteSlice as _;
 use gix::objs::{Find as _, Kind};

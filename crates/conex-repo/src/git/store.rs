@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::store::{Entry, EntryKind, Store, StoreError, Workers as _};
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::tree::store::{Entry, EntryKind, Store, StoreError, Workers as _};
 use gix::objs::tree::EntryMode;
 use gix::objs::{Kind, TreeRefIter};
 use gix::{ObjectId, oid};

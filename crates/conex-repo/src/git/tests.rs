@@ -1,8 +1,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use conex_core::path::Path;
-use conex_core::store::{EntryKind, Store as _};
+use conex_core::model::path::Path;
+use conex_core::tree::store::{EntryKind, Store as _};
 use proptest::prelude::*;
 
 use super::*;

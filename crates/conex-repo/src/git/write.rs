@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use conex_core::path::Path;
-use conex_core::store::StoreError;
+use conex_core::model::path::Path;
+use conex_core::tree::store::StoreError;
 use gix::ObjectId;
 use gix::objs::tree::{Entry, EntryKind};
 use gix::objs::{CommitRef, Kind, Tree, TreeRefIter, WriteTo};

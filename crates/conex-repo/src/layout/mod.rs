@@ -1,12 +1,12 @@
 //! The layouts and projections this program knows.
 
-use conex_core::layout::{Layout, Schemes};
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::problem::{Code, Problem};
-use conex_core::projection::Projection;
-use conex_core::statement::Scheme;
-use conex_core::store::{Entry, EntryKind, Store};
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::model::statement::Scheme;
+use conex_core::tree::layout::{Layout, Schemes};
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::projection::Projection;
+use conex_core::tree::store::{Entry, EntryKind, Store};
 
 mod opam;
 mod plain;

@@ -11,12 +11,12 @@
 
 use std::collections::HashMap;
 
-use conex_core::layout::{Client, ClientRelease, Layout, PackageUnit, Place, ReleaseUnit};
-use conex_core::name::{PackageName, ReleaseName};
-use conex_core::path::Path;
-use conex_core::problem::{Code, Problem};
-use conex_core::projection::Projection;
-use conex_core::store::{EntryKind, Store};
+use conex_core::model::name::{PackageName, ReleaseName};
+use conex_core::model::path::Path;
+use conex_core::tree::layout::{Client, ClientRelease, Layout, PackageUnit, Place, ReleaseUnit};
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::projection::Projection;
+use conex_core::tree::store::{EntryKind, Store};
 
 use super::{all_or, entries, files_below};
 use crate::opam::{RepoProjection, version};

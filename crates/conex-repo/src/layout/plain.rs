@@ -1,10 +1,10 @@
 //! The layout of repositories without a package manager of their own: `<package>/<release>/...` (spec section 10).
 
-use conex_core::layout::{Layout, PackageUnit, Place, ReleaseUnit};
-use conex_core::name::{PackageName, ReleaseName};
-use conex_core::path::Path;
-use conex_core::problem::{Code, Problem};
-use conex_core::store::{EntryKind, Store};
+use conex_core::model::name::{PackageName, ReleaseName};
+use conex_core::model::path::Path;
+use conex_core::tree::layout::{Layout, PackageUnit, Place, ReleaseUnit};
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::{EntryKind, Store};
 
 use super::{all_or, entries, files_below};
 

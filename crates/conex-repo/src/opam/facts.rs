@@ -3,7 +3,7 @@
 //! Tools show these facts to people, and propose owners by them. Nothing is decided by them: anybody
 //! can write any address into a file.
 
-use conex_core::projection::Unreadable;
+use conex_core::tree::projection::Unreadable;
 
 use super::reader;
 use super::values::{self, Value};

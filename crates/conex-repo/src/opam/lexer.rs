@@ -1,6 +1,6 @@
 //! Bytes to tokens: opam-file-format's lexical rules, less whatever its versions disagree about.
 
-use conex_core::projection::Unreadable;
+use conex_core::tree::projection::Unreadable;
 use memchr::{memchr, memchr_iter, memchr2};
 
 /// Splits a file into tokens. A copy is a place to come back to.

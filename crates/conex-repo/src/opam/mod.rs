@@ -27,7 +27,7 @@ pub mod version;
 #[cfg(test)]
 mod tests;
 
-use conex_core::projection::{Projection, Unreadable};
+use conex_core::tree::projection::{Projection, Unreadable};
 
 pub use repo::RepoProjection;
 

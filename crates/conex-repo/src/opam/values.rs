@@ -3,7 +3,7 @@
 //! Here nothing is left out or kept: what is read is looked at by a person's tool, and decides
 //! nothing about a repository. What has to be read as opam reads it goes through `reader` first.
 
-use conex_core::projection::Unreadable;
+use conex_core::tree::projection::Unreadable;
 
 use super::lexer::{Fault, Kind, Lexer, Token};
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::store::{EntryKind, Overlay, OverlayError, Store, StoreError};
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::tree::store::{EntryKind, Overlay, OverlayError, Store, StoreError};
 
 use super::error::{PatchError, Refused};
 use super::hunk::Hunk;

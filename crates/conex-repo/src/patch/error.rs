@@ -1,7 +1,7 @@
 //! Why a patch is refused.
 
-use conex_core::path::{Path, PathError};
-use conex_core::store::StoreError;
+use conex_core::model::path::{Path, PathError};
+use conex_core::tree::store::StoreError;
 
 /// Where and why a patch is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum Refused {
     #[error("the patch changes more than {} files", super::FILES)]
     TooManyFiles,
     /// What it makes has more than [`super::OUTPUT`] bytes, or a file more than
-    /// [`conex_core::limits::DATA_FILE`].
+    /// [`conex_core::model::limits::DATA_FILE`].
     #[error("the changed files are too large")]
     OutputTooLarge,
     /// It ends in the middle of a line, header or hunk.

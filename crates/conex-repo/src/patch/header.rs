@@ -1,6 +1,6 @@
 //! What stands before the hunks of a file: which file it is, and what happens to it.
 
-use conex_core::path::Path;
+use conex_core::model::path::Path;
 
 use super::error::{PatchError, Refused};
 use super::hunk::Hunk;

@@ -15,9 +15,9 @@ mod header;
 mod hunk;
 mod lines;
 
-use conex_core::limits;
-use conex_core::path::Path;
-use conex_core::store::{Overlay, Store};
+use conex_core::model::limits;
+use conex_core::model::path::Path;
+use conex_core::tree::store::{Overlay, Store};
 
 pub use error::{PatchError, Refused};
 use header::Prefixes;

@@ -1,5 +1,5 @@
-use conex_core::path::PathError;
-use conex_core::store::{EntryKind, MemoryStore, Store as _};
+use conex_core::model::path::PathError;
+use conex_core::tree::store::{EntryKind, MemoryStore, Store as _};
 
 use super::*;
 
@@ -227,7 +227,7 @@ fn patch_tricks() {
             git("dir", FIFTH),
             Refused::Store(
                 path("dir"),
-                conex_core::store::StoreError::Special("directory"),
+                conex_core::tree::store::StoreError::Special("directory"),
             ),
         ),
         (

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::path::Path as SystemPath;
 use std::process::{Command, Output, Stdio};
 
-use conex_core::path::Path;
-use conex_core::store::{EntryKind, MemoryStore, Store};
+use conex_core::model::path::Path;
+use conex_core::tree::store::{EntryKind, MemoryStore, Store};
 use conex_repo::Patch;
 use conex_repo::patch::{PatchError, Style};
 

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
-use conex_core::digest::Digest;
-use conex_core::metadata::place;
-use conex_core::name::{Id, PackageName};
-use conex_core::path::Path;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Author, Authorisation, AuthorisationFields};
-use conex_core::store::{Store, StoreError};
-use conex_core::version::Threshold;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::digest::Digest;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::path::Path;
+use conex_core::model::statement::{Author, Authorisation, AuthorisationFields};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::tree::metadata::place;
+use conex_core::tree::store::{Store, StoreError};
 
 use super::{Community, Contribution, Touched, stored};
 

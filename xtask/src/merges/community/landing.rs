@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
-use conex_core::digest::Digest;
-use conex_core::layout::PackageUnit;
-use conex_core::metadata::place;
-use conex_core::name::{Id, PackageName};
-use conex_core::path::Path;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{Author, Authorisation, AuthorisationFields};
-use conex_core::store::Store;
-use conex_core::version::Threshold;
-use conex_core::vouch::Subject;
+use conex_core::model::digest::Digest;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::path::Path;
+use conex_core::model::statement::{Author, Authorisation, AuthorisationFields};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::Subject;
+use conex_core::tree::layout::PackageUnit;
+use conex_core::tree::metadata::place;
+use conex_core::tree::store::Store;
 
 use super::{Community, Contribution, Person, Touched, stored};
 

@@ -1,7 +1,7 @@
 //! Roots, their signatures, and what stands beside them.
 
-use conex_core::page::BatchRef;
-use conex_core::statement::Janitor;
+use conex_core::model::page::BatchRef;
+use conex_core::model::statement::Janitor;
 use conex_tests::{Community, id, janitor, secret};
 
 use super::hostile::forge;
@@ -101,10 +101,11 @@ pub(super) const PLAIN: &[Story] = &[
             all.next_root(&["alice", "bob", "dora", "erin"], |root| {
                 root.janitors = ["carol", "dora", "erin"].map(janitor).to_vec();
                 for (who, pages) in &pages {
-                    root.former.push(conex_core::statement::FormerJanitor {
-                        id: id(who),
-                        former: conex_tests::former(who, pages),
-                    });
+                    root.former
+                        .push(conex_core::model::statement::FormerJanitor {
+                            id: id(who),
+                            former: conex_tests::former(who, pages),
+                        });
                 }
             });
         },

@@ -1,6 +1,6 @@
 //! Who counts, for what, and how often.
 
-use conex_core::statement::AuthorKey;
+use conex_core::model::statement::AuthorKey;
 use conex_tests::{Community, former, id, opam_file, secret};
 
 use super::hostile::threshold;

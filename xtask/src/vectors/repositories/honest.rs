@@ -1,6 +1,6 @@
 //! What honest communities do; all of it stays verified.
 
-use conex_core::statement::FormerJanitor;
+use conex_core::model::statement::FormerJanitor;
 use conex_tests::{fingerprint, former, id, opam_file, secret};
 
 use super::{FRESH, MAIN, STRICT, Story, Way, by};

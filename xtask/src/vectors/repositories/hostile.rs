@@ -1,12 +1,12 @@
 //! One thing each that is refused, or that would be if it did not have to be harmless.
 
-use conex_core::digest::Digest;
-use conex_core::page::Page;
-use conex_core::spelling::Stored as _;
-use conex_core::statement::Scheme;
+use conex_core::model::digest::Digest;
+use conex_core::model::page::Page;
+use conex_core::model::statement::Scheme;
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::Vouch;
 use conex_core::verify::Mode;
-use conex_core::version::Threshold;
-use conex_core::vouch::Vouch;
 use conex_tests::{Community, fingerprint, former, id, janitor, opam_file, secret};
 
 use super::{FRESH, STRICT, Story, Way, by};

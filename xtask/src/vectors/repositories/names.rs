@@ -1,6 +1,6 @@
 //! Names, paths and patterns; what stands where.
 
-use conex_core::path::Pattern;
+use conex_core::model::path::Pattern;
 use conex_tests::{Community, opam_file};
 
 use super::{FRESH, STRICT, Story, by};

@@ -1,7 +1,7 @@
 //! Pages, batches, and where they stand.
 
-use conex_core::page::{Batch, PageBody};
-use conex_core::spelling::Stored as _;
+use conex_core::model::page::{Batch, PageBody};
+use conex_core::model::stored::Stored as _;
 use conex_tests::{Community, fingerprint, id};
 
 use super::hostile::forge;
@@ -22,7 +22,7 @@ fn by_batch(all: &mut Community, who: &str, change: impl FnOnce(&str) -> String)
     let at = text.find("vouches").expect("there are vouches");
     let end = text.find("signature").expect("there is a signature");
     let text = [&text[..at], &vouches, &text[end..]].concat();
-    let read = conex_core::page::Page::from_bytes(text.as_bytes()).expect("a page");
+    let read = conex_core::model::page::Page::from_bytes(text.as_bytes()).expect("a page");
     all.publish(who, read.body().clone());
 }
 

@@ -1,7 +1,7 @@
 //! The chain, the record, and revoked keys.
 
-use conex_core::page::BatchRef;
-use conex_core::statement::{FormerJanitor, RootFields, Scheme};
+use conex_core::model::page::BatchRef;
+use conex_core::model::statement::{FormerJanitor, RootFields, Scheme};
 use conex_tests::{Community, fingerprint, former, id, janitor};
 
 use super::{How, STRICT, Story, WARN, nothing, older};

@@ -5,12 +5,11 @@ mod told;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use conex_core::advance::{Advance, AdvanceError, Advanced, Earlier};
-use conex_core::chain::Trust;
-use conex_core::problem::Code;
-use conex_core::record::LocalRecord;
-use conex_core::store::Store;
-use conex_core::verify::{Mode, Report};
+use conex_core::state::chain::Trust;
+use conex_core::tools::advance::{Advance, AdvanceError, Advanced, Earlier};
+use conex_core::tree::problem::Code;
+use conex_core::tree::store::Store;
+use conex_core::verify::{LocalRecord, Mode, Report};
 use conex_crypto::StandardCrypto;
 use conex_repo::git::{CommitId, CommitInfo, Committer, Files, GitError};
 use conex_repo::{GitRepository, GitStore, KnownSchemes};

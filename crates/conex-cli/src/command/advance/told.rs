@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use conex_core::advance::{Advanced, Unit, Waiting};
+use conex_core::tools::advance::{Advanced, Unit, Waiting};
 use conex_repo::git::CommitId;
 use serde::Serialize;
 

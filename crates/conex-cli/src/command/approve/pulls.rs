@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use conex_core::approval::Standing;
-use conex_core::compose::{Draft, Files};
-use conex_core::digest::Digest;
-use conex_core::name::Id;
-use conex_core::path::Path as TreePath;
-use conex_core::verify::Finding;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::digest::Digest;
+use conex_core::model::name::Id;
+use conex_core::model::path::Path as TreePath;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::approval::Standing;
+use conex_core::state::finding::Finding;
+use conex_core::tools::compose::{Draft, Files};
 use conex_repo::git::CommitId;
 
 use super::{Ahead, Arguments, foretell, is_entitled, lacks, print};
@@ -213,7 +213,7 @@ fn sign(working: &Tree, taken: &[Taken<'_>], member: &Member, arguments: &Argume
             &member.id,
             member.locked.fingerprint(),
             vouches,
-            conex_core::compose::INLINE,
+            conex_core::tools::compose::INLINE,
         )
     };
     let mut pages: Vec<(String, &Work, Ready)> = Vec::new();

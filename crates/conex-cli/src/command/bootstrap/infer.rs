@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use conex_core::name::{Id, PackageName};
-use conex_core::version::Threshold;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::version::Threshold;
 use conex_repo::git::history::{Commit, Landings};
 use conex_repo::git::{GitError, GitRepository};
 use conex_repo::infer::{self, Acquaintances, Class, Proposal};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use conex_core::name::Origin;
+use conex_core::model::name::Origin;
 use conex_repo::git::history::Date;
 use conex_repo::infer::{Class, Evidence, Proposal, Who};
 use conex_repo::people::Handle;

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use conex_core::chain::Trust;
+use conex_core::state::chain::Trust;
 
 use super::git::Lacking;
 use super::opam::{Hook, Opam, Repository};

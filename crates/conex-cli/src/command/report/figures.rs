@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
-use conex_core::forecast::{Outlook, narrow};
-use conex_core::name::{Id, PackageName};
-use conex_core::outstanding::outstanding;
-use conex_core::people::{Owners, PersonIndex, Voter};
-use conex_core::verify::Finding;
-use conex_core::version::Threshold;
-use conex_core::vouch::Kind;
+use conex_core::model::name::{Id, PackageName};
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::Kind;
+use conex_core::state::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
+use conex_core::state::finding::Finding;
+use conex_core::state::people::{Owners, PersonIndex, Voter};
+use conex_core::tools::forecast::{Outlook, narrow};
+use conex_core::tools::pre_approval::outstanding;
 use conex_crypto::StandardCrypto;
 use conex_repo::infer::Package;
 use conex_repo::opam::facts::{Archive, Strength};

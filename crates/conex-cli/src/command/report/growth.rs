@@ -1,9 +1,9 @@
 //! How a repository grew, by some states of its main line.
 
-use conex_core::chain::Trust;
-use conex_core::layout::Layout;
-use conex_core::path::Path;
-use conex_core::store::{EntryKind, Store};
+use conex_core::model::path::Path;
+use conex_core::state::chain::Trust;
+use conex_core::tree::layout::Layout;
+use conex_core::tree::store::{EntryKind, Store};
 use conex_core::verify::{Mode, Report};
 use conex_repo::git::history::{Commit, Date};
 use conex_repo::{GitRepository, GitStore};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use conex_core::name::{Id, PackageName};
+use conex_core::model::name::{Id, PackageName};
 use conex_repo::git::history::Date;
 use conex_repo::opam::facts::Strength;
 

@@ -2,20 +2,20 @@
 
 use core::str::FromStr;
 
-use conex_core::chain::{Trust, follow};
-use conex_core::compose::{Files, INLINE, batches};
-use conex_core::crypto::Digests as _;
-use conex_core::forecast::Amendment;
-use conex_core::key::{Fingerprint, PublicKey};
-use conex_core::metadata::{StoredRoot, place};
-use conex_core::name::Id;
-use conex_core::path::{Path, Pattern};
-use conex_core::spelling::Stored as _;
-use conex_core::statement::{
+use conex_core::model::crypto::Digests as _;
+use conex_core::model::key::{Fingerprint, PublicKey};
+use conex_core::model::name::Id;
+use conex_core::model::path::{Path, Pattern};
+use conex_core::model::statement::{
     FormerJanitor, FormerKey, Janitor, Root, RootFields, Scheme, StatementError,
 };
-use conex_core::version::Threshold;
-use conex_core::vouch::{Subject, Vouch};
+use conex_core::model::stored::Stored as _;
+use conex_core::model::version::Threshold;
+use conex_core::model::vouch::{Subject, Vouch};
+use conex_core::state::chain::{Trust, follow};
+use conex_core::tools::compose::{Files, INLINE, batches};
+use conex_core::tools::forecast::Amendment;
+use conex_core::tree::metadata::{StoredRoot, place};
 use conex_crypto::StandardCrypto;
 
 use super::{JanitorArgument, janitor_key, may_ignore, replace, stored, tell_what_lacks, waiting};
@@ -360,7 +360,7 @@ fn former(
     fields: &mut RootFields,
     id: &Id,
     key: &PublicKey,
-    pages: impl IntoIterator<Item = conex_core::digest::Digest>,
+    pages: impl IntoIterator<Item = conex_core::model::digest::Digest>,
 ) {
     fields.former.retain(|former| former.former.key != *key);
     fields.former.push(FormerJanitor {

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use conex_core::chain::Trust;
-use conex_core::problem::{Code, Problem};
-use conex_core::record::{CopyRecord, LocalRecord, MarkKind};
-use conex_core::store::{Store, StoreError};
-use conex_core::update::{Before, Changes, Update};
-use conex_core::verify::{Mode, Report};
+use conex_core::state::chain::Trust;
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::{Store, StoreError};
+use conex_core::verify::{
+    Before, Changes, CopyRecord, LocalRecord, MarkKind, Mode, Report, Update,
+};
 use conex_crypto::StandardCrypto;
 use conex_repo::changes::{self, ChangesError};
 use conex_repo::patch::{PatchError, Refused, Style};

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conex_core::path::Path as TreePath;
-use conex_core::problem::{Code, Problem};
-use conex_core::record::{CopyMark, CopyRecord, CopyState, LocalRecord, MarkKind};
-use conex_core::store::{Overlay, Store};
+use conex_core::model::path::Path as TreePath;
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::{Overlay, Store};
+use conex_core::verify::{CopyMark, CopyRecord, CopyState, LocalRecord, MarkKind};
 use conex_repo::Marks;
 use conex_repo::marks::{self, Mark};
 

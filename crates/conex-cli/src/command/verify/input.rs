@@ -5,10 +5,10 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use conex_core::path::Path as TreePath;
-use conex_core::problem::{Code, Problem};
-use conex_core::record::MarkKind;
-use conex_core::store::{MemoryStore, Store, StoreError};
+use conex_core::model::path::Path as TreePath;
+use conex_core::tree::problem::{Code, Problem};
+use conex_core::tree::store::{MemoryStore, Store, StoreError};
+use conex_core::verify::MarkKind;
 use conex_repo::git::CommitId;
 use conex_repo::{ArchiveStore, DirectoryStore, GitRepository, GitStore, Marks, marks, patch};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use conex_core::problem::Problem;
+use conex_core::tree::problem::Problem;
 use conex_core::verify::Mode;
 
 use crate::error::{CommandError, Result};

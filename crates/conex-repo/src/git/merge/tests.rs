@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use conex_core::store::{EntryKind as Stored, Store as _};
+use conex_core::tree::store::{EntryKind as Stored, Store as _};
 
 use super::*;
 use crate::git::tests::Scratch;

@@ -1,7 +1,7 @@
 //! Commits written by this crate, checked by git.
 
-use conex_core::path::Path;
-use conex_core::store::Overlay;
+use conex_core::model::path::Path;
+use conex_core::tree::store::Overlay;
 use proptest::prelude::*;
 
 use super::{CommitInfo, Committer, Files};

@@ -11,7 +11,7 @@ mod tests;
 
 use core::fmt::Write as _;
 
-use conex_core::projection::{Projection, Unreadable};
+use conex_core::tree::projection::{Projection, Unreadable};
 
 use super::lexer::{Fault, Kind, Token};
 use super::reader::{REPEATED, Reader};
