@@ -460,7 +460,7 @@ impl Community {
             id(who),
             fingerprint(who),
             drafts,
-            &report.metadata.batches,
+            &report.metadata().batches,
             INLINE,
         );
         let composed = composed.expect("there are vouches, and no two contradict each other");
@@ -511,7 +511,7 @@ impl Community {
     /// # Panics
     /// Where one of them cannot be read.
     pub fn compact(&mut self, who: &str) {
-        let ahead = outstanding(&self.as_janitors_see_it(), &StandardCrypto);
+        let ahead = outstanding(&self.as_janitors_see_it());
         let is_ahead = |vouch: &Vouch| {
             ahead.iter().any(|it| {
                 (&it.subject, it.version, it.digest)

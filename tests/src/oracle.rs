@@ -40,7 +40,7 @@ impl<'r> State<'r> {
     fn of(report: &'r Report) -> Option<Self> {
         let root = report.head.as_ref()?.root();
         let mut votes = Vec::new();
-        for page in &report.metadata.pages {
+        for page in &report.metadata().pages {
             let body = page.page.body();
             let (who, key) = (body.signer(), body.key());
             let current = root
@@ -53,7 +53,7 @@ impl<'r> State<'r> {
                     && print(&former.former.key) == key
                     && former.former.pages.contains(&page.digest)
             });
-            let author = report.metadata.authors.get(who);
+            let author = report.metadata().authors.get(who);
             let signs = author
                 .is_some_and(|author| author.keys.iter().any(|listed| print(&listed.key) == key));
             let signed = author.is_some_and(|author| {
@@ -70,7 +70,7 @@ impl<'r> State<'r> {
             }
             let batches = body.batches().iter();
             let batches = batches.flat_map(|batch| {
-                let batch = report.metadata.batches.get(&batch.digest());
+                let batch = report.metadata().batches.get(&batch.digest());
                 batch
                     .map(|batch| batch.vouches().to_vec())
                     .unwrap_or_default()
@@ -92,7 +92,7 @@ impl<'r> State<'r> {
     }
 
     fn claim(&self, package: &PackageName) -> Option<&Authorisation> {
-        self.report.metadata.authorisations.get(package)
+        self.report.metadata().authorisations.get(package)
     }
 
     /// Whether these votes, which agree, approve.
@@ -122,7 +122,7 @@ impl<'r> State<'r> {
         }
         let owns = |vote: &&&Vote| {
             claim.owners.iter().any(|owner| {
-                let team = self.report.metadata.teams.get(owner);
+                let team = self.report.metadata().teams.get(owner);
                 owner.as_str() == vote.who
                     || (owner.is_janitors() && vote.janitor)
                     || team.is_some_and(|team: &Team| {
@@ -214,7 +214,7 @@ pub fn may_become(before: &Report, after: &Report) -> bool {
     let void: BTreeSet<Fingerprint> = new.difference(&old).copied().collect();
     let none = BTreeSet::new();
 
-    let (was, is) = (&before.report.metadata, &after.report.metadata);
+    let (was, is) = (&before.report.metadata(), &after.report.metadata());
     let authors = was.authors.keys().all(|id| is.authors.contains_key(id));
     let teams = was.teams.keys().all(|id| is.teams.contains_key(id));
     let mut claims = was.authorisations.keys();

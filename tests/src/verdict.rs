@@ -182,7 +182,7 @@ pub fn asked(report: &Report) -> Vec<Asked> {
         }
         let mut about = problems().filter(|it| it.subject.as_ref() == Some(&finding.subject));
         let missing = about.find_map(|it| it.missing.as_deref());
-        let people = report.people.as_ref()?;
+        let people = report.people()?;
         let vouched = assessment.vouched.iter().map(|it| people.id(it.person));
         Some(Asked {
             version: assessment.proposed.map(|it| it.to_string()),

@@ -5,11 +5,12 @@
     reason = "a test may stop where it stands"
 )]
 
-use conex_core::model::name::{Id, PackageName};
+use conex_core::model::name::Id;
 use conex_core::model::statement::{Root, RootSignature};
 use conex_core::model::stored::Stored as _;
 use conex_core::model::version::Threshold;
 use conex_core::model::vouch::Subject;
+use conex_core::state::State;
 use conex_core::state::baseline::Baseline;
 use conex_core::state::chain::{AnchorKeys, is_signed_by_member};
 use conex_core::tree::problem::{Code, Problem};
@@ -214,7 +215,7 @@ fn keys_that_may_sign_have_one_holder() {
         root.revoked.push(fingerprint("carol"));
     });
     let verdict = all.verify_main();
-    let people = verdict.people.as_ref().unwrap();
+    let people = verdict.people().unwrap();
     let cases = [
         ("dave#2", Some("dave")),
         ("dave", None),
@@ -304,7 +305,11 @@ fn janitors_who_own_a_package_are_asked_as_owners() {
     all.approve("carol", "bar");
     let verdict = all.verify();
     verdict.accepted();
-    let owned = verdict.owners.keys().map(PackageName::as_str);
+    let owned = verdict
+        .state
+        .iter()
+        .flat_map(State::owned)
+        .map(|(name, _)| name.as_str());
     assert_eq!(owned.collect::<Vec<_>>(), ["bar", "foo", "lib"]);
     assert_eq!(verdict.counts.releases, 5);
     assert_eq!(verdict.counts.unsigned, 0);

@@ -64,7 +64,7 @@ impl<'w> Claims<'w> {
     ) -> Result<()> {
         refuse_confusable(self.work, package)?;
         let (after, approved) = claim(out, self.work, package, claimed)?;
-        let before = self.work.report.metadata.authorisations.get(package);
+        let before = self.work.report.metadata().authorisations.get(package);
         let is_new = after.epoch > before.map_or(0, |it| it.epoch);
         self.claimed.push(after);
         if is_new {
@@ -75,7 +75,7 @@ impl<'w> Claims<'w> {
         // The owner stands behind what there is from the first day, so that nothing hangs in the air
         // when the claim is approved.
         if self.owns(owners) {
-            let person = self.work.people.find(&self.member.id);
+            let person = self.work.people().find(&self.member.id);
             let lacks = |finding: &&Finding| {
                 person.is_none_or(|person| !finding.assessment.is_supported_by(person))
             };
@@ -85,7 +85,7 @@ impl<'w> Claims<'w> {
     }
 
     fn owns(&self, owners: &[Id]) -> bool {
-        let (teams, id) = (&self.work.report.metadata.teams, &self.member.id);
+        let (teams, id) = (&self.work.report.metadata().teams, &self.member.id);
         let mut teams = owners.iter().filter_map(|owner| teams.get(owner));
         owners.contains(id) || teams.any(|team| team.members.contains(id))
     }
@@ -191,7 +191,7 @@ fn claim<'w>(
     package: &PackageName,
     claimed: &Claimed,
 ) -> Result<(Authorisation, Vec<&'w Finding>)> {
-    let before = work.report.metadata.authorisations.get(package);
+    let before = work.report.metadata().authorisations.get(package);
     let (owners, threshold) = (&claimed.owners, claimed.threshold);
     let epoch = least_epoch(work, package);
     let after = Authorisation::new(AuthorisationFields {
@@ -278,7 +278,7 @@ fn claim<'w>(
 /// owners signed counts then, published or not.
 fn is_renewed(work: &Work, package: &PackageName, claimed: &Claimed) -> bool {
     let subject = Subject::Authorisation(package.clone());
-    let before = work.report.metadata.authorisations.get(package);
+    let before = work.report.metadata().authorisations.get(package);
     let is_approved = work
         .report
         .finding(&subject)
@@ -293,7 +293,7 @@ fn is_renewed(work: &Work, package: &PackageName, claimed: &Claimed) -> bool {
 /// The least epoch in which a claim of a package can be approved: the one it has, or that of the newest that was
 /// approved, where a merge brought an older claim back.
 pub(crate) fn least_epoch(work: &Work, package: &PackageName) -> u32 {
-    let stored = work.report.metadata.authorisations.get(package);
+    let stored = work.report.metadata().authorisations.get(package);
     let stored = stored.map_or(0, |it| it.epoch);
     let finding = work
         .report
@@ -325,7 +325,7 @@ fn refuse_confusable(work: &Work, package: &PackageName) -> Result<()> {
         .findings
         .iter()
         .filter_map(|finding| finding.subject.package())
-        .chain(report.metadata.authorisations.keys())
+        .chain(report.metadata().authorisations.keys())
         .find(|other| *other != package && other.as_str().eq_ignore_ascii_case(package.as_str()));
     match found {
         None => Ok(()),
@@ -357,7 +357,7 @@ fn own_vouches(work: &Work, member: &Member, claimed: &[Authorisation]) -> Vec<V
 
 /// Refuses an owner whom nobody here knows, or who is retired.
 pub(crate) fn refuse_unknown(work: &Work, owner: &Id) -> Result<()> {
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let retired = metadata.authors.get(owner).is_some_and(|it| it.retired)
         || metadata.teams.get(owner).is_some_and(|it| it.retired);
     if retired {
@@ -365,7 +365,7 @@ pub(crate) fn refuse_unknown(work: &Work, owner: &Id) -> Result<()> {
             .hint("choose an owner who is there"));
     }
     let known = owner.is_janitors()
-        || work.people.find(owner).is_some()
+        || work.people().find(owner).is_some()
         || metadata.authors.contains_key(owner)
         || metadata.teams.contains_key(owner);
     if known {

@@ -6,13 +6,11 @@ use conex_core::model::digest::Digest;
 use conex_core::model::name::{PackageName, ReleaseName};
 use conex_core::model::version::Version;
 use conex_core::model::vouch::Subject;
-use conex_core::state::approval::{Epoch, Rule, Standing, Vote};
-use conex_core::state::people::Voter;
+use conex_core::state::approval::Standing;
 use conex_core::tree::content::Release;
 use conex_crypto::StandardCrypto;
 
 use crate::error::{CommandError, Result};
-use crate::foresee;
 use crate::git;
 use crate::signing::Member;
 use crate::tree::{FOLLOWED, Tree, Work};
@@ -201,59 +199,27 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<D
         }
         Some(Standing::Pending) | None => {}
     }
-    let inert = foresee::inert(&work.report);
-    let metadata = &work.report.metadata;
+    // The versions that janitors approved, and whatever the signer said in any page of their key.
+    let approved = work.state().approved_by_janitors(&subject);
+    let approved = approved.iter().map(|it| (it.version, it.digest));
+    let mut said: Vec<(Version, Digest)> = approved.collect();
+    let metadata = work.report.metadata();
     let origin = &work.head.root().origin;
-    // The votes of janitors, and whatever the signer said in any page of their key.
-    let mut votes: Vec<Vote> = Vec::new();
-    let mut said: Vec<(Version, Digest)> = Vec::new();
-    for stored in &metadata.pages {
-        let body = stored.page.body();
-        let janitor = work
-            .people
-            .find(body.signer())
-            .filter(|person| work.people.janitors().contains(person))
-            .filter(|_| !inert.contains(stored.place.as_str()));
-        let is_own = *body.signer() == member.id
-            && stored
-                .page
-                .verify(origin, member.locked.public(), &StandardCrypto)
-                .is_ok();
-        if janitor.is_none() && !is_own {
-            continue;
-        }
+    let own = metadata.pages.iter().filter(|stored| {
+        let (page, key) = (&stored.page, member.locked.public());
+        let is_theirs = *page.body().signer() == member.id;
+        is_theirs && page.verify(origin, key, &StandardCrypto).is_ok()
+    });
+    for body in own.map(|stored| stored.page.body()) {
         let batches = body
             .batches()
             .iter()
             .filter_map(|batch| metadata.batches.get(&batch.digest()))
             .flat_map(conex_core::model::page::Batch::vouches);
         let vouches = body.vouches().iter().chain(batches);
-        for vouch in vouches.filter(|vouch| vouch.subject == subject) {
-            let (version, digest) = (vouch.version, vouch.digest);
-            votes.extend(janitor.map(|person| Vote {
-                version,
-                digest,
-                voter: Voter {
-                    person,
-                    janitor: true,
-                },
-            }));
-            said.extend(is_own.then_some((version, digest)));
-        }
+        let about = vouches.filter(|vouch| vouch.subject == subject);
+        said.extend(about.map(|vouch| (vouch.version, vouch.digest)));
     }
-    let root = work.head.root();
-    let janitors = if work.report.owners.contains_key(package) {
-        root.quorum
-    } else {
-        root.unclaimed
-    };
-    let rule = Rule {
-        owners: None,
-        janitors,
-        epoch: Epoch::Sets(0),
-    };
-    let approved = rule.approved(&votes);
-    said.extend(approved.iter().map(|it| (it.version, it.digest)));
     let newest = said.iter().map(|(version, _)| *version).max();
     said.retain(|(version, _)| Some(*version) == newest);
     Ok(said.into_iter().map(|(_, digest)| digest).collect())

@@ -10,9 +10,7 @@ use conex_core::model::vouch::{Subject, Vouch};
 use conex_core::state::finding::Finding;
 use conex_core::tools::compose::is_unapproved;
 use conex_core::tools::forecast::{Amendment, Change, Forecast, Outlook};
-use conex_core::tree::metadata::StoredPage;
 use conex_core::tree::problem::Code;
-use conex_core::verify::Report;
 use conex_crypto::StandardCrypto;
 
 use crate::command::approve::glob;
@@ -109,31 +107,11 @@ impl Accepted {
     }
 }
 
-/// The places of pages that count for nothing.
-pub(crate) fn inert(report: &Report) -> BTreeSet<&str> {
-    let all = report.notes.iter().chain(&report.problems);
-    all.filter(|problem| matches!(problem.code, Code::InertPage | Code::BadSignature))
-        .map(|problem| &*problem.place)
-        .collect()
-}
-
 /// The pages of a person under a key that count now.
-pub(crate) fn counting(report: &Report, id: &Id, key: Fingerprint) -> BTreeSet<Digest> {
-    let pages = pages_of(report, id).into_iter();
-    pages
-        .filter(|stored| stored.page.body().key() == key)
-        .map(|stored| stored.digest)
-        .collect()
-}
-
-/// The pages of a person that count now, under whatever key.
-pub(crate) fn pages_of<'r>(report: &'r Report, id: &Id) -> Vec<&'r StoredPage> {
-    let inert = inert(report);
-    let pages = report.metadata.pages.iter();
-    pages
-        .filter(|stored| stored.page.body().signer() == id)
-        .filter(|stored| !inert.contains(stored.place.as_str()))
-        .collect()
+pub(crate) fn counting(work: &Work, id: &Id, key: Fingerprint) -> BTreeSet<Digest> {
+    let pages = work.state().pages_of(id);
+    let pages = pages.filter(|stored| stored.page.body().key() == key);
+    pages.map(|stored| stored.digest).collect()
 }
 
 /// What the signer does about what would be lost, and what remains.

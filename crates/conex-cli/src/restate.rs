@@ -51,7 +51,7 @@ pub(crate) fn finish<T: Stored>(
         );
     }
     foresee::difference(&mut out, place.as_str(), &old, &new);
-    let (locked, id) = keys::signer(&step.key, &work.people)?;
+    let (locked, id) = keys::signer(&step.key, work.people())?;
     let janitors = &work.head.root().janitors;
     let is_janitor = janitors
         .iter()

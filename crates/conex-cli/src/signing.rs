@@ -13,7 +13,6 @@ use conex_crypto::StandardCrypto;
 
 use crate::attributes;
 use crate::error::{CommandError, Result};
-use crate::foresee;
 use crate::keys::{self, KeyArguments, Locked, Unlocked};
 use crate::output::{self, line};
 use crate::tree::{Tree, Work};
@@ -33,16 +32,16 @@ impl Member {
 
     /// Whether their vouch for content of a package counts, be it not enough.
     pub(crate) fn decides(&self, work: &Work, package: &PackageName) -> bool {
-        let owners = work.report.owners.get(package);
-        work.people.find(&self.id).is_some_and(|person| {
-            work.people.janitors().contains(&person)
+        let owners = work.state().owners(package);
+        work.people().find(&self.id).is_some_and(|person| {
+            work.people().janitors().contains(&person)
                 || owners.is_some_and(|(owners, _)| owners.people.contains(&person))
         })
     }
 
     /// Whether the member is one of these owners, by themselves or as a member of a team.
     pub(crate) fn is_among(&self, work: &Work, owners: &[Id]) -> bool {
-        let teams = &work.report.metadata.teams;
+        let teams = &work.report.metadata().teams;
         owners.iter().any(|owner| {
             let team = teams.get(owner);
             *owner == self.id || team.is_some_and(|team| team.members.contains(&self.id))
@@ -52,7 +51,7 @@ impl Member {
     /// Whoever is known, or somebody whose enrolment stands in the tree and is not approved yet: what they
     /// sign counts as soon as they are.
     pub(crate) fn known_or_enrolled(arguments: &KeyArguments, work: &Work) -> Result<Self> {
-        let authors = &work.report.metadata.authors;
+        let authors = &work.report.metadata().authors;
         let origin = &work.head.root().origin;
         let proves = |author: &Author, locked: &Locked| {
             author.keys.iter().any(|listed| {
@@ -61,7 +60,7 @@ impl Member {
             })
         };
         let (locked, id) = keys::choose(arguments, "this repository", |locked| {
-            work.people
+            work.people()
                 .holder(locked.fingerprint())
                 .or_else(|| {
                     let author = authors.values().find(|author| proves(author, locked))?;
@@ -154,7 +153,7 @@ pub(crate) fn compose<'f>(
     if drafts.is_empty() {
         return Ok(Ready(None));
     }
-    if let Some(warning) = room(id, foresee::pages_of(&work.report, id).len())? {
+    if let Some(warning) = room(id, work.state().pages_of(id).count())? {
         line(&mut output::stderr(), warning);
     }
     Composition::new(
@@ -163,7 +162,7 @@ pub(crate) fn compose<'f>(
         id.clone(),
         key,
         drafts,
-        &work.report.metadata.batches,
+        &work.report.metadata().batches,
         inline,
     )
     .map(|composition| Ready(Some(composition)))
@@ -194,7 +193,7 @@ impl Ready {
         let named = self.0.iter().flat_map(|it| it.page.batches());
         named
             .filter_map(|named| {
-                let batch = work.report.metadata.batches.get(&named.digest())?;
+                let batch = work.report.metadata().batches.get(&named.digest())?;
                 let place = place::batch(named.digest());
                 let is_there = tree.path().join(place.as_str()).exists();
                 (!is_there).then(|| (place, batch.to_text().into_bytes()))

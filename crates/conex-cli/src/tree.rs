@@ -9,6 +9,7 @@ use conex_core::model::name::{PackageName, ReleaseName};
 use conex_core::model::path::Path as TreePath;
 use conex_core::model::statement::Root;
 use conex_core::model::vouch::Subject;
+use conex_core::state::State;
 use conex_core::state::baseline::Baseline;
 use conex_core::state::chain::{Head, Trust};
 use conex_core::state::people::People;
@@ -368,20 +369,35 @@ impl Tree {
 pub(crate) struct Work {
     pub(crate) report: Report,
     pub(crate) head: Head,
-    pub(crate) people: People,
 }
 
 impl Work {
+    /// Takes a report; gives it back where no root is valid.
+    pub(crate) fn new(report: Report) -> core::result::Result<Self, Box<Report>> {
+        match report.head.clone() {
+            Some(head) if report.state.is_some() => Ok(Self { report, head }),
+            _ => Err(Box::new(report)),
+        }
+    }
+
+    /// The state that was judged.
+    pub(crate) fn state(&self) -> &State {
+        let state = self.report.state.as_ref();
+        state.expect("a work is made of a report with a state")
+    }
+
+    /// Who is who.
+    pub(crate) fn people(&self) -> &People {
+        self.state().people()
+    }
+
     /// # Errors
     /// Where no root is valid, with the first reason.
     fn of(report: Report) -> Result<&'static Self> {
-        if let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) {
-            return Ok(Box::leak(Box::new(Self {
-                report,
-                head,
-                people,
-            })));
-        }
+        let report = match Self::new(report) {
+            Ok(work) => return Ok(Box::leak(Box::new(work))),
+            Err(report) => report,
+        };
         let first = report
             .problems
             .first()

@@ -260,7 +260,7 @@ impl World {
     /// A digest that somebody vouched for once.
     fn old_digest(&self, subject: &Subject, at: u8) -> Option<Digest> {
         let report = self.view(0);
-        let pages = report.metadata.pages.iter();
+        let pages = report.metadata().pages.iter();
         let vouches = pages.flat_map(|stored| stored.page.body().vouches());
         let digests: Vec<Digest> = vouches
             .filter(|it| it.subject == *subject)

@@ -356,7 +356,7 @@ impl World {
             .filter(|problem| matches!(problem.code, Code::InertPage | Code::BadSignature))
             .map(|problem| &*problem.place)
             .collect();
-        let pages = report.metadata.pages.iter();
+        let pages = report.metadata().pages.iter();
         let theirs = pages.filter(|stored| {
             let body = stored.page.body();
             body.signer().as_str() == who && body.key() == key
@@ -511,11 +511,12 @@ impl World {
             return;
         };
         let counting = Self::counting(&report, who, self.fingerprint(&key));
-        let ahead = conex_core::tools::pre_approval::outstanding(&report, &self.scheme);
+        let ahead = conex_core::tools::pre_approval::outstanding(&report);
         let is_ahead = |page: &Page| {
             let mut named = page.body().vouches().iter();
             let batches = page.body().batches().iter();
-            let batches = batches.filter_map(|batch| report.metadata.batches.get(&batch.digest()));
+            let batches =
+                batches.filter_map(|batch| report.metadata().batches.get(&batch.digest()));
             let mut inside = batches.flat_map(Batch::vouches);
             let is = |vouch: &conex_core::model::vouch::Vouch| {
                 ahead.iter().any(|it| {
@@ -526,7 +527,7 @@ impl World {
             named.any(is) || inside.any(is)
         };
         let pages = report
-            .metadata
+            .metadata()
             .pages
             .iter()
             .filter(|stored| counting.contains(&stored.digest) && !is_ahead(&stored.page));

@@ -129,7 +129,7 @@ impl World {
             let is_open = !matches!(finding.assessment.standing, Standing::Approved(_));
             if let Some(package) = finding.subject.package()
                 && is_open
-                && self.suggested(&report, finding).is_none()
+                && Self::suggested(&report, finding).is_none()
             {
                 let package = package.to_string();
                 if self.authorisation(0, &package).is_none() {
@@ -239,6 +239,7 @@ impl World {
             } else if followed.is_none_or(|followed| followed != bytes) || self.is_nobodys(&path) {
                 self.tell(format!("{path} is taken away"));
                 self.main.remove(&path);
+                self.removed.insert(path);
             } else {
                 continue;
             }

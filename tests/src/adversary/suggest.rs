@@ -76,7 +76,7 @@ impl World {
                     .is_some_and(|missing| asks(missing, &who))
             });
             let mut vouches: Vec<Vouch> = asked
-                .filter_map(|finding| self.suggested(report, finding))
+                .filter_map(|finding| Self::suggested(report, finding))
                 .collect();
             vouches.extend(self.removals(line, report, &vouches));
             if !vouches.is_empty() {
@@ -104,8 +104,7 @@ impl World {
                 let directory = format!("{package}/{release}");
                 let absence =
                     crate::model::absence(&stage.state.root().origin, &subject, &self.scheme);
-                let version =
-                    absence.and_then(|digest| version_of(report, &self.scheme, &subject, digest));
+                let version = absence.and_then(|digest| version_of(report, &subject, digest));
                 if self.below(line, &directory).is_empty()
                     && let Some((version, digest)) = version.zip(absence)
                 {
@@ -135,9 +134,9 @@ impl World {
     }
 
     /// The vouch that the tools suggest for the present content.
-    pub(super) fn suggested(&self, report: &Report, finding: &Finding) -> Option<Vouch> {
+    pub(super) fn suggested(report: &Report, finding: &Finding) -> Option<Vouch> {
         if matches!(finding.assessment.standing, Standing::Behind { .. }) {
-            let ahead = outstanding(report, &self.scheme);
+            let ahead = outstanding(report);
             let vouch = retraction(&finding.subject, finding.digest, ahead.iter());
             if vouch.is_some() {
                 return vouch.filter(|vouch| Self::counts_at_all(report, vouch));
@@ -152,7 +151,7 @@ impl World {
     fn counts_at_all(report: &Report, vouch: &Vouch) -> bool {
         match &vouch.subject {
             Subject::Authorisation(package) => {
-                let claim = report.metadata.authorisations.get(package);
+                let claim = report.metadata().authorisations.get(package);
                 claim.is_none_or(|claim| claim.epoch == vouch.version.epoch())
             }
             _ => true,
@@ -183,7 +182,7 @@ impl World {
             super::world::id(who),
             self.fingerprint(&key),
             drafts,
-            &report.metadata.batches,
+            &report.metadata().batches,
             inline,
         );
         let Ok(composed) = composed else {

@@ -322,7 +322,7 @@ impl<'a> Replay<'a> {
         first: usize,
         last: usize,
     ) -> Result<BTreeMap<Id, Vec<Vouch>>> {
-        let people = report.people.as_ref().context("there is a root")?;
+        let people = report.people().context("there is a root")?;
         let lacks: BTreeMap<&Subject, usize> = report
             .problems
             .iter()

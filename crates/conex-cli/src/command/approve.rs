@@ -123,9 +123,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     };
     let work = tree.examine()?;
     let changed = range.map(|range| range.changes(&tree, work)).transpose()?;
-    let member = Member::known(&arguments.key, &work.people)?;
+    let member = Member::known(&arguments.key, work.people())?;
     let id = &member.id;
-    let person = work.people.find(id);
+    let person = work.people().find(id);
     let chosen: Vec<&Finding> = match &arguments.batch {
         Some(batch) => of_batch(work, batch)?,
         None => candidates(work, id)
@@ -287,7 +287,7 @@ fn foretell(
     id: &Id,
     adoption: &Adoption,
 ) -> Result<Vec<Vouch>> {
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let mut amendment = Amendment::default();
     for finding in chosen {
         match &finding.subject {
@@ -320,7 +320,7 @@ pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
 
 /// What a person could approve: what is pending, and what is behind.
 fn candidates<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
-    let person = work.people.find(id);
+    let person = work.people().find(id);
     work.report
         .findings
         .iter()
@@ -333,13 +333,13 @@ fn candidates<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
 /// Whether somebody's vouch for a statement counts: a janitor's for everything, an owner's for the
 /// content of what they own.
 fn is_entitled(work: &Work, id: &Id, finding: &Finding) -> bool {
-    let person = work.people.find(id);
-    let is_janitor = person.is_some_and(|person| work.people.janitors().contains(&person));
+    let person = work.people().find(id);
+    let is_janitor = person.is_some_and(|person| work.people().janitors().contains(&person));
     let content = matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums);
     let owners = finding
         .subject
         .package()
-        .and_then(|package| work.report.owners.get(package));
+        .and_then(|package| work.state().owners(package));
     let owns = owners
         .is_some_and(|(owners, _)| person.is_some_and(|person| owners.people.contains(&person)));
     is_janitor || (content && owns)
@@ -357,7 +357,7 @@ fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
             .hint("give its first digits, or all"));
     }
     let prefix = if prefix == "all" { "" } else { prefix };
-    let stored = &work.report.metadata.batches;
+    let stored = &work.report.metadata().batches;
     let batches: Vec<&Batch> = stored
         .iter()
         .filter(|(digest, _)| digest.to_string().starts_with(prefix))
@@ -522,7 +522,7 @@ fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
 /// Whether each key of an author is proven to be theirs.
 fn proofs(work: &Work, subject: &Subject) -> Vec<bool> {
     let author = match subject {
-        Subject::Author(id) => work.report.metadata.authors.get(id),
+        Subject::Author(id) => work.report.metadata().authors.get(id),
         _ => None,
     };
     let origin = &work.head.root().origin;
@@ -593,7 +593,7 @@ fn state(finding: &Finding) -> String {
 
 /// The stored text of a statement about people or ownership.
 pub(crate) fn stored_text(work: &Work, subject: &Subject) -> Option<String> {
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     match subject {
         Subject::Author(id) => metadata
             .authors

@@ -33,7 +33,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     }
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
-    let member = Member::known(&arguments.key, &work.people)?;
+    let member = Member::known(&arguments.key, work.people())?;
     let pending: Vec<_> = work
         .report
         .findings

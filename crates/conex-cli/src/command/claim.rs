@@ -69,7 +69,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 impl Arguments {
     /// Who is to own a package.
     fn claimed(&self, work: &Work, package: &PackageName, member: &Member) -> Result<Claimed> {
-        let present = work.report.metadata.authorisations.get(package);
+        let present = work.report.metadata().authorisations.get(package);
         let present = present.filter(|_| self.new_epoch);
         let owners = match (self.owner.as_slice(), present) {
             ([], Some(present)) => present.owners.clone(),
@@ -96,7 +96,7 @@ impl Arguments {
 fn warn_out_of_reach(out: &mut impl Write, work: &Work, owners: &[Id], threshold: Threshold) {
     let mut people: BTreeSet<&Id> = BTreeSet::new();
     for owner in owners {
-        match work.report.metadata.teams.get(owner) {
+        match work.report.metadata().teams.get(owner) {
             Some(team) => people.extend(&team.members),
             None if owner.is_janitors() => {
                 people.extend(work.head.root().janitors.iter().map(|it| &it.id));

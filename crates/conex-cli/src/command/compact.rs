@@ -122,7 +122,7 @@ impl<'w> Live<'w> {
         for body in pages.iter().map(|stored| stored.page.body()) {
             said.extend(body.vouches());
             for reference in body.batches() {
-                let Some(batch) = work.report.metadata.batches.get(&reference.digest()) else {
+                let Some(batch) = work.report.metadata().batches.get(&reference.digest()) else {
                     continue;
                 };
                 // A batch is kept whole: it is stored once, and others name it, too.
@@ -147,11 +147,11 @@ impl<'w> Live<'w> {
 
 /// One page of the signer's in place of all under their key.
 fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
-    let (locked, id) = keys::signer(&arguments.key, &work.people)?;
+    let (locked, id) = keys::signer(&arguments.key, work.people())?;
     let key = locked.fingerprint();
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let is_void = is_void(work, &id);
-    let counting = foresee::counting(&work.report, &id, key);
+    let counting = foresee::counting(work, &id, key);
     let own = metadata.pages.iter().filter(|stored| {
         let body = stored.page.body();
         let own = is_void && *body.signer() == id && body.key() == key;
@@ -249,13 +249,13 @@ fn split_ahead<'w>(
     work: &'w Work,
     pages: impl Iterator<Item = &'w StoredPage>,
 ) -> (Vec<&'w StoredPage>, Vec<&'w StoredPage>) {
-    let ahead = outstanding(&work.report, &StandardCrypto);
+    let ahead = outstanding(&work.report);
     let ahead: BTreeSet<_> = ahead
         .iter()
         .map(|it| (&it.subject, it.version, it.digest))
         .collect();
     let is_ahead = |vouch: &Vouch| ahead.contains(&(&vouch.subject, vouch.version, vouch.digest));
-    let batches = &work.report.metadata.batches;
+    let batches = &work.report.metadata().batches;
     pages.partition(|stored| {
         let body = stored.page.body();
         let named = body.batches().iter();
@@ -286,7 +286,7 @@ fn compose(
             id.clone(),
             key,
             vouches.iter().copied(),
-            &work.report.metadata.batches,
+            &work.report.metadata().batches,
             INLINE,
         )
         .map_err(CommandError::refused)?;
@@ -334,7 +334,7 @@ fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()>
 
 /// Deletes pages that nothing can rest on; no signature is needed for that.
 fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) -> Result<()> {
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let measure = Measure::new(work);
     let spent = spent_keys(work);
     let is_live = |stored: &StoredPage| {
@@ -349,7 +349,6 @@ fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) 
         let inline = body.vouches().iter().map(|vouch| measure.is_live(vouch));
         inline.chain(covered).any(|live| live)
     };
-    let inert = foresee::inert(&work.report);
     let mut deleted: Vec<&StoredPage> = Vec::new();
     for pages in metadata
         .pages
@@ -360,7 +359,7 @@ fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) 
             continue;
         }
         let is_spent = |stored: &&StoredPage| {
-            if inert.contains(stored.place.as_str()) {
+            if work.state().counts_for(stored).is_none() {
                 // A page that waits for its signer to be approved stays.
                 spent.contains(&stored.page.body().key())
             } else {
@@ -405,7 +404,7 @@ fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) 
 fn spent_keys(work: &Work) -> BTreeSet<Fingerprint> {
     let root = work.head.root();
     let former = root.former.iter().map(|former| &former.former.key);
-    let authors = work.report.metadata.authors.values();
+    let authors = work.report.metadata().authors.values();
     let authors = authors.flat_map(|author| author.former.iter().map(|former| &former.key));
     former
         .chain(authors)
@@ -425,7 +424,7 @@ fn unused(
         return Vec::new();
     }
     let gone: BTreeSet<&TreePath> = gone.iter().collect();
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let pages = metadata.pages.iter();
     let staying = pages.filter(|stored| !gone.contains(&stored.place));
     let used: BTreeSet<Digest> = staying

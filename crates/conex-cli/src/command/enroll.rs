@@ -48,7 +48,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let work = tree.examine()?;
     let id = &arguments.id;
     refuse_taken(work, id)?;
-    let known = work.report.metadata.authors.get(id);
+    let known = work.report.metadata().authors.get(id);
     let locked = own_key(arguments)?;
     // Also of those who are not approved yet: once two prove to hold a key, it is neither's.
     let origin = &work.head.root().origin;
@@ -58,9 +58,9 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
                 it.key == *locked.public() && it.verify(origin, &author.id, &StandardCrypto).is_ok()
             })
     };
-    let pending = || work.report.metadata.authors.values().find(holds_it);
+    let pending = || work.report.metadata().authors.values().find(holds_it);
     if let Some(holder) = work
-        .people
+        .people()
         .holder(locked.fingerprint())
         .filter(|holder| *holder != id)
         .or_else(|| pending().map(|author| &author.id))
@@ -161,7 +161,7 @@ fn own_key(arguments: &Arguments) -> Result<keys::Locked> {
 }
 
 fn refuse_taken(work: &Work, id: &Id) -> Result<()> {
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let taken = if id.is_janitors() || metadata.teams.contains_key(id) {
         "a team"
     } else if metadata

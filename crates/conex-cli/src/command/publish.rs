@@ -10,7 +10,6 @@ use conex_core::state::finding::Finding;
 use conex_core::tools::compose::{Draft, Files, INLINE, is_unapproved};
 use conex_core::tools::pre_approval::version_of;
 use conex_core::tree::content::Release;
-use conex_crypto::StandardCrypto;
 
 use crate::difference::{Difference, Edit};
 use crate::error::{CommandError, Result};
@@ -72,7 +71,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     }
     for package in named.keys().filter(|it| !member.decides(work, it)) {
         let id = &member.id;
-        let claim = work.report.metadata.authorisations.get(package);
+        let claim = work.report.metadata().authorisations.get(package);
         if claim.is_some_and(|claim| member.is_among(work, &claim.owners)) {
             line(
                 &mut out,
@@ -116,7 +115,7 @@ fn package_vouches(
     named: &BTreeSet<ReleaseName>,
     arguments: &Arguments,
 ) -> Result<Vec<Vouch>> {
-    let claims = &work.report.metadata.authorisations;
+    let claims = &work.report.metadata().authorisations;
     if claims.get(package).is_some_and(|it| it.retired) {
         return Err(CommandError::refused(format_args!(
             "{package} is retired, and retired packages have no releases"
@@ -207,13 +206,8 @@ fn package_vouches(
             let only = difference.with_only(named);
             whole.digest = tree.releases_digest(&work.head, package, &only)?;
             // Another content than the one that stands there, and perhaps begun by another owner.
-            whole.version = version_of(
-                &work.report,
-                &StandardCrypto,
-                &finding.subject,
-                whole.digest,
-            )
-            .ok_or_else(|| exhausted(&finding.subject))?;
+            whole.version = version_of(&work.report, &finding.subject, whole.digest)
+                .ok_or_else(|| exhausted(&finding.subject))?;
         }
         vouches.push(whole);
     }

@@ -49,7 +49,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let wanted = |kind| arguments.kind.is_none_or(|wanted| wanted == kind);
     let id = Id::parse(&arguments.name).ok();
     let id = id.as_ref();
@@ -102,14 +102,14 @@ fn retire_author(tree: &Tree, work: &Work, present: &Author, step: &Step) -> Res
     fields.retired = true;
     for listed in core::mem::take(&mut fields.keys) {
         let fingerprint = StandardCrypto.fingerprint(&listed.key);
-        let pages = foresee::counting(&work.report, &present.id, fingerprint);
+        let pages = foresee::counting(work, &present.id, fingerprint);
         fields.former.push(FormerKey {
             key: listed.key,
             pages: pages.into_iter().collect(),
         });
     }
     let author = Author::new(fields).map_err(CommandError::usage)?;
-    let (_, signer) = keys::signer(&step.key, &work.people)?;
+    let (_, signer) = keys::signer(&step.key, work.people())?;
     let proposal = Amendment {
         authors: vec![author.clone()],
         ..Amendment::default()

@@ -12,7 +12,6 @@ use conex_core::state::approval::Standing;
 use conex_core::state::finding::Finding;
 use conex_core::tools::compose::{Draft, Files, INLINE};
 use conex_core::tools::pre_approval::{Outstanding, outstanding, retraction};
-use conex_crypto::StandardCrypto;
 
 use crate::command::approve::glob;
 use crate::command::publish::exhausted;
@@ -42,8 +41,8 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
-    let member = Member::known(&arguments.key, &work.people)?;
-    let all = outstanding(&work.report, &StandardCrypto);
+    let member = Member::known(&arguments.key, work.people())?;
+    let all = outstanding(&work.report);
     let is_named = |it: &&Outstanding| {
         let full = it.subject.to_string();
         let name = full.split(' ').next().unwrap_or_default();
@@ -125,7 +124,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 
 /// What a person's pages under their present key say by themselves.
 fn own_vouches<'w>(work: &'w Work, member: &Member) -> Vec<&'w Vouch> {
-    let pages = work.report.metadata.pages.iter();
+    let pages = work.report.metadata().pages.iter();
     let pages = pages
         .map(|stored| stored.page.body())
         .filter(|page| *page.signer() == member.id && page.key() == member.locked.fingerprint());

@@ -127,7 +127,7 @@ fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
             format_args!("{path} is no signature of this root as it is: it goes"),
         );
     }
-    let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) else {
+    let Ok(work) = Work::new(report) else {
         // Nothing is approved under a first root yet.
         output::line(&mut out, waiting.root.to_text());
         if step.dry_run {
@@ -136,11 +136,6 @@ fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
         let (_, signature) = sign(&waiting.root, None, &step.key)?;
         replace(tree, vec![stored(&waiting.root, &signature)], stale)?;
         return tell_what_lacks(tree);
-    };
-    let work = Work {
-        report,
-        head,
-        people,
     };
     next::finish(tree, &work, (&waiting, stale), step, false)
 }

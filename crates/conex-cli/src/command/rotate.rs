@@ -60,10 +60,10 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     fields.keys = kept;
     for listed in gone {
         let fingerprint = StandardCrypto.fingerprint(&listed.key);
-        let mut pages = foresee::counting(&work.report, id, fingerprint);
+        let mut pages = foresee::counting(work, id, fingerprint);
         if arguments.accepted.is_given() {
             // A revoked key's pages count for nothing now, and some may have to again.
-            let all = work.report.metadata.pages.iter().filter(|stored| {
+            let all = work.report.metadata().pages.iter().filter(|stored| {
                 stored.page.body().signer() == id && stored.page.body().key() == fingerprint
             });
             let all = all.map(|stored| stored.digest).collect();
@@ -126,7 +126,7 @@ fn who<'w>(work: &'w Work, arguments: &Arguments) -> Result<(&'w Author, Option<
     let (id, old) = if arguments.lost {
         (arguments.id.clone(), None)
     } else {
-        let (old, holder) = keys::signer(&arguments.step.key, &work.people)?;
+        let (old, holder) = keys::signer(&arguments.step.key, work.people())?;
         if arguments.id.as_ref().is_some_and(|id| *id != holder) {
             return Err(CommandError::refused(format_args!(
                 "that key is {holder}'s: everybody changes their own"
@@ -138,7 +138,7 @@ fn who<'w>(work: &'w Work, arguments: &Arguments) -> Result<(&'w Author, Option<
     let id = id.ok_or_else(|| {
         CommandError::usage("whose key is lost?").hint("conex rotate ID --lost --new KEY")
     })?;
-    let author = work.report.metadata.authors.get(&id).ok_or_else(|| {
+    let author = work.report.metadata().authors.get(&id).ok_or_else(|| {
         CommandError::usage(format_args!("there is no author {id}")).hint(format_args!(
             "a janitor's key changes with: conex root rotate {id} --new KEY"
         ))
@@ -169,7 +169,7 @@ fn new_key(work: &Work, author: &Author, arguments: &Arguments) -> Result<Locked
         .any(|former| former.key == *new.public());
     let refusal = if work.head.root().revoked.contains(&fingerprint) {
         Some(format!("{fingerprint} is revoked"))
-    } else if let Some(holder) = work.people.holder(fingerprint) {
+    } else if let Some(holder) = work.people().holder(fingerprint) {
         Some(format!("{fingerprint} is a key of {holder} already"))
     } else if former {
         Some(format!("{fingerprint} is a former key of {}", author.id))

@@ -120,7 +120,7 @@ fn by_digest<'w>(work: &'w Work, text: &str) -> Result<Option<Stored<'w>>> {
     {
         return Ok(None);
     }
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let begins = |digest: &Digest| digest.to_string().starts_with(text);
     let pages = metadata
         .pages
@@ -211,7 +211,7 @@ fn statement(
     bytes: bool,
 ) -> Result<()> {
     let origin = &work.head.root().origin;
-    let metadata = &work.report.metadata;
+    let metadata = &work.report.metadata();
     let absent = || CommandError::usage(format_args!("{subject} is absent"));
     if !bytes {
         heading(out, work, subject);
@@ -298,7 +298,7 @@ fn heading(out: &mut impl Write, work: &Work, subject: &Subject) {
         let ids: Vec<&str> = approved
             .by
             .iter()
-            .map(|person| work.people.id(*person).as_str())
+            .map(|person| work.people().id(*person).as_str())
             .collect();
         ids.join(", ")
     };

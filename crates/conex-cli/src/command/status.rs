@@ -92,7 +92,7 @@ fn overview(out: &mut impl Write, work: &Work) {
         format_args!(
             "  packages      {}, {} claimed, {} unsigned; {}",
             counts.packages,
-            work.report.owners.len(),
+            work.state().owned().count(),
             counts.unsigned,
             output::count(counts.releases, "release")
         ),
@@ -130,7 +130,7 @@ fn overview(out: &mut impl Write, work: &Work) {
 
 /// Approvals of what is not there.
 fn ahead(out: &mut impl Write, work: &Work) {
-    let all = outstanding(&work.report, &StandardCrypto);
+    let all = outstanding(&work.report);
     if all.is_empty() {
         return;
     }
@@ -202,8 +202,8 @@ fn awaits(out: &mut impl Write, work: &Work, arguments: &Arguments) {
         passphrase_fd: None,
         yes: false,
     };
-    let Ok((_, id)) = keys::signer(&key, &work.people) else {
-        let known = keys::known(&work.people);
+    let Ok((_, id)) = keys::signer(&key, work.people()) else {
+        let known = keys::known(work.people());
         if key.asked().is_none() && known.len() > 1 {
             let known = known.join(", ");
             line(
@@ -235,7 +235,7 @@ fn awaits(out: &mut impl Write, work: &Work, arguments: &Arguments) {
 fn person(out: &mut impl Write, work: &Work, id: &Id) {
     let root = work.head.root();
     let janitor = root.janitors.iter().find(|janitor| janitor.id == *id);
-    let author = work.report.metadata.authors.get(id);
+    let author = work.report.metadata().authors.get(id);
     if janitor.is_none() && author.is_none() {
         return;
     }
@@ -256,7 +256,7 @@ fn person(out: &mut impl Write, work: &Work, id: &Id) {
     let listed = author.into_iter().flat_map(|author| &author.keys);
     for key in keys.chain(listed.map(|listed| &listed.key)) {
         let fingerprint = StandardCrypto.fingerprint(key);
-        let state = match work.people.holder(fingerprint) {
+        let state = match work.people().holder(fingerprint) {
             Some(holder) if holder == id => "",
             _ => ", signs nothing now",
         };
@@ -267,7 +267,7 @@ fn person(out: &mut impl Write, work: &Work, id: &Id) {
     }
     let teams: Vec<&str> = work
         .report
-        .metadata
+        .metadata()
         .teams
         .values()
         .filter(|team| team.members.contains(id))
@@ -276,13 +276,12 @@ fn person(out: &mut impl Write, work: &Work, id: &Id) {
     if !teams.is_empty() {
         line(out, format_args!("  teams    {}", teams.join(", ")));
     }
-    let Some(me) = work.people.find(id) else {
+    let Some(me) = work.people().find(id) else {
         return;
     };
     let owned: Vec<&str> = work
-        .report
-        .owners
-        .iter()
+        .state()
+        .owned()
         .filter(|(_, (owners, _))| owners.people.contains(&me))
         .map(|(package, _)| package.as_str())
         .collect();
@@ -347,8 +346,8 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
         .chain(&work.report.notes)
         .filter(about)
         .collect();
-    let is_person = Id::parse(name).is_ok_and(|id| work.people.find(&id).is_some());
-    let mut ahead = outstanding(&work.report, &StandardCrypto);
+    let is_person = Id::parse(name).is_ok_and(|id| work.people().find(&id).is_some());
+    let mut ahead = outstanding(&work.report);
     ahead.retain(|it| concerns(&it.subject));
     if findings.is_empty() && wrong.is_empty() && ahead.is_empty() && !is_person {
         return Err(
@@ -360,16 +359,15 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
         person(out, work, &id);
     }
     if let Some((owners, threshold)) = work
-        .report
-        .owners
-        .iter()
+        .state()
+        .owned()
         .find(|(package, _)| package.as_str() == name)
         .map(|(_, owners)| owners)
     {
         let mut ids: Vec<&str> = owners
             .people
             .iter()
-            .map(|person| work.people.id(*person).as_str())
+            .map(|person| work.people().id(*person).as_str())
             .collect();
         if owners.janitors {
             ids.push("janitors");
@@ -383,7 +381,7 @@ fn one(out: &mut impl Write, work: &Work, name: &str) -> Result<()> {
         let supporters = finding.assessment.supporters();
         let by: Vec<&str> = supporters
             .iter()
-            .map(|person| work.people.id(*person).as_str())
+            .map(|person| work.people().id(*person).as_str())
             .collect();
         let version = finding
             .assessment

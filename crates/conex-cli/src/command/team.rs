@@ -40,7 +40,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let tree = Tree::open(repo)?;
     let _lock = lock::take(&tree)?;
     let work = tree.examine()?;
-    let present = work.report.metadata.teams.get(&arguments.team);
+    let present = work.report.metadata().teams.get(&arguments.team);
     if arguments.add.is_empty() && arguments.remove.is_empty() {
         let team = present.ok_or_else(|| absent(&arguments.team))?;
         show(work, team);
@@ -119,10 +119,10 @@ fn show(work: &Work, team: &Team) {
         ),
     );
     for member in &team.members {
-        let author = work.report.metadata.authors.get(member);
+        let author = work.report.metadata().authors.get(member);
         let what = if author.is_some_and(|author| author.retired) {
             ", retired"
-        } else if work.people.find(member).is_none() {
+        } else if work.people().find(member).is_none() {
             ", who is not there"
         } else if work.head.root().janitor(member).is_some() {
             ", janitor"
@@ -131,7 +131,7 @@ fn show(work: &Work, team: &Team) {
         };
         line(&mut out, format_args!("  {member}{what}"));
     }
-    for authorisation in work.report.metadata.authorisations.values() {
+    for authorisation in work.report.metadata().authorisations.values() {
         if authorisation.owners.contains(&team.id) {
             line(&mut out, format_args!("  owns {}", authorisation.package));
         }

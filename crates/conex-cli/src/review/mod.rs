@@ -172,14 +172,7 @@ impl<'b> Reviewer<'b> {
             (true, true) => Verdict::Pending,
             (true, false) => Verdict::Approved,
         };
-        let work = match (report.head.clone(), report.people.clone()) {
-            (Some(head), Some(people)) => Some(Work {
-                report,
-                head,
-                people,
-            }),
-            _ => None,
-        };
+        let work = Work::new(report).ok();
         Ok(Reviewed { view, work, asked })
     }
 }
@@ -240,13 +233,13 @@ impl Told<'_> {
     /// Keys that somebody lists and that are not proven to be theirs, or are another's. Verification says
     /// so once they are approved, which nobody should do.
     fn unproven_keys(&self) -> Vec<Problem> {
-        let (Some(head), Some(people)) = (&self.report.head, &self.report.people) else {
+        let (Some(head), Some(people)) = (&self.report.head, &self.report.people()) else {
             return Vec::new();
         };
         let mut found = Vec::new();
         for (subject, place, _) in &self.edits.people {
             let author = match subject {
-                Subject::Author(id) => self.report.metadata.authors.get(id),
+                Subject::Author(id) => self.report.metadata().authors.get(id),
                 _ => None,
             };
             for (author, listed) in author
@@ -313,7 +306,7 @@ fn statements(report: &Report, asked: &BTreeSet<Subject>) -> Vec<StatementView> 
 
 /// The pages that a change brings.
 fn pages(report: &Report, changed: &BTreeSet<TreePath>) -> Vec<PageView> {
-    let metadata = &report.metadata;
+    let metadata = &report.metadata();
     let brought = metadata.pages.iter();
     brought
         .filter(|stored| changed.contains(&stored.place))

@@ -183,7 +183,7 @@ impl StatementView {
             Standing::Equivocal { .. } => "contradictory",
         };
         let supporters = assessment.supporters();
-        let people = report.people.as_ref();
+        let people = report.people();
         Self {
             statement: finding.subject.to_string(),
             version: assessment.proposed.map(|version| version.to_string()),

@@ -106,7 +106,7 @@ fn owners(reviewer: &Reviewer<'_>, edits: &Edits, report: &Report) -> Vec<Warnin
                 ));
             };
             let before = authorisation(&*reviewer.base.store, package)?;
-            let after = report.metadata.authorisations.get(package)?;
+            let after = report.metadata().authorisations.get(package)?;
             let text = format!(
                 "{package} belonged to {}, and would belong to {}",
                 ids(&before.owners),
@@ -322,7 +322,7 @@ fn standing(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
                 ),
             )),
             Standing::Differs { newest } if !there.contains(&newest.digest) => {
-                let people = report.people.as_ref();
+                let people = report.people();
                 let ids = newest
                     .by
                     .iter()
@@ -335,7 +335,7 @@ fn standing(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
     if !is_contested(report, asked_for) {
         return found;
     }
-    for it in outstanding(report, &StandardCrypto) {
+    for it in outstanding(report) {
         let mut findings = report.findings.iter().filter(asked_for);
         if let Some(finding) = findings.find(|finding| finding.subject == it.subject) {
             let by: Vec<&str> = it.by.iter().map(Id::as_str).collect();
@@ -449,7 +449,7 @@ fn is_contested(report: &Report, asked_for: impl Fn(&&Finding) -> bool) -> bool 
     if pending.is_empty() {
         return false;
     }
-    let metadata = &report.metadata;
+    let metadata = &report.metadata();
     let pages = metadata
         .pages
         .iter()

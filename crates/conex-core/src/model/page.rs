@@ -3,10 +3,11 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::crypto::{BadSignature, Crypto, Digests, Namespace, Signer};
 use crate::model::digest::{Context, Digest};
@@ -18,10 +19,15 @@ use crate::model::stored::{ParseError, Printer, Stored};
 use crate::model::vouch::{Vouch, cut_back, cut_digest};
 
 /// Vouches in strict order: by subject, then version, no (subject, version) twice; at most
-/// [`limits::VOUCHES`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Vouches(Vec<Vouch>);
+/// [`limits::VOUCHES`]. A clone shares them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vouches(Arc<Vec<Vouch>>);
+
+impl Serialize for Vouches {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
 
 /// Why vouches cannot stand together in one page or batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +62,7 @@ impl Vouches {
                 return Err(VouchesError::Twice(a.subject.to_string()));
             }
         }
-        Ok(Self(vouches))
+        Ok(Self(Arc::new(vouches)))
     }
 
     /// The vouches, sorted.
@@ -64,18 +70,9 @@ impl Vouches {
         &self.0
     }
 
-    /// Adds a vouch that has to come after all others; `None` if it does not, or is none.
-    fn push(&mut self, line: &str) -> Option<()> {
-        let vouch = Vouch::parse(line).ok()?;
-        let is_next = self
-            .0
-            .last()
-            .is_none_or(|last| (&last.subject, last.version) < (&vouch.subject, vouch.version));
-        if !is_next || self.0.len() == limits::VOUCHES {
-            return None;
-        }
-        self.0.push(vouch);
-        Some(())
+    /// The same, to be kept beside this.
+    pub(crate) fn shared(&self) -> Arc<Vec<Vouch>> {
+        Arc::clone(&self.0)
     }
 
     fn from_texts(texts: &[String], text: &str) -> Result<Self, ParseError> {
@@ -88,6 +85,19 @@ impl Vouches {
             .collect::<Result<_, _>>()?;
         Self::new(vouches).map_err(ParseError::whole)
     }
+}
+
+/// Adds a vouch that has to come after all others; `None` if it does not, or is none.
+fn push(vouches: &mut Vec<Vouch>, line: &str) -> Option<()> {
+    let vouch = Vouch::parse(line).ok()?;
+    let is_next = vouches
+        .last()
+        .is_none_or(|last| (&last.subject, last.version) < (&vouch.subject, vouch.version));
+    if !is_next || vouches.len() == limits::VOUCHES {
+        return None;
+    }
+    vouches.push(vouch);
+    Some(())
 }
 
 /// The range of names a batch speaks of, with its digest: a line of a page.
@@ -189,6 +199,11 @@ impl Batch {
     /// The vouches, sorted.
     pub fn vouches(&self) -> &[Vouch] {
         self.vouches.as_slice()
+    }
+
+    /// The same, to be kept beside this.
+    pub(crate) fn shared(&self) -> Arc<Vec<Vouch>> {
+        self.vouches.shared()
     }
 
     /// The digest by which pages name it.
@@ -310,9 +325,11 @@ impl Stored for Batch {
     }
 
     fn from_spelling(text: &str) -> Option<Self> {
-        let mut vouches = Vouches(Vec::with_capacity(text.len() / 100 + 1));
-        let rest = array(text, "vouches = [\n", |line| vouches.push(line))?;
-        (rest.is_empty() && !vouches.0.is_empty()).then_some(Self { vouches })
+        let mut vouches = Vec::with_capacity(text.len() / 100 + 1);
+        let rest = array(text, "vouches = [\n", |line| push(&mut vouches, line))?;
+        (rest.is_empty() && !vouches.is_empty()).then(|| Self {
+            vouches: Vouches(Arc::new(vouches)),
+        })
     }
 
     fn to_text(&self) -> String {
@@ -379,6 +396,11 @@ impl PageBody {
     /// The single vouches, sorted.
     pub fn vouches(&self) -> &[Vouch] {
         self.vouches.as_slice()
+    }
+
+    /// The same, to be kept beside this.
+    pub(crate) fn shared(&self) -> Arc<Vec<Vouch>> {
+        self.vouches.shared()
     }
 
     /// The bytes that are signed: the canonical encoding of the origin and this page.
@@ -470,7 +492,8 @@ impl Stored for Page {
         let vouches = Vouches::from_texts(&raw.vouches, text)?;
         let signature = Signature::parse(&raw.signature)
             .map_err(|error| ParseError::at(text, "signature", error))?;
-        let body = PageBody::new(signer, key, batches, vouches.0).map_err(ParseError::whole)?;
+        let body = PageBody::new(signer, key, batches, Arc::unwrap_or_clone(vouches.0))
+            .map_err(ParseError::whole)?;
         Ok(Self { body, signature })
     }
 
@@ -483,8 +506,8 @@ impl Stored for Page {
             batches.push(BatchRef::parse(line)?);
             Some(())
         })?;
-        let mut vouches = Vouches(Vec::new());
-        let rest = array(rest, "vouches = [\n", |line| vouches.push(line))?;
+        let mut vouches = Vec::new();
+        let rest = array(rest, "vouches = [\n", |line| push(&mut vouches, line))?;
         let armour = rest
             .strip_prefix("signature = \"\"\"\n")?
             .strip_suffix("\"\"\"\n")?;
@@ -496,7 +519,7 @@ impl Stored for Page {
             Id::parse_own(signer).ok()?,
             Fingerprint::parse(key).ok()?,
             batches,
-            vouches.0,
+            vouches,
         );
         Some(Self {
             body: body.ok()?,

@@ -88,6 +88,9 @@ impl fmt::Debug for Version {
 pub struct Threshold(NonZeroU16);
 
 impl Threshold {
+    /// The greatest.
+    pub const MAX: Self = Self(NonZeroU16::MAX);
+
     /// Takes a number of people; `None` for zero.
     pub const fn new(people: u16) -> Option<Self> {
         match NonZeroU16::new(people) {

@@ -9,9 +9,7 @@ use crate::model::statement::Root;
 use crate::model::vouch::Subject;
 use crate::state::approval::ApprovedVersion;
 use crate::state::chain::{self, Trust};
-use crate::state::scope::Scope;
-use crate::state::settle::State;
-use crate::state::standing::Standing;
+use crate::state::settle::{Evidence, Signatures};
 use crate::tree::metadata::{Metadata, MetadataReader};
 use crate::tree::store::{Store, Workers};
 
@@ -58,27 +56,19 @@ impl Baseline {
         if root.origin != self.root.origin {
             return Floors::default();
         }
-        let settled = State {
-            root: &self.root,
-            metadata: &self.metadata,
-            assumed: &[],
-            floors: None,
-            crypto,
-            workers,
+        let evidence = Evidence {
             ahead: true,
-            scope: &Scope::Whole,
-            verified: false,
-        }
-        .settle();
-        let standing = Standing {
-            root: &self.root,
-            metadata: &self.metadata,
-            settled: &settled,
+            ..Evidence::new(
+                self.root.clone(),
+                self.metadata.clone(),
+                Signatures::Verified,
+            )
         };
-        let others = standing.without_keys_of(root);
-        let index = others.as_ref().unwrap_or(&settled.index);
+        let state = evidence.settle(crypto, workers).state;
+        let others = state.without_keys_of(root);
+        let index = others.as_ref().unwrap_or(state.index());
         let newest = index.all().subjects().filter_map(|subject| {
-            let newest = standing.newest(index, subject, crypto)?;
+            let newest = state.newest_by(index, subject, crypto)?;
             // Who approved it is known there by numbers that mean others elsewhere.
             let floor = ApprovedVersion {
                 by: Vec::new(),
@@ -89,7 +79,7 @@ impl Baseline {
         });
         let newest: BTreeMap<Subject, ApprovedVersion> = newest.collect();
         let retired = self.retired().filter(|subject| {
-            let stored = standing.stored(subject, crypto);
+            let stored = state.stored(subject, crypto);
             newest
                 .get(subject)
                 .is_some_and(|newest| Some(newest.digest) == stored)

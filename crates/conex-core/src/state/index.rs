@@ -2,38 +2,57 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::model::digest::Digest;
 use crate::model::page::BatchRef;
 use crate::model::vouch::{Subject, Vouch};
-use crate::state::approval::{ApprovedVersion, Vote};
-use crate::state::baseline::Floors;
+use crate::state::approval::Vote;
 use crate::state::people::{Judged, Voter};
 use crate::state::scope::Scope;
 use crate::tree::metadata::{Metadata, place};
 use crate::tree::problem::{Code, Problem};
 
-/// Vouches by subject. Borrowed from the metadata: nothing is copied.
+/// Vouches by subject. It shares them with the metadata, by position: nothing is copied.
 #[derive(Debug)]
-pub(crate) struct Index<'m> {
+pub(crate) struct Index {
     /// Sorted by subject.
-    entries: Vec<(&'m Vouch, usize)>,
+    entries: Vec<Entry>,
     /// Where the entries of each name begin, sorted by name.
-    names: Vec<(&'m str, usize)>,
-    /// Who stands behind the entries of each source: one page, or all pages that name a batch.
-    sources: Vec<Vec<Voter>>,
-    /// What clients have, where a main line has to be above it.
-    floors: Option<&'m Floors>,
+    names: Vec<usize>,
+    sources: Vec<Source>,
 }
 
-impl<'m> Index<'m> {
+/// A vouch, by its position.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    source: u32,
+    at: u32,
+}
+
+/// Vouches with who stands behind them: the signer of a page, or of all pages that name a batch.
+#[derive(Debug)]
+struct Source {
+    vouches: Arc<Vec<Vouch>>,
+    voters: Vec<Voter>,
+}
+
+/// The vouch at a position.
+fn vouch(sources: &[Source], entry: Entry) -> &Vouch {
+    sources
+        .get(entry.source as usize)
+        .and_then(|source| source.vouches.get(entry.at as usize))
+        .expect("entries are positions of vouches in the sources of their index")
+}
+
+impl Index {
     /// Collects the vouches of counting pages whose subject is wanted and in scope, from the batches that were read
     /// for it.
     ///
     /// `judged` says of each page of the metadata, in order, what it counts for.
     pub(crate) fn new(
-        metadata: &'m Metadata,
+        metadata: &Metadata,
         judged: &[Judged],
         scope: &Scope,
         wanted: impl Fn(&Subject) -> bool,
@@ -44,7 +63,6 @@ impl<'m> Index<'m> {
             entries: Vec::new(),
             names: Vec::new(),
             sources: Vec::new(),
-            floors: None,
         };
         let mut voters_of: BTreeMap<Digest, Vec<Voter>> = BTreeMap::new();
         for (stored, judged) in metadata.pages.iter().zip(judged) {
@@ -52,7 +70,7 @@ impl<'m> Index<'m> {
                 continue;
             };
             let body = stored.page.body();
-            index.push(body.vouches(), alloc::vec![*voter], &wanted);
+            index.push(body.shared(), alloc::vec![*voter], &wanted);
             for reference in scope.batches(stored) {
                 let Some(vouches) = metadata.batch(reference.digest()) else {
                     let detail =
@@ -60,7 +78,7 @@ impl<'m> Index<'m> {
                     problems.push(Problem::new(Code::BatchMissing, &stored.place, detail));
                     continue;
                 };
-                match reference.first_outside(vouches) {
+                match reference.first_outside(&vouches) {
                     None => voters_of
                         .entry(reference.digest())
                         .or_default()
@@ -76,7 +94,7 @@ impl<'m> Index<'m> {
                 }
             }
         }
-        let mut batches: Vec<(&[Vouch], Vec<Voter>)> = voters_of
+        let mut batches: Vec<(Arc<Vec<Vouch>>, Vec<Voter>)> = voters_of
             .into_iter()
             .filter_map(|(digest, mut voters)| {
                 // A person counts once, in however many pages: a batch costs what it holds, not
@@ -95,23 +113,8 @@ impl<'m> Index<'m> {
         (index, problems)
     }
 
-    /// Has content judged by what clients have, too.
-    pub(crate) fn set_floors(&mut self, floors: Option<&'m Floors>) {
-        self.floors = floors;
-    }
-
-    /// The version of a statement that clients have.
-    pub(crate) fn floor(&self, subject: &Subject) -> Option<&'m ApprovedVersion> {
-        self.floors?.of(subject)
-    }
-
-    /// What clients have of everything.
-    pub(crate) fn floors(&self) -> Option<&'m Floors> {
-        self.floors
-    }
-
     /// Adds vouches that nobody published yet, as if each of these voters had.
-    pub(crate) fn assume(&mut self, vouches: &'m [Vouch], voters: Vec<Voter>) {
+    pub(crate) fn assume(&mut self, vouches: Arc<Vec<Vouch>>, voters: Vec<Voter>) {
         if voters.is_empty() || vouches.is_empty() {
             return;
         }
@@ -120,12 +123,16 @@ impl<'m> Index<'m> {
     }
 
     fn order(&mut self) {
-        self.entries.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
+        let sources = &self.sources;
+        let subject = |entry: &Entry| &vouch(sources, *entry).subject;
+        self.entries.sort_by(|a, b| subject(a).cmp(subject(b)));
         self.names.clear();
-        for (at, (vouch, _)) in self.entries.iter().enumerate() {
-            let name = vouch.subject.name();
-            if self.names.last().is_none_or(|(last, _)| *last != name) {
-                self.names.push((name, at));
+        let mut last = None;
+        for (at, entry) in self.entries.iter().enumerate() {
+            let name = subject(entry).name();
+            if last != Some(name) {
+                self.names.push(at);
+                last = Some(name);
             }
         }
     }
@@ -161,26 +168,34 @@ impl<'m> Index<'m> {
 
     fn push(
         &mut self,
-        vouches: &'m [Vouch],
+        vouches: Arc<Vec<Vouch>>,
         voters: Vec<Voter>,
         wanted: &impl Fn(&Subject) -> bool,
     ) {
-        let source = self.sources.len();
-        self.sources.push(voters);
-        self.entries.extend(
-            vouches
-                .iter()
-                .filter(|vouch| wanted(&vouch.subject))
-                .map(|vouch| (vouch, source)),
-        );
+        let position =
+            |at: usize| u32::try_from(at).expect("limits keep the vouches far below four billion");
+        let source = position(self.sources.len());
+        let entry = |(at, _)| Entry {
+            source,
+            at: position(at),
+        };
+        let wanted = vouches
+            .iter()
+            .enumerate()
+            .filter(|(_, vouch)| wanted(&vouch.subject));
+        self.entries.extend(wanted.map(entry));
+        self.sources.push(Source { vouches, voters });
     }
 
-    /// All that is said of a name.
-    pub(crate) fn named(&self, name: &str) -> Said<'_, 'm> {
-        let entries = match self.names.binary_search_by(|(other, _)| (*other).cmp(name)) {
+    /// All vouches for statements about a name.
+    pub(crate) fn named(&self, name: &str) -> Said<'_> {
+        let of = |start: &usize| {
+            let entry = self.entries.get(*start);
+            entry.map_or("", |entry| vouch(&self.sources, *entry).subject.name())
+        };
+        let entries = match self.names.binary_search_by(|start| of(start).cmp(name)) {
             Ok(at) => {
-                let begin =
-                    |at: usize| self.names.get(at).map_or(self.entries.len(), |name| name.1);
+                let begin = |at: usize| self.names.get(at).copied().unwrap_or(self.entries.len());
                 self.entries
                     .get(begin(at)..begin(at + 1))
                     .unwrap_or_default()
@@ -193,13 +208,19 @@ impl<'m> Index<'m> {
         }
     }
 
-    /// The names that anything is said of, sorted.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'m str> {
-        self.names.iter().map(|(name, _)| *name)
+    /// The votes on a statement.
+    pub(crate) fn votes(&self, subject: &Subject) -> Vec<Vote> {
+        self.named(subject.name()).of(subject)
     }
 
-    /// All there is.
-    pub(crate) fn all(&self) -> Said<'_, 'm> {
+    /// The names that any vouch is about, sorted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let first = self.names.iter().filter_map(|at| self.entries.get(*at));
+        first.map(|entry| vouch(&self.sources, *entry).subject.name())
+    }
+
+    /// All vouches.
+    pub(crate) fn all(&self) -> Said<'_> {
         Said {
             entries: &self.entries,
             sources: &self.sources,
@@ -207,30 +228,29 @@ impl<'m> Index<'m> {
     }
 }
 
-/// Vouches for one name, or a range of them.
+/// The vouches for statements about one name, or about all names.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Said<'i, 'm> {
-    entries: &'i [(&'m Vouch, usize)],
-    sources: &'i [Vec<Voter>],
+pub(crate) struct Said<'i> {
+    entries: &'i [Entry],
+    sources: &'i [Source],
 }
 
-impl<'i, 'm> Said<'i, 'm> {
+impl<'i> Said<'i> {
     /// The votes on one subject.
     pub(crate) fn of(&self, subject: &Subject) -> Vec<Vote> {
+        let vouch = |entry: &Entry| vouch(self.sources, *entry);
         let start = self
             .entries
-            .partition_point(|(vouch, _)| vouch.subject < *subject);
+            .partition_point(|entry| vouch(entry).subject < *subject);
         self.entries
             .iter()
             .skip(start)
+            .map(|entry| (vouch(entry), entry.source))
             .take_while(|(vouch, _)| vouch.subject == *subject)
             .flat_map(|(vouch, source)| {
-                let voters = self
-                    .sources
-                    .get(*source)
-                    .map(Vec::as_slice)
-                    .unwrap_or_default();
-                voters.iter().map(|voter| Vote {
+                let source = self.sources.get(source as usize);
+                let voters = source.into_iter().flat_map(|source| &source.voters);
+                voters.map(|voter| Vote {
                     version: vouch.version,
                     digest: vouch.digest,
                     voter: *voter,
@@ -239,19 +259,21 @@ impl<'i, 'm> Said<'i, 'm> {
             .collect()
     }
 
-    /// What is said of these in one breath: by one page, or in one batch.
-    pub(crate) fn together(self) -> impl Iterator<Item = Vec<&'m Vouch>> {
-        let mut sources: BTreeMap<usize, Vec<&'m Vouch>> = BTreeMap::new();
-        for (vouch, source) in self.entries {
-            sources.entry(*source).or_default().push(vouch);
+    /// The vouches of each page and each batch, together.
+    pub(crate) fn together(self) -> impl Iterator<Item = Vec<&'i Vouch>> {
+        let mut sources: BTreeMap<u32, Vec<&'i Vouch>> = BTreeMap::new();
+        for entry in self.entries {
+            let vouches = sources.entry(entry.source).or_default();
+            vouches.push(vouch(self.sources, *entry));
         }
         sources.into_values()
     }
 
-    /// The subjects spoken of, each once, sorted.
-    pub(crate) fn subjects(self) -> impl Iterator<Item = &'m Subject> + use<'i, 'm> {
+    /// The subjects of the vouches, each once, sorted.
+    pub(crate) fn subjects(self) -> impl Iterator<Item = &'i Subject> + use<'i> {
+        let subject = |entry: &Entry| &vouch(self.sources, *entry).subject;
         self.entries
-            .chunk_by(|a, b| a.0.subject == b.0.subject)
-            .filter_map(|group| group.first().map(|(vouch, _)| &vouch.subject))
+            .chunk_by(move |a, b| subject(a) == subject(b))
+            .filter_map(move |group| group.first().map(subject))
     }
 }

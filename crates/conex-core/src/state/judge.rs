@@ -25,9 +25,11 @@ use crate::tree::problem::{Code, Problem};
 use crate::tree::projection::Unreadable;
 
 /// Collects what is found of statements.
-pub(crate) struct Judge<'a, 'm, D> {
+pub(crate) struct Judge<'a, D> {
     root: &'a Root,
-    index: &'a Index<'m>,
+    index: &'a Index,
+    /// The versions that clients have.
+    floors: &'a Floors,
     digests: &'a D,
     ahead: bool,
     pub(crate) problems: Vec<Problem>,
@@ -66,11 +68,17 @@ impl Equal {
     }
 }
 
-impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
-    pub(crate) fn new(root: &'a Root, index: &'a Index<'m>, digests: &'a D, ahead: bool) -> Self {
+impl<'a, D: Digests> Judge<'a, D> {
+    pub(crate) fn new(
+        root: &'a Root,
+        index: &'a Index,
+        floors: &'a Floors,
+        (digests, ahead): (&'a D, bool),
+    ) -> Self {
         Self {
             root,
             index,
+            floors,
             digests,
             ahead,
             problems: Vec::new(),
@@ -129,11 +137,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 
     /// The authorisations, those approved with their owners.
-    pub(crate) fn authorisations<'s>(
-        &mut self,
-        metadata: &'s Metadata,
-        people: &People,
-    ) -> Ownership<'s> {
+    pub(crate) fn authorisations(&mut self, metadata: &Metadata, people: &People) -> Ownership {
         let mut ownership = Ownership::default();
         for (package, authorisation) in &metadata.authorisations {
             let rule = self.quorum(Epoch::Sets(authorisation.epoch));
@@ -148,7 +152,8 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             let approved = !self.is_revived(&subject, &place, authorisation.retired)
                 && self.stored(subject, place.clone(), digest, &rule, people);
             let mut owned = Owned {
-                authorisation,
+                epoch: authorisation.epoch,
+                retired: authorisation.retired,
                 owners: None,
             };
             if approved && authorisation.retired {
@@ -171,7 +176,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 }
                 self.problems.extend(problems);
             }
-            ownership.owned.insert(package, owned);
+            ownership.owned.insert(package.clone(), owned);
         }
         ownership
     }
@@ -180,7 +185,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     pub(crate) fn absent_people(
         &mut self,
         metadata: &Metadata,
-        ownership: &mut Ownership<'_>,
+        ownership: &mut Ownership,
         people: &People,
     ) {
         for subject in self.index.all().subjects() {
@@ -202,7 +207,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 ),
                 _ => continue,
             };
-            let votes = self.index.named(subject.name()).of(subject);
+            let votes = self.index.votes(subject);
             if let Some(newest) = rule.approved(&votes).first().filter(|_| !present) {
                 let detail = format!("is absent, and approved {}", by(newest, people));
                 self.missing(subject, &place, &detail);
@@ -237,7 +242,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     /// Whether clients have an approved version of any of these.
     fn is_had(&self, findings: &[Finding]) -> bool {
         let mut subjects = findings.iter().map(|finding| &finding.subject);
-        subjects.any(|subject| self.index.floor(subject).is_some())
+        subjects.any(|subject| self.floors.of(subject).is_some())
     }
 
     /// How content stands, to clients as well where what they have is known.
@@ -248,13 +253,12 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         votes: &[Vote],
         digests: &[Digest],
     ) -> Assessment {
-        rule.assess_above(votes, digests, self.index.floor(subject))
+        rule.assess_above(votes, digests, self.floors.of(subject))
     }
 
     /// Whether clients have a stored statement as retired, and it is not: no approval leads them back from that.
     fn is_revived(&mut self, subject: &Subject, place: &Path, is_retired: bool) -> bool {
-        let floors = self.index.floors();
-        let is_revived = !is_retired && floors.is_some_and(|it| it.is_retired(subject));
+        let is_revived = !is_retired && self.floors.is_retired(subject);
         if is_revived {
             let detail = "is retired in what clients have, and not here";
             self.problems
@@ -272,7 +276,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         rule: &Rule,
         people: &People,
     ) -> bool {
-        let votes = self.index.named(subject.name()).of(&subject);
+        let votes = self.index.votes(&subject);
         let assessment = self.assess(rule, &subject, &votes, &[digest]);
         let finding = Finding::new(subject, place, (digest, None), assessment);
         self.conclude(finding, rule, people)
@@ -295,7 +299,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         people: &People,
     ) -> bool {
         let subject = Subject::Repository;
-        let votes = self.index.named(subject.name()).of(&subject);
+        let votes = self.index.votes(&subject);
         let rule = self.quorum(Epoch::Only(0));
         let assessment = self.assess(&rule, &subject, &votes, &[digest]);
         let is_unsigned = assessment.standing == Standing::Pending;
@@ -325,7 +329,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
         &mut self,
         package: &Package,
         place: &Path,
-        ownership: &Ownership<'_>,
+        ownership: &Ownership,
         people: &People,
     ) {
         self.releases += package.releases.len();
@@ -408,17 +412,15 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
 
     /// Releases of a package that are not there, and of which something is approved. That they are gone need
     /// not be approved release by release, but where it is, it must not be lost (spec section 9.3).
-    fn gone(&self, package: &Package, said: &Said<'_, '_>, rule: &Rule) -> Vec<Finding> {
+    fn gone(&self, package: &Package, said: &Said<'_>, rule: &Rule) -> Vec<Finding> {
         let is_there = |name: &ReleaseName| {
             let found = package
                 .releases
                 .binary_search_by(|it| it.checksums.release.cmp(name));
             found.is_ok()
         };
-        let floors = self.index.floors();
-        let had = floors.map(|floors| floors.checksums(&package.name));
-        let subjects: BTreeSet<&Subject> =
-            said.subjects().chain(had.into_iter().flatten()).collect();
+        let had = self.floors.checksums(&package.name);
+        let subjects: BTreeSet<&Subject> = said.subjects().chain(had).collect();
         let gone = subjects.into_iter().filter_map(|subject| match subject {
             Subject::Checksums(_, release) if !is_there(release) => Some((subject, release)),
             _ => None,
@@ -427,7 +429,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
             let absence = Checksums::absence(&package.name, release);
             let digest = absence.digest(&self.root.origin, self.digests);
             // Of files that are gone, clients accept any version; not so of their absence.
-            let floor = self.index.floor(subject).filter(|it| it.digest == digest);
+            let floor = self.floors.of(subject).filter(|it| it.digest == digest);
             let assessment = rule.assess_above(&said.of(subject), &[digest], floor);
             let place = Path::parse(package.name.as_str()).unwrap_or_default();
             let finding = Finding {
@@ -441,7 +443,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
 
     /// Releases that are not there, and of which one version says both that they are gone and that they have files:
     /// else whoever leaves out the one would bring back the other.
-    fn contradicted(&mut self, gone: &[Finding], said: &Said<'_, '_>, rule: &Rule) {
+    fn contradicted(&mut self, gone: &[Finding], said: &Said<'_>, rule: &Rule) {
         for finding in gone {
             let Standing::Equivocal { version } = finding.assessment.standing else {
                 continue;
@@ -479,7 +481,7 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
                 );
             }
             Standing::Pending => {
-                let Some(floor) = self.index.floor(&subject) else {
+                let Some(floor) = self.floors.of(&subject) else {
                     return;
                 };
                 let detail = format!("the package is absent, as approved {}", by(floor, people));
@@ -504,12 +506,12 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 
     /// Something that is not there, and of which that was approved: how it stands, approved or not.
-    pub(crate) fn absence(&mut self, before: &Finding, ownership: &Ownership<'_>) {
+    pub(crate) fn absence(&mut self, before: &Finding, ownership: &Ownership) {
         let subject = &before.subject;
         if subject.package().is_some_and(|it| ownership.is_retired(it)) {
             return;
         }
-        let votes = self.index.named(subject.name()).of(subject);
+        let votes = self.index.votes(subject);
         let rule = self.rule(subject, ownership);
         let assessment = self.assess(&rule, subject, &votes, &[before.digest]);
         self.findings.push(Finding {
@@ -572,29 +574,9 @@ impl<'a, 'm, D: Digests> Judge<'a, 'm, D> {
     }
 
     /// The rule that a statement is judged by.
-    pub(crate) fn rule(&self, subject: &Subject, ownership: &Ownership<'_>) -> Rule {
+    pub(crate) fn rule(&self, subject: &Subject, ownership: &Ownership) -> Rule {
         ownership.rule(self.root, subject)
     }
-}
-
-/// The packages that something is said of, and that are not there.
-pub(crate) fn absent<'m>(
-    index: &Index<'m>,
-    ownership: &Ownership<'m>,
-    is_present: impl Fn(&str) -> bool,
-) -> BTreeSet<&'m PackageName> {
-    let had = index.floors().map(Floors::packages).unwrap_or_default();
-    index
-        .names()
-        .filter(|name| !is_present(name))
-        .flat_map(|name| index.named(name).subjects().filter_map(Subject::package))
-        .chain(had.into_iter().filter(|name| !is_present(name.as_str())))
-        .chain(
-            ownership
-                .packages()
-                .filter(|name| !is_present(name.as_str())),
-        )
-        .collect()
 }
 
 fn contradiction(version: Version) -> String {

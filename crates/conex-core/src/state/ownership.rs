@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 
 use crate::model::name::PackageName;
-use crate::model::statement::{Authorisation, Root};
+use crate::model::statement::Root;
 use crate::model::version::{Threshold, Version};
 use crate::model::vouch::Subject;
 use crate::state::approval::{Epoch, Rule};
@@ -11,30 +11,31 @@ use crate::state::people::Owners;
 
 /// Who owns what: the approved authorisations.
 #[derive(Debug, Default)]
-pub(crate) struct Ownership<'m> {
-    pub(super) owned: BTreeMap<&'m PackageName, Owned<'m>>,
+pub(crate) struct Ownership {
+    pub(super) owned: BTreeMap<PackageName, Owned>,
     /// Packages with an approved authorisation that is absent: approved ahead, or deleted. Until
     /// it is there, nobody but the quorum can say anything of them, in that epoch.
     pub(super) absent: BTreeMap<PackageName, u32>,
 }
 
 #[derive(Debug)]
-pub(super) struct Owned<'m> {
-    pub(super) authorisation: &'m Authorisation,
+pub(super) struct Owned {
+    pub(super) epoch: u32,
+    pub(super) retired: bool,
     /// The owners; none when the authorisation is not approved, so that only the quorum can.
     pub(super) owners: Option<(Owners, Threshold)>,
 }
 
-impl<'m> Ownership<'m> {
+impl Ownership {
     /// The packages with an authorisation.
-    pub(crate) fn packages(&self) -> impl Iterator<Item = &'m PackageName> {
-        self.owned.keys().copied()
+    pub(crate) fn packages(&self) -> impl Iterator<Item = &PackageName> {
+        self.owned.keys()
     }
 
     /// The epoch of a package's versions.
     pub(crate) fn epoch(&self, package: &PackageName) -> u32 {
         match self.owned.get(package) {
-            Some(owned) => owned.authorisation.epoch,
+            Some(owned) => owned.epoch,
             None => self.absent.get(package).copied().unwrap_or(0),
         }
     }
@@ -48,7 +49,7 @@ impl<'m> Ownership<'m> {
     pub(crate) fn is_retired(&self, package: &PackageName) -> bool {
         self.owned
             .get(package)
-            .is_some_and(|owned| owned.authorisation.retired && owned.owners.is_some())
+            .is_some_and(|owned| owned.retired && owned.owners.is_some())
     }
 
     /// Whether what was said of a package's content in a version does not hold it any more: a raised epoch voids it,
@@ -82,18 +83,15 @@ impl<'m> Ownership<'m> {
         }
     }
 
-    /// The owners of every package with an approved authorisation.
-    pub(crate) fn into_owners(self) -> BTreeMap<PackageName, (Owners, Threshold)> {
-        self.owned
-            .into_iter()
-            .filter_map(|(name, owned)| Some((name.clone(), owned.owners?)))
-            .collect()
+    /// The owners of a package and how many of them have to agree, by an approved authorisation.
+    pub(crate) fn owners(&self, package: &PackageName) -> Option<&(Owners, Threshold)> {
+        self.owned.get(package)?.owners.as_ref()
     }
 }
 
 /// Who has a say in a package's content.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Claim<'o> {
+enum Claim<'o> {
     /// Nobody owns it.
     None,
     /// Somebody claimed it, and that is not approved: it gives nobody anything, and the quorum remains.
@@ -104,7 +102,7 @@ pub(crate) enum Claim<'o> {
 
 impl Claim<'_> {
     /// The rules for `releases` and `checksums` of a package.
-    pub(crate) fn rules(self, root: &Root, epoch: u32) -> (Rule, Rule) {
+    fn rules(self, root: &Root, epoch: u32) -> (Rule, Rule) {
         let rule = |owners, janitors| Rule {
             owners,
             janitors,

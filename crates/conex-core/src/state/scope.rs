@@ -11,7 +11,7 @@ use crate::model::vouch::Subject;
 use crate::tree::metadata::StoredPage;
 
 /// How much of a state is read and judged.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Scope {
     /// All of it.
     Whole,
@@ -20,7 +20,7 @@ pub(crate) enum Scope {
 }
 
 /// What a change concerns. Whatever did not change and rests on nothing that changed is as it was verified.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Concerned {
     /// Files that changed.
     pub(crate) changed: BTreeSet<Path>,

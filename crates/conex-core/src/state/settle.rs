@@ -1,9 +1,10 @@
-//! Who is who in a state, whose pages count, and who owns what (spec section 8, steps 2 to 4).
+//! Settling a state: who is who, which pages count, and who owns what (spec section 8.3, steps 2 to 4).
 //!
-//! Verification and forecasts both come through here: what a page counts for is decided once.
+//! Verification, forecasts and `advance` all come through here: what a page counts for is decided once.
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::model::crypto::Crypto;
@@ -11,73 +12,108 @@ use crate::model::limits;
 use crate::model::name::Id;
 use crate::model::statement::Root;
 use crate::model::vouch::Vouch;
+use crate::state::State;
 use crate::state::baseline::Floors;
 use crate::state::finding::Finding;
 use crate::state::index::Index;
 use crate::state::judge::Judge;
-use crate::state::ownership::Ownership;
 use crate::state::people::{Judged, People, Voter};
 use crate::state::scope::Scope;
 use crate::tree::metadata::{Metadata, StoredPage};
 use crate::tree::problem::{Code, Problem};
 use crate::tree::store::Workers;
 
-/// A state of which the head and the metadata are known.
-pub(crate) struct State<'a, 'm, C, W> {
-    pub(crate) root: &'a Root,
-    pub(crate) metadata: &'m Metadata,
+/// Everything that a state is judged from.
+pub(crate) struct Evidence {
+    pub(crate) root: Root,
+    pub(crate) metadata: Metadata,
     /// Vouches that nobody published, and that are taken as given; none when verifying.
-    pub(crate) assumed: &'m [Assumed],
-    /// What clients have, where this is a main line that has to be above it.
-    pub(crate) floors: Option<&'m Floors>,
-    pub(crate) crypto: &'a C,
-    pub(crate) workers: &'a W,
+    pub(crate) assumed: Vec<Assumed>,
+    /// The versions that clients have, which a main line has to be above.
+    pub(crate) floors: Arc<Floors>,
+    /// Whether approvals may run ahead of the content.
     pub(crate) ahead: bool,
     /// How much of the state was read.
-    pub(crate) scope: &'a Scope,
-    /// Whether it was verified before: its signatures need not be verified again.
-    pub(crate) verified: bool,
+    pub(crate) scope: Scope,
+    /// Whether the signatures are taken as verified.
+    pub(crate) signatures: Signatures,
+}
+
+/// Whether the signatures of pages are verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signatures {
+    /// Each is verified, but for those that the scope knows from the state before.
+    Verified,
+    /// They were verified with the state that the pages are from.
+    KnownFromBefore,
 }
 
 /// Vouches that somebody might give.
 pub(crate) struct Assumed {
     pub(crate) by: Vec<Id>,
-    pub(crate) vouches: Vec<Vouch>,
+    pub(crate) vouches: Arc<Vec<Vouch>>,
 }
 
-/// A community, settled: everything that content is judged by.
-pub(crate) struct Settled<'m> {
-    pub(crate) people: People,
-    /// Every vouch of every page that counts.
-    pub(crate) index: Index<'m>,
-    pub(crate) ownership: Ownership<'m>,
+/// A state, with what was found of its people and pages.
+pub(crate) struct Settled {
+    pub(crate) state: State,
     /// What was found of authors, teams and authorisations.
     pub(crate) findings: Vec<Finding>,
     pub(crate) problems: Vec<Problem>,
-    /// What each page counts for, in the order of the metadata.
-    pub(crate) judged: Vec<Judged>,
-    /// How many pages count.
-    pub(crate) pages: usize,
 }
 
-impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
-    pub(crate) fn settle(&self) -> Settled<'m> {
-        let metadata = self.metadata;
-        // People: the janitors' pages decide who else there is.
-        let mut people = People::of_root(self.root, self.crypto);
-        let mut judged = self.judge(&people);
-        // Who signed too much is void for people and ownership, too; the note comes with the second judgement.
-        let _ = void_excess(&metadata.pages, &mut judged);
-        let (mut index, _) = Index::new(metadata, &judged, self.scope, |subject| {
+/// The janitors of a root, and what they say of people and packages: this decides who else there is.
+pub(crate) struct Council {
+    pub(crate) people: People,
+    /// What each page counts for by the janitors alone.
+    pub(crate) pages: Vec<Judged>,
+    /// The vouches for authors, teams and authorisations.
+    pub(crate) index: Index,
+}
+
+impl Evidence {
+    /// A root and metadata, all of it, with nothing assumed.
+    pub(crate) fn new(root: Root, metadata: Metadata, signatures: Signatures) -> Self {
+        Self {
+            root,
+            metadata,
+            assumed: Vec::new(),
+            floors: Arc::default(),
+            ahead: false,
+            scope: Scope::Whole,
+            signatures,
+        }
+    }
+
+    /// The janitors, and what they say of people and packages.
+    pub(crate) fn council<C: Crypto, W: Workers>(&self, crypto: &C, workers: &W) -> Council {
+        let metadata = &self.metadata;
+        let people = People::of_root(&self.root, crypto);
+        let stored: Vec<&StoredPage> = metadata.pages.iter().collect();
+        let mut pages = workers.map(stored, |page| self.judge(&people, page, crypto));
+        // Whoever signed too much is void here, too; the note comes when all pages are judged.
+        let _ = void_excess(&metadata.pages, &mut pages);
+        let (mut index, _) = Index::new(metadata, &pages, &self.scope, |subject| {
             subject.kind().is_about_people()
         });
-        index.set_floors(self.floors);
         self.assume(&mut index, &people);
-        let mut judge = Judge::new(self.root, &index, self.crypto, self.ahead);
+        Council {
+            people,
+            pages,
+            index,
+        }
+    }
+
+    pub(crate) fn settle<C: Crypto, W: Workers>(self, crypto: &C, workers: &W) -> Settled {
+        let metadata = &self.metadata;
+        let Council {
+            mut people,
+            mut pages,
+            index,
+        } = self.council(crypto, workers);
+        let mut judge = Judge::new(&self.root, &index, &self.floors, (crypto, self.ahead));
         let authors = judge.authors(metadata, &people);
-        judge
-            .problems
-            .extend(people.add_authors(&authors, self.crypto));
+        judge.problems.extend(people.add_authors(&authors, crypto));
         let teams = judge.teams(metadata, &people);
         judge.problems.extend(people.add_teams(&teams, metadata));
         let mut ownership = judge.authorisations(metadata, &people);
@@ -86,50 +122,51 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
         let findings = core::mem::take(&mut judge.findings);
 
         // Content: everybody's pages.
-        self.judge_again(&people, &mut judged);
-        problems.extend(void_excess(&metadata.pages, &mut judged));
-        let pages = judged
-            .iter()
-            .filter(|judged| matches!(judged, Judged::Counts(_)))
-            .count();
-        problems.extend(what_counts_for_nothing(&metadata.pages, &judged));
-        let (mut index, found) = Index::new(metadata, &judged, self.scope, |_| true);
-        index.set_floors(self.floors);
+        self.judge_again(&people, &mut pages, crypto, workers);
+        problems.extend(void_excess(&metadata.pages, &mut pages));
+        problems.extend(not_counting(&metadata.pages, &pages));
+        let (mut index, found) = Index::new(metadata, &pages, &self.scope, |_| true);
         self.assume(&mut index, &people);
         problems.extend(found);
-        problems.extend(Index::unused(metadata, &judged, &self.root.floor));
-        Settled {
+        problems.extend(Index::unused(metadata, &pages, &self.root.floor));
+        let state = State {
+            root: self.root,
+            metadata: self.metadata,
             people,
             index,
             ownership,
+            pages,
+            floors: self.floors,
+            scope: self.scope,
+            ahead: self.ahead,
+        };
+        Settled {
+            state,
             findings,
             problems,
-            judged,
-            pages,
         }
     }
 
-    /// What each page counts for, as far as the janitors are concerned.
-    pub(crate) fn judge(&self, people: &People) -> Vec<Judged> {
-        let pages = self.metadata.pages.iter().collect();
-        self.workers
-            .map(pages, |page| self.judge_page(people, page))
-    }
-
-    fn judge_page(&self, people: &People, page: &StoredPage) -> Judged {
-        let known = self.verified || self.scope.is_known(page);
-        people.judge(page, known, self.crypto)
+    fn judge(&self, people: &People, page: &StoredPage, crypto: &impl Crypto) -> Judged {
+        let known = self.signatures == Signatures::KnownFromBefore || self.scope.is_known(page);
+        people.judge(page, known, crypto)
     }
 
     /// Judges again what counted for nothing before the authors were known.
-    fn judge_again(&self, people: &People, judged: &mut [Judged]) {
+    fn judge_again<C: Crypto, W: Workers>(
+        &self,
+        people: &People,
+        judged: &mut [Judged],
+        crypto: &C,
+        workers: &W,
+    ) {
         let again: Vec<usize> = (0..judged.len())
             .filter(|&at| matches!(judged.get(at), Some(Judged::Inert(_))))
             .collect();
         let pages = &self.metadata.pages;
-        let results = self.workers.map(again, |at| {
+        let results = workers.map(again, |at| {
             let page = pages.get(at);
-            let judged = page.map_or(Judged::Bad, |page| self.judge_page(people, page));
+            let judged = page.map_or(Judged::Bad, |page| self.judge(people, page, crypto));
             (at, judged)
         });
         for (at, result) in results {
@@ -139,19 +176,20 @@ impl<'m, C: Crypto, W: Workers> State<'_, 'm, C, W> {
         }
     }
 
-    fn assume(&self, index: &mut Index<'m>, people: &People) {
-        for assumed in self.assumed {
+    fn assume(&self, index: &mut Index, people: &People) {
+        for assumed in &self.assumed {
             let persons = assumed.by.iter().filter_map(|id| people.find(id));
             let voters = persons.map(|person| Voter {
                 person,
                 janitor: people.janitors().contains(&person),
             });
-            index.assume(&assumed.vouches, voters.collect());
+            index.assume(Arc::clone(&assumed.vouches), voters.collect());
         }
     }
 }
 
-fn what_counts_for_nothing<'p>(
+/// A problem or a note for each page that counts for nothing.
+fn not_counting<'p>(
     pages: &'p [StoredPage],
     judged: &'p [Judged],
 ) -> impl Iterator<Item = Problem> + use<'p> {

@@ -23,12 +23,12 @@ use core::fmt;
 
 use crate::model::crypto::Crypto;
 use crate::model::path::Path;
+use crate::state::State;
 use crate::state::chain::{self, Head, Trust};
-use crate::state::scope::Scope;
-use crate::state::settle::{Settled, State};
+use crate::state::settle::{Evidence, Signatures};
 use crate::tree::inventory::{Survey, survey};
 use crate::tree::layout::Schemes;
-use crate::tree::metadata::{Metadata, MetadataReader, StoredRoot};
+use crate::tree::metadata::{MetadataReader, StoredRoot};
 use crate::tree::problem::{Code, Problem};
 use crate::tree::schemes::Known;
 use crate::tree::store::{Overlay, Store, Workers};
@@ -132,12 +132,11 @@ impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
     pub fn run(&self) -> Result<Advanced, AdvanceError> {
         let number = self.record.head().number;
         let signed = Signed::read(self).ok_or(AdvanceError::NotRecorded(number))?;
-        let settled = signed.settle(self.crypto, self.workers);
-        let main = MainLine::read(self, &signed, &settled);
+        let main = MainLine::read(self, &signed);
         let mut left = Left::default();
         let mut refused = Vec::new();
         loop {
-            let built = self.build(&signed, &settled, &main, &mut left)?;
+            let built = self.build(&signed, &main, &mut left)?;
             if built.files.is_empty() {
                 return Ok(self.done(built, None, (&signed, &main), refused));
             }
@@ -162,7 +161,6 @@ impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
     fn build(
         &self,
         signed: &Signed,
-        settled: &Settled<'_>,
         main: &MainLine,
         left: &mut Left,
     ) -> Result<Built, AdvanceError> {
@@ -170,7 +168,6 @@ impl<S: Store, M: Store, C: Crypto, W: Workers> Advance<'_, S, M, C, W> {
             let round = Round {
                 advance: self,
                 signed,
-                settled,
                 main,
                 left,
             };
@@ -243,7 +240,8 @@ struct Signed {
     head: Head,
     roots: Vec<StoredRoot>,
     known: Known,
-    metadata: Metadata,
+    /// Its people and what they say; its signatures were verified when it was.
+    state: State,
     /// Where its pages stand.
     pages: BTreeSet<Path>,
     survey: Survey,
@@ -264,30 +262,18 @@ impl Signed {
         let metadata = reader.rest(&head.root().origin, advance.crypto);
         let survey = survey(advance.signed, known.layout(), head.root());
         let pages = metadata.pages.iter().map(|page| page.place.clone());
+        let pages = pages.collect();
+        let root = head.root().clone();
+        let evidence = Evidence::new(root, metadata, Signatures::KnownFromBefore);
+        let state = evidence.settle(advance.crypto, advance.workers).state;
         Some(Self {
             head,
             roots,
             known,
-            pages: pages.collect(),
-            metadata,
+            state,
+            pages,
             survey,
         })
-    }
-
-    /// Its people and what they say; its signatures were verified when it was.
-    fn settle<'s, C: Crypto, W: Workers>(&'s self, crypto: &C, workers: &W) -> Settled<'s> {
-        let state = State {
-            root: self.head.root(),
-            metadata: &self.metadata,
-            assumed: &[],
-            floors: None,
-            crypto,
-            workers,
-            ahead: false,
-            scope: &Scope::Whole,
-            verified: true,
-        };
-        state.settle()
     }
 }
 

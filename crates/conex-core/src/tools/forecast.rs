@@ -12,8 +12,8 @@
 //! narrow(&report).count()                             // what stands on exactly its threshold
 //! ```
 
-use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::model::crypto::Crypto;
@@ -24,15 +24,12 @@ use crate::model::path::Path;
 use crate::model::statement::{Author, Authorisation, Root, Team};
 use crate::model::version::Version;
 use crate::model::vouch::{Subject, Vouch};
-use crate::state::approval::{Assessment, Epoch, Standing};
-use crate::state::chain::Head;
+use crate::state::State;
+use crate::state::approval::{Assessment, Epoch, Rule, Standing};
+use crate::state::baseline::Floors;
 use crate::state::finding::Finding;
-use crate::state::index::Index;
-use crate::state::judge::{self, Judge};
-use crate::state::ownership::Ownership;
 use crate::state::people::{People, PersonIndex};
-use crate::state::scope::Scope;
-use crate::state::settle::{Assumed, State};
+use crate::state::settle::{Assumed, Evidence, Settled, Signatures};
 use crate::tree::content::{Checksums, Package, Release};
 use crate::tree::metadata::Metadata;
 use crate::tree::problem::{Code, Missing, Problem};
@@ -144,18 +141,17 @@ pub fn narrow(report: &Report) -> impl Iterator<Item = &Finding> {
 )]
 pub struct Outlook<'r, C> {
     report: &'r Report,
-    head: &'r Head,
+    state: &'r State,
     crypto: &'r C,
     present: World,
 }
 
 /// A state, judged.
 struct World {
-    people: People,
+    state: State,
     /// Sorted by subject; with what is missing, where something is.
     findings: Vec<(Finding, Option<Missing>)>,
     problems: Vec<Problem>,
-    retired: BTreeSet<PackageName>,
 }
 
 impl<'r, C: Crypto> Outlook<'r, C> {
@@ -163,11 +159,11 @@ impl<'r, C: Crypto> Outlook<'r, C> {
     ///
     /// Pages are judged again, their signatures included: a report is no proof of anything.
     pub fn new(report: &'r Report, crypto: &'r C) -> Option<Self> {
-        let head = report.head.as_ref()?;
-        let present = judge(report, head, crypto, &Amendment::default());
+        let state = report.state.as_ref()?;
+        let present = judge(report, state, crypto, &Amendment::default());
         Some(Self {
             report,
-            head,
+            state,
             crypto,
             present,
         })
@@ -178,7 +174,7 @@ impl<'r, C: Crypto> Outlook<'r, C> {
     /// A new root with another layout, or with no projection of the present one, speaks of content
     /// that has not been read: then everything of it would be lost.
     pub fn forecast(&self, proposal: &Amendment) -> Forecast {
-        let future = judge(self.report, self.head, self.crypto, proposal);
+        let future = judge(self.report, self.state, self.crypto, proposal);
         let mut forecast = Forecast::default();
         for (before, _) in &self.present.findings {
             forecast.changes.extend(self.compare(before, &future));
@@ -212,7 +208,7 @@ impl<'r, C: Crypto> Outlook<'r, C> {
 
     /// What would become of everything without a person's pages: what only stands because of them.
     pub fn without(&self, id: &Id) -> Forecast {
-        let pages = self.report.metadata.pages.iter();
+        let pages = self.state.metadata().pages.iter();
         self.forecast(&Amendment {
             deleted: pages
                 .filter(|stored| stored.page.body().signer() == id)
@@ -225,9 +221,10 @@ impl<'r, C: Crypto> Outlook<'r, C> {
     /// The vouches for the statements that an amendment brings, each in the version that tools
     /// choose; a statement whose counters are exhausted has none.
     pub fn approvals(&self, proposal: &Amendment) -> Vec<Vouch> {
-        let root = proposal.root.as_ref().unwrap_or(self.head.root());
-        let (metadata, crypto) = (&self.report.metadata, self.crypto);
-        approvals(root, metadata, proposal, crypto, self.report)
+        let root = proposal.root.as_ref().unwrap_or(self.state.root());
+        let metadata = self.state.metadata().clone();
+        let evidence = Evidence::new(root.clone(), metadata, Signatures::Verified);
+        approvals(&evidence, proposal, self.crypto, self.state.floors())
     }
 
     /// How a statement would stand differently, if it would.
@@ -242,7 +239,7 @@ impl<'r, C: Crypto> Outlook<'r, C> {
         if after.is_none()
             && subject
                 .package()
-                .is_some_and(|package| future.retired.contains(package))
+                .is_some_and(|package| future.is_retired(package))
         {
             return None;
         }
@@ -286,9 +283,9 @@ impl<'r, C: Crypto> Outlook<'r, C> {
             subject: subject.clone(),
             place: before.place.clone(),
             effect,
-            by: names(&self.present.people, before.assessment.supporters()),
+            by: names(self.present.state.people(), before.assessment.supporters()),
             stay: after.map_or_else(Vec::new, |(after, _)| {
-                names(&future.people, after.assessment.supporters())
+                names(future.state.people(), after.assessment.supporters())
             }),
             missing: after.and_then(|(_, missing)| missing.clone()),
             vouch: version.filter(|_| digest != UNREAD).map(|version| Vouch {
@@ -301,6 +298,12 @@ impl<'r, C: Crypto> Outlook<'r, C> {
 }
 
 impl World {
+    /// Whether a package has a claim that retires it.
+    fn is_retired(&self, package: &PackageName) -> bool {
+        let claim = self.state.metadata().authorisations.get(package);
+        claim.is_some_and(|claim| claim.retired)
+    }
+
     fn find(&self, subject: &Subject) -> Option<(&Finding, &Option<Missing>)> {
         let at = self
             .findings
@@ -346,27 +349,27 @@ fn key(problem: &Problem) -> (Code, &str, Option<&Subject>, &str) {
 const UNREAD: Digest = Digest::from_bytes([0; 32]);
 
 /// Judges everything as verification does, from what a report knows of the content.
-fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendment) -> World {
-    let root = proposal.root.as_ref().unwrap_or(head.root());
-    let metadata = changed(&report.metadata, proposal);
-    let assumed = assumed(root, &metadata, proposal, crypto, report);
-    let state = State {
-        root,
-        metadata: &metadata,
-        assumed: &assumed,
-        floors: Some(&report.floors),
-        crypto,
-        workers: &Sequential,
+fn judge(report: &Report, state: &State, crypto: &impl Crypto, proposal: &Amendment) -> World {
+    let before = state.root();
+    let root = proposal.root.as_ref().unwrap_or(before);
+    let metadata = changed(state.metadata().clone(), proposal);
+    let mut evidence = Evidence {
+        floors: Arc::clone(state.floors()),
         ahead: report.ahead,
-        scope: &Scope::Whole,
-        verified: false,
+        ..Evidence::new(root.clone(), metadata, Signatures::Verified)
     };
-    let settled = state.settle();
-    let (people, ownership) = (&settled.people, &settled.ownership);
-    let mut judge = Judge::new(root, &settled.index, crypto, report.ahead);
-    judge.findings = settled.findings;
-    judge.problems = settled.problems;
-    let present = content(report, head.root(), root);
+    let approvals = approvals(&evidence, proposal, crypto, state.floors());
+    evidence.assumed = assumed(root, proposal, approvals);
+    let Settled {
+        state,
+        findings,
+        problems,
+    } = evidence.settle(crypto, &Sequential);
+    let (people, ownership) = (state.people(), state.ownership());
+    let mut judge = state.judge(crypto);
+    judge.findings = findings;
+    judge.problems = problems;
+    let present = content(report, before, root);
     if let Some(files) = report
         .findings
         .iter()
@@ -378,7 +381,7 @@ fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendmen
         judge.package(package, place, ownership, people);
     }
     let names: BTreeSet<&str> = present.keys().map(|name| name.as_str()).collect();
-    for name in judge::absent(&settled.index, ownership, |name| names.contains(name)) {
+    for name in state.absent(|name| names.contains(name)) {
         let absent = Package::absent(name, &root.origin, root.projections.len(), crypto);
         judge.package(&absent, &Path::top(), ownership, people);
     }
@@ -399,78 +402,57 @@ fn judge(report: &Report, head: &Head, crypto: &impl Crypto, proposal: &Amendmen
     let mut findings: Vec<(Finding, Option<Missing>)> = core::mem::take(&mut judge.findings)
         .into_iter()
         .map(|finding| {
-            let missing = missing(&judge, &finding, ownership, people);
+            let missing = missing(&state, &finding);
             (finding, missing)
         })
         .collect();
     findings.sort_by(|a, b| a.0.subject.cmp(&b.0.subject));
-    let retired = metadata
-        .authorisations
-        .values()
-        .filter(|authorisation| authorisation.retired)
-        .map(|authorisation| authorisation.package.clone())
-        .collect();
     World {
-        people: settled.people,
+        state,
         findings,
         problems,
-        retired,
     }
 }
 
-fn missing<C: Crypto>(
-    judge: &Judge<'_, '_, C>,
-    finding: &Finding,
-    ownership: &Ownership<'_>,
-    people: &People,
-) -> Option<Missing> {
+fn missing(state: &State, finding: &Finding) -> Option<Missing> {
     let assessment = &finding.assessment;
     if matches!(assessment.standing, Standing::Approved(_)) {
         return None;
     }
-    let rule = judge.rule(&finding.subject, ownership);
-    Some(rule.missing(&assessment.vouched, people))
+    let rule = state.rule(&finding.subject);
+    Some(rule.missing(&assessment.vouched, state.people()))
 }
 
 /// The metadata with the proposed statements in it, and without the deleted pages.
-fn changed<'m>(metadata: &'m Metadata, proposal: &Amendment) -> Cow<'m, Metadata> {
-    let mut changed = Cow::Borrowed(metadata);
-    for author in &proposal.authors {
-        let authors = &mut changed.to_mut().authors;
-        authors.insert(author.id.clone(), author.clone());
-    }
-    for team in &proposal.teams {
-        let teams = &mut changed.to_mut().teams;
-        teams.insert(team.id.clone(), team.clone());
-    }
-    for authorisation in &proposal.authorisations {
-        let authorisations = &mut changed.to_mut().authorisations;
-        authorisations.insert(authorisation.package.clone(), authorisation.clone());
-    }
-    if !proposal.deleted.is_empty() {
-        let pages = &mut changed.to_mut().pages;
-        pages.retain(|stored| !proposal.deleted.contains(&stored.digest));
-    }
-    changed
+fn changed(mut metadata: Metadata, proposal: &Amendment) -> Metadata {
+    let authors = proposal.authors.iter();
+    metadata
+        .authors
+        .extend(authors.map(|it| (it.id.clone(), it.clone())));
+    let teams = proposal.teams.iter();
+    metadata
+        .teams
+        .extend(teams.map(|it| (it.id.clone(), it.clone())));
+    let claims = proposal.authorisations.iter();
+    metadata
+        .authorisations
+        .extend(claims.map(|it| (it.package.clone(), it.clone())));
+    let pages = &mut metadata.pages;
+    pages.retain(|stored| !proposal.deleted.contains(&stored.digest));
+    metadata
 }
 
 /// All votes that are taken as given: those by which the proposed statements are approved, and those
 /// that come with the proposal.
-fn assumed(
-    root: &Root,
-    metadata: &Metadata,
-    proposal: &Amendment,
-    crypto: &impl Crypto,
-    report: &Report,
-) -> Vec<Assumed> {
+fn assumed(root: &Root, proposal: &Amendment, approvals: Vec<Vouch>) -> Vec<Assumed> {
     let given = proposal.vouches.iter().map(|(by, vouches)| Assumed {
         by: alloc::vec![by.clone()],
-        vouches: vouches.clone(),
+        vouches: Arc::new(vouches.clone()),
     });
     let janitors = root.janitors.iter().map(|janitor| janitor.id.clone());
     let approvals = Assumed {
         by: janitors.collect(),
-        vouches: approvals(root, metadata, proposal, crypto, report),
+        vouches: Arc::new(approvals),
     };
     given.chain([approvals]).collect()
 }
@@ -478,12 +460,12 @@ fn assumed(
 /// The vouches by which the proposed statements are approved, each in the version that tools would
 /// choose; none where counters are exhausted.
 fn approvals(
-    root: &Root,
-    metadata: &Metadata,
+    evidence: &Evidence,
     proposal: &Amendment,
     crypto: &impl Crypto,
-    report: &Report,
+    floors: &Floors,
 ) -> Vec<Vouch> {
+    let root = &evidence.root;
     let origin = &root.origin;
     let authors = proposal.authors.iter().map(|author| {
         let digest = encoding::digest(crypto, Context::Author, origin, author);
@@ -503,27 +485,15 @@ fn approvals(
     if proposed.is_empty() {
         return Vec::new();
     }
-    let people = People::of_root(root, crypto);
-    let state = State {
-        root,
-        metadata,
-        assumed: &[],
-        floors: None,
-        crypto,
-        workers: &Sequential,
-        ahead: report.ahead,
-        scope: &Scope::Whole,
-        verified: false,
-    };
-    let judged = state.judge(&people);
-    let (index, _) = Index::new(metadata, &judged, &Scope::Whole, |subject| {
-        subject.kind().is_about_people()
-    });
-    let judge = Judge::new(root, &index, crypto, report.ahead);
+    let index = evidence.council(crypto, &Sequential).index;
     let vouches = proposed.into_iter().filter_map(|(subject, digest, epoch)| {
-        let votes = index.named(subject.name()).of(&subject);
-        let floor = report.floors.of(&subject);
-        let rule = judge.quorum(epoch);
+        let votes = index.votes(&subject);
+        let rule = Rule {
+            owners: None,
+            janitors: root.quorum,
+            epoch,
+        };
+        let floor = floors.of(&subject);
         let version = rule.assess_above(&votes, &[digest], floor).proposed?;
         Some(Vouch {
             subject,

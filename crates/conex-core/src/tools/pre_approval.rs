@@ -5,18 +5,12 @@
 
 use alloc::vec::Vec;
 
-use crate::model::crypto::Crypto;
 use crate::model::digest::Digest;
 use crate::model::name::Id;
 use crate::model::version::Version;
 use crate::model::vouch::{Subject, Vouch};
 use crate::state::approval::{Standing, Vote, is_near};
-use crate::state::chain::Head;
 use crate::state::finding::Finding;
-use crate::state::judge::Judge;
-use crate::state::scope::Scope;
-use crate::state::settle::{Settled, State};
-use crate::tree::store::Sequential;
 use crate::verify::Report;
 
 /// Content that somebody vouched for and that is not there.
@@ -42,22 +36,20 @@ pub struct Outstanding {
 /// Releases that were removed keep their vouches for ever. So checksums of a release that is not
 /// there count as ahead only where something of its package is. Of packages that cannot be read
 /// nothing is said.
-pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
-    let Some(head) = &report.head else {
+pub fn outstanding(report: &Report) -> Vec<Outstanding> {
+    let Some(state) = &report.state else {
         return Vec::new();
     };
-    let settled = settle(report, head, crypto);
-    let judge = Judge::new(head.root(), &settled.index, crypto, report.ahead);
     let mut found: Vec<Outstanding> = Vec::new();
     let is_unreadable = |subject: &&Subject| {
         subject
             .package()
             .is_some_and(|package| report.unreadable.binary_search(package).is_ok())
     };
-    let known = settled.index.all().subjects();
+    let known = state.index().all().subjects();
     for subject in known.filter(|subject| !is_unreadable(subject)) {
-        let votes = settled.index.named(subject.name()).of(subject);
-        let rule = judge.rule(subject, &settled.ownership);
+        let votes = state.votes(subject);
+        let rule = state.rule(subject);
         let finding = report.finding(subject);
         let approved = rule.approved(&votes);
         let newest = approved.first().map(|it| it.version);
@@ -80,7 +72,7 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
             let Some(first) = group.first() else { continue };
             let mut by: Vec<Id> = group
                 .iter()
-                .map(|vote| settled.people.id(vote.voter.person).clone())
+                .map(|vote| state.people().id(vote.voter.person).clone())
                 .collect();
             by.sort();
             by.dedup();
@@ -111,33 +103,12 @@ pub fn outstanding(report: &Report, crypto: &impl Crypto) -> Vec<Outstanding> {
 
 /// The version under which to vouch for content of a statement that need not be what stands in the
 /// tree (spec section 6.4). `None` when counters are exhausted.
-pub fn version_of(
-    report: &Report,
-    crypto: &impl Crypto,
-    subject: &Subject,
-    content: Digest,
-) -> Option<Version> {
-    let head = report.head.as_ref()?;
-    let settled = settle(report, head, crypto);
-    let votes = settled.index.named(subject.name()).of(subject);
-    let rule = settled.ownership.rule(head.root(), subject);
-    let floor = settled.index.floor(subject);
+pub fn version_of(report: &Report, subject: &Subject, content: Digest) -> Option<Version> {
+    let state = report.state.as_ref()?;
+    let floor = state.floors().of(subject);
+    let votes = state.votes(subject);
+    let rule = state.rule(subject);
     rule.assess_above(&votes, &[content], floor).proposed
-}
-
-fn settle<'r>(report: &'r Report, head: &Head, crypto: &impl Crypto) -> Settled<'r> {
-    State {
-        root: head.root(),
-        metadata: &report.metadata,
-        assumed: &[],
-        floors: Some(&report.floors),
-        crypto,
-        workers: &Sequential,
-        ahead: report.ahead,
-        scope: &Scope::Whole,
-        verified: false,
-    }
-    .settle()
 }
 
 /// The vouch that takes back everything ahead of a finding's present content, once enough people

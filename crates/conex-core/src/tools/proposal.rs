@@ -7,11 +7,9 @@
 use alloc::collections::BTreeMap;
 
 use crate::model::crypto::Crypto;
-use crate::model::statement::Root;
 use crate::model::vouch::Subject;
-use crate::state::approval::{Rule, Standing};
+use crate::state::approval::Standing;
 use crate::state::chain::{self, Head, Trust};
-use crate::state::ownership::{Claim, Ownership};
 use crate::tree::layout::Schemes;
 use crate::tree::metadata::MetadataReader;
 use crate::tree::problem::Missing;
@@ -102,7 +100,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Proposal<'_, S
 impl Report {
     /// Whose vouches would have the content of each finding approved, of those that are not.
     pub fn missing(&self) -> BTreeMap<&Subject, Missing> {
-        let (Some(head), Some(people)) = (&self.head, &self.people) else {
+        let Some(state) = &self.state else {
             return BTreeMap::new();
         };
         let found = self.problems.iter().chain(&self.notes);
@@ -113,30 +111,13 @@ impl Report {
         // Nothing is told of what nobody vouched for, nor of what is gone.
         for finding in &self.findings {
             if !matches!(finding.assessment.standing, Standing::Approved(_)) {
-                let rule = || self.rule(head.root(), &finding.subject);
-                missing
-                    .entry(&finding.subject)
-                    .or_insert_with(|| rule().missing(&finding.assessment.vouched, people));
+                let whose = || {
+                    let rule = state.rule(&finding.subject);
+                    rule.missing(&finding.assessment.vouched, state.people())
+                };
+                missing.entry(&finding.subject).or_insert_with(whose);
             }
         }
         missing
-    }
-
-    /// The rule that a statement is judged by, as far as ownership is among what was found.
-    fn rule(&self, root: &Root, subject: &Subject) -> Rule {
-        let Some(package) = subject.package() else {
-            return Ownership::default().rule(root, subject);
-        };
-        let claim = match self.owners.get(package) {
-            Some(owners) => Claim::Of(owners),
-            None if self.metadata.authorisations.contains_key(package) => Claim::Pending,
-            None => Claim::None,
-        };
-        let (releases, checksums) = claim.rules(root, 0);
-        match subject {
-            Subject::Releases(_) => releases,
-            Subject::Checksums(..) => checksums,
-            _ => Ownership::default().rule(root, subject),
-        }
     }
 }

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::model::crypto::Digests;
@@ -127,14 +128,26 @@ pub struct Metadata {
     pub batches: BTreeMap<Digest, Batch>,
     /// Of batches that were verified before, what they say of what an update concerns. That is not
     /// all they hold, so these are no batches for anybody to name.
-    pub(crate) excerpts: BTreeMap<Digest, Vec<Vouch>>,
+    pub(crate) excerpts: BTreeMap<Digest, Arc<Vec<Vouch>>>,
 }
 
 impl Metadata {
-    /// What a batch says, as far as it was read.
-    pub(crate) fn batch(&self, digest: Digest) -> Option<&[Vouch]> {
-        let whole = self.batches.get(&digest).map(Batch::vouches);
-        whole.or_else(|| Some(self.excerpts.get(&digest)?.as_slice()))
+    /// Nothing at all.
+    pub const fn new() -> Self {
+        Self {
+            authors: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            authorisations: BTreeMap::new(),
+            pages: Vec::new(),
+            batches: BTreeMap::new(),
+            excerpts: BTreeMap::new(),
+        }
+    }
+
+    /// The vouches of a batch, as far as it was read.
+    pub(crate) fn batch(&self, digest: Digest) -> Option<Arc<Vec<Vouch>>> {
+        let whole = self.batches.get(&digest).map(Batch::shared);
+        whole.or_else(|| self.excerpts.get(&digest).cloned())
     }
 }
 

@@ -1,26 +1,26 @@
 //! What a root says must not fall (spec section 8.3, step 13).
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::model::crypto::Crypto;
 use crate::model::page::BatchRef;
 use crate::model::vouch::{Subject, Vouch};
-use crate::state::scope::Scope;
-use crate::state::standing::Standing;
+use crate::state::State;
 use crate::tree::metadata::place;
 use crate::tree::problem::{Code, Problem};
 
-impl Standing<'_, '_> {
+impl State {
     /// Problems of the statements in scope that are below the floor of the root.
-    pub(crate) fn below_floor(&self, scope: &Scope, crypto: &impl Crypto) -> Vec<Problem> {
+    pub(crate) fn below_floor(&self, crypto: &impl Crypto) -> Vec<Problem> {
         let mut problems = Vec::new();
-        for reference in scope.floor(self.root) {
+        for reference in self.scope().floor(self.root()) {
             match self.demanded(reference) {
                 Ok(vouches) => problems.extend(
                     vouches
                         .iter()
-                        .filter(|vouch| scope.concerns(&vouch.subject))
+                        .filter(|vouch| self.scope().concerns(&vouch.subject))
                         .filter_map(|vouch| self.below(vouch, crypto)),
                 ),
                 Err(problem) => problems.push(problem),
@@ -30,14 +30,14 @@ impl Standing<'_, '_> {
     }
 
     /// What a batch of the floor demands.
-    fn demanded(&self, reference: &BatchRef) -> Result<&[Vouch], Problem> {
-        let root = place::root(self.root.number);
+    fn demanded(&self, reference: &BatchRef) -> Result<Arc<Vec<Vouch>>, Problem> {
+        let root = place::root(self.root().number);
         let digest = reference.digest();
-        let vouches = self.metadata.batch(digest).ok_or_else(|| {
+        let vouches = self.metadata().batch(digest).ok_or_else(|| {
             let detail = format!("its floor names the batch {digest}, which is not there");
             Problem::new(Code::BatchMissing, &root, detail)
         })?;
-        match reference.first_outside(vouches) {
+        match reference.first_outside(&vouches) {
             None => Ok(vouches),
             Some(vouch) => {
                 let detail = format!(
@@ -51,14 +51,14 @@ impl Standing<'_, '_> {
 
     /// What is wrong with a statement that has to be approved as `floor` says, or in a greater version.
     fn below(&self, floor: &Vouch, crypto: &impl Crypto) -> Option<Problem> {
-        let (subject, ownership) = (&floor.subject, &self.settled.ownership);
+        let (subject, ownership) = (&floor.subject, self.ownership());
         if let Subject::Releases(package) | Subject::Checksums(package, _) = subject
             && ownership.voids(package, floor.version)
         {
             return None;
         }
-        let newest = self.newest(&self.settled.index, subject, crypto);
-        let (number, demanded) = (self.root.number, floor.version);
+        let newest = self.newest(subject, crypto);
+        let (number, demanded) = (self.root().number, floor.version);
         let (code, detail) = match newest {
             Some(newest) if newest.reaches(demanded, floor.digest) => return None,
             Some(newest) if newest.version == demanded => (

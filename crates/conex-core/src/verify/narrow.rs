@@ -18,8 +18,8 @@ use crate::model::page::{Batch, BatchRef};
 use crate::model::path::Path;
 use crate::model::statement::{Author, Root};
 use crate::model::vouch::Subject;
+use crate::state::State;
 use crate::state::scope::{Concerned, Scope, relevant};
-use crate::state::standing::Standing;
 use crate::tree::content::{Checksums, Package};
 use crate::tree::inventory::survey;
 use crate::tree::layout::{Client, Layout, PackageUnit, contract};
@@ -96,16 +96,16 @@ impl Concern {
         &self,
         scope: &Scope,
         (store, layout): (&(impl Store + ?Sized), &dyn Layout),
-        (before, crypto): (&Standing<'_, '_>, &C),
+        (before, crypto): (&State, &C),
     ) -> Option<Vec<PackageUnit>> {
         let concerned = scope.change()?;
         if self.may_add_names || concerned.repository {
             return None;
         }
-        let index = &before.settled.index;
+        let index = before.index();
         let mut units = Vec::new();
         for name in &concerned.packages {
-            before.newest(index, &Subject::Releases(name.clone()), crypto)?;
+            before.newest(&Subject::Releases(name.clone()), crypto)?;
             let said = index.named(name.as_str());
             let releases: Vec<&ReleaseName> = said
                 .subjects()
@@ -133,9 +133,9 @@ impl Concern {
             // Where a release may be that is not among them, only a listing tells.
             let was_there = |release: &ReleaseName| {
                 let subject = Subject::Checksums(name.clone(), release.clone());
-                let newest = before.newest(index, &subject, crypto);
+                let newest = before.newest(&subject, crypto);
                 let absence =
-                    || Checksums::absence(name, release).digest(&before.root.origin, crypto);
+                    || Checksums::absence(name, release).digest(&before.root().origin, crypto);
                 newest.is_some_and(|newest| newest.digest != absence())
             };
             let mut missing = releases.iter().filter(|release| !found.contains(**release));

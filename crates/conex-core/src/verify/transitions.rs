@@ -10,11 +10,11 @@ use crate::model::limits;
 use crate::model::name::{PackageName, ReleaseName};
 use crate::model::path::Path;
 use crate::model::vouch::Subject;
+use crate::state::State;
 use crate::state::approval::ApprovedVersion;
 use crate::state::finding::Finding;
 use crate::state::index::Index;
 use crate::state::judge::Equal;
-use crate::state::standing::Standing;
 use crate::tree::content::{Checksums, Package, Reader, Release};
 use crate::tree::inventory::survey;
 use crate::tree::layout::{Client, Layout, PackageUnit, ReleaseUnit, contract};
@@ -28,7 +28,7 @@ use crate::tree::store::Store;
 pub(crate) struct Past<'s> {
     pub(crate) store: &'s dyn Store,
     pub(crate) known: &'s Known,
-    pub(crate) standing: Standing<'s, 's>,
+    pub(crate) state: &'s State,
 }
 
 impl Past<'_> {
@@ -40,8 +40,7 @@ impl Past<'_> {
         reader: &Reader<'_, S, C>,
     ) -> Option<Result<Package, Vec<Problem>>> {
         let approved = |subject: &Subject| -> Option<Digest> {
-            let index = &self.standing.settled.index;
-            let newest = self.standing.newest(index, subject, reader.digests)?;
+            let newest = self.state.newest(subject, reader.digests)?;
             Some(newest.digest)
         };
         let digest = approved(&Subject::Releases(unit.name.clone()))?;
@@ -94,7 +93,7 @@ impl Past<'_> {
                 directories: homes.into_iter().filter(is_there).collect(),
             })
         } else {
-            let units = survey(self.store, layout, self.standing.root).packages;
+            let units = survey(self.store, layout, self.state.root()).packages;
             units.into_iter().find(|unit| unit.name == *package)
         };
         let mut found = unit
@@ -117,31 +116,30 @@ impl Past<'_> {
     /// `findings` are those of the state now.
     pub(crate) fn transitions<S: Store + ?Sized, C: Crypto>(
         &self,
-        now: &Standing<'_, '_>,
+        now: &State,
         findings: &[Finding],
         reader: &Reader<'_, S, C>,
     ) -> Vec<Problem> {
         let crypto = reader.digests;
-        let floors = self.standing.without_keys_of(now.root);
+        let floors = self.state.without_keys_of(now.root());
         let mut transitions = Transitions {
             past: self,
             now,
-            floors: floors.as_ref().unwrap_or(&self.standing.settled.index),
+            floors: floors.as_ref().unwrap_or(self.state.index()),
             reader,
             findings,
             present: None,
             problems: Vec::new(),
         };
         transitions.people();
-        for name in self.standing.settled.index.names() {
-            let subjects: Vec<&Subject> =
-                self.standing.settled.index.named(name).subjects().collect();
+        let index = self.state.index();
+        for name in index.names() {
             // Only what was approved can be lost.
-            let approved = subjects.into_iter().filter(|subject| {
-                let index = &self.standing.settled.index;
-                self.standing.newest(index, subject, crypto).is_some()
-            });
-            let approved: Vec<&Subject> = approved.collect();
+            let approved: Vec<&Subject> = index
+                .named(name)
+                .subjects()
+                .filter(|subject| self.state.newest(subject, crypto).is_some())
+                .collect();
             let package = approved.iter().find_map(|subject| subject.package());
             let lost = package.filter(|package| !transitions.is_signed(package));
             if let Some(package) = lost {
@@ -164,8 +162,8 @@ impl Past<'_> {
 /// Compares two states.
 struct Transitions<'t, 's, 'r, S: ?Sized, C> {
     past: &'t Past<'s>,
-    now: &'t Standing<'t, 't>,
-    floors: &'t Index<'t>,
+    now: &'t State,
+    floors: &'t Index,
     reader: &'t Reader<'r, S, C>,
     findings: &'t [Finding],
     /// Where each statement stands that is there now; made when it is needed.
@@ -176,7 +174,7 @@ struct Transitions<'t, 's, 'r, S: ?Sized, C> {
 impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     /// Nobody vanishes, and who is retired stays retired.
     fn people(&mut self) {
-        let (before, after) = (self.past.standing.metadata, self.now.metadata);
+        let (before, after) = (self.past.state.metadata(), self.now.metadata());
         let authors = before.authors.iter().map(|(id, author)| {
             let now = after.authors.get(id).map(|author| author.retired);
             let subject = Subject::Author(id.clone());
@@ -201,8 +199,8 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
                 }
                 Some(false) if was_retired => {
                     let crypto = self.reader.digests;
-                    let stored = self.past.standing.stored(&subject, crypto);
-                    let floor = self.past.standing.newest(self.floors, &subject, crypto);
+                    let stored = self.past.state.stored(&subject, crypto);
+                    let floor = self.past.state.newest_by(self.floors, &subject, crypto);
                     if floor.is_some_and(|floor| Some(floor.digest) == stored) {
                         let detail = "was retired before, and is not any more";
                         self.push(Code::Revived, &place, &subject, detail);
@@ -217,10 +215,10 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     fn is_signed(&self, package: &PackageName) -> bool {
         let of_package = |subject: &&Subject| subject.package().is_some();
         let (now, crypto) = (self.now, self.reader.digests);
-        let said = now.settled.index.named(package.as_str());
+        let said = now.index().named(package.as_str());
         let mut subjects = said.subjects().filter(of_package);
-        now.settled.ownership.is_claimed(package)
-            || subjects.any(|subject| now.newest(&now.settled.index, subject, crypto).is_some())
+        now.ownership().is_claimed(package)
+            || subjects.any(|subject| now.newest(subject, crypto).is_some())
     }
 
     /// A release does not go alone where the client takes another one for the same, and would drop
@@ -299,10 +297,10 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     /// stolen keys had brought it.
     fn has_floor(&self, package: &PackageName) -> bool {
         let (past, crypto) = (self.past, self.reader.digests);
-        let said = past.standing.settled.index.named(package.as_str());
+        let said = past.state.index().named(package.as_str());
         let mut subjects = said.subjects();
         subjects.any(|subject| {
-            let floor = || past.standing.newest(self.floors, subject, crypto);
+            let floor = || past.state.newest_by(self.floors, subject, crypto);
             match subject {
                 Subject::Releases(_) => floor().is_some(),
                 Subject::Checksums(package, release) => {
@@ -316,11 +314,11 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     /// No version falls, and content changes only to a greater one.
     fn statement(&mut self, subject: &Subject) {
         let crypto = self.reader.digests;
-        let Some(floor) = self.past.standing.newest(self.floors, subject, crypto) else {
+        let Some(floor) = self.past.state.newest_by(self.floors, subject, crypto) else {
             self.repository_stays(subject);
             return;
         };
-        let after = self.now.newest(&self.now.settled.index, subject, crypto);
+        let after = self.now.newest(subject, crypto);
         if self.is_allowed(subject, &floor, after.as_ref()) {
             return;
         }
@@ -364,7 +362,7 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
                 self.now.stored(subject, self.reader.digests).is_none()
             }
             Subject::Releases(package) | Subject::Checksums(package, _) => {
-                if self.now.settled.ownership.voids(package, floor.version) {
+                if self.now.ownership().voids(package, floor.version) {
                     return true;
                 }
                 let is_there = self.place(subject).is_some();
@@ -387,9 +385,7 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     /// Repository files that were signed stay signed, whoever's keys are revoked.
     fn repository_stays(&mut self, subject: &Subject) {
         let (now, crypto) = (self.now, self.reader.digests);
-        if *subject == Subject::Repository
-            && now.newest(&now.settled.index, subject, crypto).is_none()
-        {
+        if *subject == Subject::Repository && now.newest(subject, crypto).is_none() {
             let place = self.place_or_name(subject);
             self.push(Code::Stripped, &place, subject, UNSIGNED_FILES);
         }
@@ -408,9 +404,9 @@ impl<S: Store + ?Sized, C: Crypto> Transitions<'_, '_, '_, S, C> {
     /// Whether a package as it is has a digest under the projections of the head before: the same
     /// content has several where a community migrates.
     fn is_same(&self, package: &PackageName, digest: Digest) -> bool {
-        let root = self.now.root;
+        let root = self.now.root();
         let projections = self.past.known.projections();
-        if root.projections == self.past.standing.root.projections && projections.len() < 2 {
+        if root.projections == self.past.state.root().projections && projections.len() < 2 {
             return false;
         }
         let reader = Reader {

@@ -1,10 +1,10 @@
 //! Verifying an update: a state that follows one that was verified (spec section 9).
 
 use crate::model::crypto::Crypto;
+use crate::state::State;
 use crate::state::chain::{self, Head, Trust};
 use crate::state::scope::Scope;
-use crate::state::settle::{Settled, State};
-use crate::state::standing::Standing;
+use crate::state::settle::{Evidence, Signatures};
 use crate::tree::inventory::{Survey, lookalikes, survey};
 use crate::tree::layout::Schemes;
 use crate::tree::metadata::{Metadata, MetadataReader, place};
@@ -58,20 +58,20 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
     }
 
     fn run_whole(&self, old: &Old) -> Report {
-        let judge = |metadata: &Metadata, scope: &Scope| {
-            let settled = self.settle(old, metadata, scope);
+        let judge = |metadata: Metadata, scope: Scope| {
+            let state = self.settle(old, metadata, scope);
             self.verify(Given {
-                before: Some(old.past(&self.before.store, metadata, &settled)),
+                before: Some(old.past(&self.before.store, &state)),
                 ..Given::default()
             })
         };
         // Of the state before, what is concerned is enough, where nothing is wrong.
         let report = self
-            .read_part(old)
+            .narrow(old)
             .ok()
-            .map(|narrowed| judge(&narrowed.before.metadata, &narrowed.scope))
+            .map(|narrowed| judge(narrowed.before.metadata, narrowed.scope))
             .filter(|report| report.problems.is_empty());
-        report.unwrap_or_else(|| judge(&old.metadata(self), &Scope::Whole))
+        report.unwrap_or_else(|| judge(old.metadata(self), Scope::Whole))
     }
 
     /// Verifies all of the result, and no transition: the state before is not the one on record.
@@ -145,16 +145,11 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
             after,
             scope,
             concern,
-        } = self.read_part(old)?;
-        let metadata = before.metadata;
-        let settled = self.settle(old, &metadata, &scope);
-        let before = old.past(&self.before.store, &metadata, &settled);
+        } = self.narrow(old)?;
+        let state = self.settle(old, before.metadata, scope.clone());
+        let before = old.past(&self.before.store, &state);
         let (layout, root) = (old.known.layout(), old.head.root());
-        let units = concern.units(
-            &scope,
-            (self.after, layout),
-            (&before.standing, self.crypto),
-        );
+        let units = concern.units(&scope, (self.after, layout), (&state, self.crypto));
         let survey = if let Some(packages) = units {
             // What has the name of a release was harmless as long as there was no such release.
             let problems = if concern.adds_release() {
@@ -183,7 +178,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         let report = self.verify(Given {
             before: Some(before),
             portion: Some(Portion {
-                scope: &scope,
+                scope,
                 concern: &concern,
                 metadata: after.metadata,
                 problems: after.reader.problems,
@@ -216,7 +211,7 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
     }
 
     /// What the update concerns.
-    fn read_part(&self, old: &Old) -> Result<Narrowed<'_, S, T, W>, NotIsolable> {
+    fn narrow(&self, old: &Old) -> Result<Narrowed<'_, S, T, W>, NotIsolable> {
         let narrowed = narrow(
             (self.before.store(), self.after),
             self.changes,
@@ -229,19 +224,15 @@ impl<S: Store + ?Sized, T: Store + ?Sized, C: Crypto, W: Workers> Update<'_, S, 
         }
     }
 
-    fn settle<'m>(&self, old: &Old, metadata: &'m Metadata, scope: &Scope) -> Settled<'m> {
-        let state = State {
-            root: old.head.root(),
-            metadata,
-            assumed: &[],
-            floors: None,
-            crypto: self.crypto,
-            workers: self.workers,
+    /// The state before.
+    fn settle(&self, old: &Old, metadata: Metadata, scope: Scope) -> State {
+        let root = old.head.root().clone();
+        let evidence = Evidence {
             ahead: self.ahead,
             scope,
-            verified: true,
+            ..Evidence::new(root, metadata, Signatures::KnownFromBefore)
         };
-        state.settle()
+        evidence.settle(self.crypto, self.workers).state
     }
 }
 
@@ -267,20 +258,11 @@ impl Old {
         Some(Self { head, known })
     }
 
-    fn past<'l>(
-        &'l self,
-        store: &'l dyn Store,
-        metadata: &'l Metadata,
-        settled: &'l Settled<'l>,
-    ) -> Past<'l> {
+    fn past<'l>(&'l self, store: &'l dyn Store, state: &'l State) -> Past<'l> {
         Past {
             store,
             known: &self.known,
-            standing: Standing {
-                root: self.head.root(),
-                metadata,
-                settled,
-            },
+            state,
         }
     }
 

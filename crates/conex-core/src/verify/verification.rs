@@ -4,23 +4,23 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::model::crypto::Crypto;
 use crate::model::name::PackageName;
 use crate::model::path::Path;
 use crate::model::statement::Root;
-use crate::model::version::Threshold;
 use crate::model::vouch::Subject;
+use crate::state::State;
 use crate::state::baseline::{Baseline, Floors};
 use crate::state::chain::{self, Head, Trust};
 use crate::state::finding::Finding;
-use crate::state::judge::{self, Equal, Judge};
+use crate::state::judge::Equal;
 use crate::state::ownership::Ownership;
-use crate::state::people::{Owners, People};
+use crate::state::people::People;
 use crate::state::scope::Scope;
-use crate::state::settle::{Settled, State};
-use crate::state::standing::Standing;
+use crate::state::settle::{Evidence, Settled, Signatures};
 use crate::tree::content::Reader;
 use crate::tree::inventory::{Survey, survey};
 use crate::tree::layout::{PackageUnit, Schemes};
@@ -131,7 +131,7 @@ pub struct Report {
     /// How strict it was.
     pub mode: Mode,
     /// Whether everything was looked at. Otherwise it was an update, and only what it concerns is
-    /// among the findings, unsigned packages, counts, metadata, people and owners.
+    /// among the findings, the unsigned packages, the counts and the state.
     pub whole: bool,
     /// Whether approvals were allowed to run ahead.
     pub ahead: bool,
@@ -151,14 +151,8 @@ pub struct Report {
     pub counts: Counts,
     /// The roots as stored.
     pub roots: Vec<StoredRoot>,
-    /// Everything else of `conex/` as stored; empty without a head.
-    pub metadata: Metadata,
-    /// Who is who; none without a head.
-    pub people: Option<People>,
-    /// Who owns what, by approved authorisations.
-    pub owners: BTreeMap<PackageName, (Owners, Threshold)>,
-    /// What clients have, where that is known.
-    pub(crate) floors: Floors,
+    /// The state that content was judged by; none without a head.
+    pub state: Option<State>,
     verified: Option<Verified>,
 }
 
@@ -167,6 +161,17 @@ impl Report {
     /// [`Mode::Observe`].
     pub fn verified(&self) -> Option<&Verified> {
         self.verified.as_ref()
+    }
+
+    /// Everything of `conex/` but the roots; empty without a head.
+    pub fn metadata(&self) -> &Metadata {
+        static NONE: Metadata = Metadata::new();
+        self.state.as_ref().map_or(&NONE, State::metadata)
+    }
+
+    /// Who is who; none without a head.
+    pub fn people(&self) -> Option<&People> {
+        self.state.as_ref().map(State::people)
     }
 
     /// What was found of a statement.
@@ -203,7 +208,7 @@ pub(crate) struct Given<'p> {
 
 /// A part of a state, its metadata read.
 pub(crate) struct Portion<'p> {
-    pub(crate) scope: &'p Scope,
+    pub(crate) scope: Scope,
     pub(crate) concern: &'p Concern,
     pub(crate) metadata: Metadata,
     pub(crate) problems: Vec<Problem>,
@@ -272,61 +277,55 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             layout: known.layout(),
             projections: &projections,
         };
-        let scope = portion.as_ref().map_or(&Scope::Whole, |it| it.scope);
-        let concern = portion.as_ref().map(|portion| portion.concern);
         let mut problems = margins(root);
-        let (metadata, surveyed) = match portion {
-            None => (reader.rest(&root.origin, self.crypto), None),
+        let (metadata, scope, narrowed) = match portion {
+            None => {
+                let metadata = reader.rest(&root.origin, self.crypto);
+                (metadata, Scope::Whole, None)
+            }
             Some(portion) => {
                 problems.extend(portion.problems);
-                (portion.metadata, Some(portion.survey))
+                let narrowed = (portion.concern, portion.survey);
+                (portion.metadata, portion.scope, Some(narrowed))
             }
         };
         problems.extend(reader.problems);
-        let floors = self.floors(baseline, root);
-        let state = State {
-            root,
-            metadata: &metadata,
-            assumed: &[],
-            floors: Some(&floors),
-            crypto: self.crypto,
-            workers: self.workers,
+        let evidence = Evidence {
+            floors: Arc::new(self.floors(baseline, root)),
             ahead: self.ahead,
             scope,
-            verified: false,
+            ..Evidence::new(root.clone(), metadata, Signatures::Verified)
         };
-        let (settled, tree) = match surveyed {
-            Some(tree) => (state.settle(), tree),
+        let settle = || evidence.settle(self.crypto, self.workers);
+        let (settled, concern, tree) = if let Some((concern, tree)) = narrowed {
+            (settle(), Some(concern), tree)
+        } else {
             // Who is who and what is there do not depend on each other.
-            None => self.workers.join(
-                || state.settle(),
-                || survey(self.store, known.layout(), root),
-            ),
+            let survey = || survey(self.store, known.layout(), root);
+            let (settled, tree) = self.workers.join(settle, survey);
+            (settled, None, tree)
         };
-        let standing = Standing {
-            root,
-            metadata: &metadata,
-            settled: &settled,
-        };
-        problems.extend(self.judge_content(
+        let Settled {
+            state,
+            findings: about_people,
+            problems: found,
+        } = settled;
+        let content = self.judge_content(
             &mut report,
-            tree,
+            (tree, about_people.len()),
             &reader_of_content,
-            standing,
-            (scope, concern, before),
-        ));
-        problems.extend(standing.below_floor(scope, self.crypto));
+            (&state, concern, before),
+        );
+        problems.extend(content);
+        problems.extend(state.below_floor(self.crypto));
         if let Some(before) = before {
             let (findings, reader) = (&report.findings, &reader_of_content);
-            problems.extend(before.transitions(&standing, findings, reader));
+            problems.extend(before.transitions(&state, findings, reader));
         }
-        report.findings.extend(settled.findings);
-        problems.extend(settled.problems);
-        report.counts.pages = settled.pages;
-        report.people = Some(settled.people);
-        report.owners = settled.ownership.into_owners();
-        report.metadata = metadata;
-        report.floors = floors;
+        report.findings.extend(about_people);
+        problems.extend(found);
+        report.counts.pages = state.counting();
+        report.state = Some(state);
         report.head = Some(head);
         self.close(report, problems, record)
     }
@@ -351,10 +350,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             findings: Vec::new(),
             counts: Counts::default(),
             roots,
-            metadata: Metadata::default(),
-            people: None,
-            owners: BTreeMap::new(),
-            floors: Floors::default(),
+            state: None,
             verified: None,
         }
     }
@@ -362,23 +358,16 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
     /// Reads all content and judges it, package by package: what was read of one is dropped before
     /// the next, so that memory and caches hold little at a time.
     ///
-    /// Of a part, only what is concerned; of packages whose files did not change, the statements
+    /// Of a narrowed state, only what is concerned; of packages whose files did not change, the statements
     /// are those approved before.
     fn judge_content(
         &self,
         report: &mut Report,
-        tree: Survey,
+        (tree, about_people): (Survey, usize),
         reader: &Reader<'_, S, C>,
-        standing: Standing<'_, '_>,
-        (scope, concern, before): (&Scope, Option<&Concern>, Option<Past<'_>>),
+        (state, concern, before): (&State, Option<&Concern>, Option<Past<'_>>),
     ) -> Vec<Problem> {
-        let Standing { root, settled, .. } = standing;
-        let Settled {
-            people,
-            ownership,
-            index,
-            ..
-        } = settled;
+        let (people, ownership, scope) = (state.people(), state.ownership(), state.scope());
         let mut units = tree.packages;
         let mut problems = tree.problems;
         report.counts.packages = units.len();
@@ -388,7 +377,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         units.retain(|unit| scope.has_package(&unit.name));
         problems.extend(claims_in_other_case(&units, ownership));
 
-        let mut judge = Judge::new(root, index, self.crypto, self.ahead);
+        let mut judge = state.judge(self.crypto);
         if scope.has_repository() {
             match reader.repository(&tree.repository) {
                 Ok(repository) => judge.repository(&repository, people),
@@ -399,17 +388,17 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             let found = units.binary_search_by(|unit| unit.name.as_str().cmp(name));
             found.is_ok()
         };
-        for name in judge::absent(index, ownership, is_present) {
+        for name in state.absent(is_present) {
             judge.package(&reader.absent(name), &Path::top(), ownership, people);
         }
-        let (crypto, ahead) = (self.crypto, self.ahead);
+        let ahead = self.ahead;
         // Onto a main line no new pair of equal releases is brought. Clients accept one, else they would refuse
         // for ever what those accept that have nothing to compare it with.
         let new_to = before.filter(|_| ahead);
         // Where approvals run ahead, what stands there is not what was approved last.
         let before = before.filter(|_| !scope.is_whole() && !ahead);
         let judged = self.workers.map(units, |unit| {
-            let mut judge = Judge::new(root, index, crypto, ahead);
+            let mut judge = state.judge(self.crypto);
             let unchanged = before.filter(|_| !scope.has_new_data(&unit.name));
             let package = unchanged
                 .and_then(|before| before.package(&unit, reader))
@@ -433,7 +422,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
             }
             judge
         });
-        judge.merge(judged, settled.findings.len());
+        judge.merge(judged, about_people);
         problems.append(&mut judge.problems);
         for equal in &judge.equals {
             let is_new = new_to.is_some_and(|past| past.lacks(equal, reader.layout));
@@ -446,7 +435,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
         report.findings = core::mem::take(&mut judge.findings);
         report.counts.releases = judge.releases;
         report.counts.unsigned = judge.unsigned.len();
-        if root.complete || self.mode == Mode::Enforce {
+        if state.root().complete || self.mode == Mode::Enforce {
             problems.extend(judge.unsigned_problems());
         }
         report.unsigned = judge.unsigned.into_iter().map(|(name, _)| name).collect();
@@ -526,7 +515,7 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
 }
 
 /// A name that is claimed is taken in every case.
-fn claims_in_other_case(units: &[PackageUnit], ownership: &Ownership<'_>) -> Vec<Problem> {
+fn claims_in_other_case(units: &[PackageUnit], ownership: &Ownership) -> Vec<Problem> {
     let claimed: BTreeMap<String, &PackageName> = ownership
         .packages()
         .map(|name| (name.as_str().to_ascii_lowercase(), name))

@@ -119,7 +119,7 @@ pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 fn member(reviewed: &[Reviewed], arguments: &Arguments) -> Result<Member> {
     let mut failed = nothing("none of them can be merged");
     for work in reviewed.iter().filter_map(|it| it.work.as_ref()) {
-        match Member::known(&arguments.key, &work.people) {
+        match Member::known(&arguments.key, work.people()) {
             Ok(member) => return Ok(member),
             Err(error) => failed = error,
         }
@@ -170,7 +170,7 @@ fn choose<'r>(
         return Err("nobody should approve it as it is".into());
     }
     let work = reviewed.work.as_ref().ok_or("it cannot be merged")?;
-    let person = work.people.find(id);
+    let person = work.people().find(id);
     let mut chosen = reviewed.pending();
     // Older content is brought back only by whoever names it.
     if let Some(old) = chosen

@@ -103,8 +103,8 @@ fn acquaintances(work: &Work, said: &[(Id, Handle)]) -> Result<Acquaintances> {
                 .hint("say of each address once whose it is; for several people, make a team")
         })?;
     }
-    for author in work.report.metadata.authors.values() {
-        if author.retired || work.people.find(&author.id).is_none() {
+    for author in work.report.metadata().authors.values() {
+        if author.retired || work.people().find(&author.id).is_none() {
             continue;
         }
         for account in &author.accounts {
@@ -125,7 +125,7 @@ fn survey(
     acquainted: &Acquaintances,
 ) -> Result<(Survey, Vec<Proposal>)> {
     let line = main_line(tree, arguments.history.as_deref())?;
-    let claimed = &work.report.metadata.authorisations;
+    let claimed = &work.report.metadata().authorisations;
     tree.with_layout(&work.head, |layout, units| {
         let landings = match &line {
             None => Landings::new(),
@@ -210,7 +210,7 @@ fn decide(
         );
         return Ok(());
     }
-    let member = Member::known(key, &work.people)?;
+    let member = Member::known(key, work.people())?;
     let mut agreed: Vec<&Proposal> = Vec::new();
     let whole = |it: &&Proposal| it.owners.iter().all(|owner| owner.id().is_some());
     let (bulk, single): (Vec<&Proposal>, Vec<&Proposal>) = possible

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use conex_core::model::name::{Id, PackageName};
-use conex_core::model::version::Threshold;
 use conex_core::model::vouch::Kind;
-use conex_core::state::approval::{ApprovedVersion, Epoch, Rule, Standing, Vote};
+use conex_core::state::approval::Standing;
 use conex_core::state::finding::Finding;
-use conex_core::state::people::{Owners, PersonIndex, Voter};
+use conex_core::state::{Basis, State};
 use conex_core::tools::forecast::{Outlook, narrow};
 use conex_core::tools::pre_approval::outstanding;
 use conex_crypto::StandardCrypto;
@@ -16,35 +15,31 @@ use conex_repo::opam::facts::{Archive, Strength};
 
 use crate::tree::Work;
 
-/// On whose word content stands.
+/// On whose word content is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Basis {
-    /// As many of its owners as it takes.
-    Owners,
-    /// A quorum of janitors.
-    Quorum,
-    /// Fewer janitors, as the root lets them for upkeep and for what nobody owns.
-    Few,
-    /// It waits: what is approved is something else, or nothing.
+pub(super) enum Share {
+    /// It is approved.
+    By(Basis),
+    /// It waits: something else is approved, or nothing.
     Waiting,
     /// Nobody ever vouched for anything of its package.
     Unsigned,
 }
 
-impl Basis {
+impl Share {
     pub(super) const ALL: [Self; 5] = [
-        Self::Owners,
-        Self::Quorum,
-        Self::Few,
+        Self::By(Basis::Owners),
+        Self::By(Basis::Quorum),
+        Self::By(Basis::Few),
         Self::Waiting,
         Self::Unsigned,
     ];
 
     pub(super) fn label(self) -> &'static str {
         match self {
-            Self::Owners => "by their owners",
-            Self::Quorum => "by a quorum of janitors",
-            Self::Few => "by fewer janitors, as the rules allow",
+            Self::By(Basis::Owners) => "by their owners",
+            Self::By(Basis::Quorum) => "by a quorum of janitors",
+            Self::By(Basis::Few) => "by fewer janitors, as the rules allow",
             Self::Waiting => "waiting for approval",
             Self::Unsigned => "unsigned",
         }
@@ -85,9 +80,9 @@ pub(super) struct WeakArchive {
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     /// Releases by what their files stand on.
-    pub(super) releases: BTreeMap<Basis, usize>,
+    pub(super) releases: BTreeMap<Share, usize>,
     /// Packages by what their list of releases stands on.
-    pub(super) packages: BTreeMap<Basis, usize>,
+    pub(super) packages: BTreeMap<Share, usize>,
     pub(super) approved: usize,
     pub(super) statements: usize,
     /// Packages with owners.
@@ -117,8 +112,8 @@ impl Figures {
         let mut figures = Self {
             statements: report.findings.iter().filter(|it| it.present).count(),
             approved: report.counts.approved,
-            claimed: report.owners.len(),
-            ahead: outstanding(report, &StandardCrypto).len(),
+            claimed: report.state.iter().flat_map(State::owned).count(),
+            ahead: outstanding(report).len(),
             problems: report.problems.len(),
             ..Self::default()
         };
@@ -144,8 +139,8 @@ impl Figures {
     }
 
     fn enrolled(&mut self, work: &Work) {
-        for author in work.report.metadata.authors.values() {
-            if work.people.find(&author.id).is_some() {
+        for author in work.report.metadata().authors.values() {
+            if work.people().find(&author.id).is_some() {
                 let role = if author.retired { "retired" } else { "author" };
                 self.person(&author.id).role = role;
             }
@@ -157,23 +152,23 @@ impl Figures {
 
     fn count(&mut self, work: &Work, finding: &Finding, unsigned: &BTreeSet<&PackageName>) {
         let package = finding.subject.package();
-        let basis = match &finding.assessment.standing {
+        let share = match &finding.assessment.standing {
             Standing::Approved(approved) => {
                 let margin = approved.margin.min(self.margins.len() - 1);
                 if let Some(count) = self.margins.get_mut(margin) {
                     *count += 1;
                 }
                 for person in &approved.by {
-                    self.person(work.people.id(*person)).stands += 1;
+                    self.person(work.people().id(*person)).stands += 1;
                 }
-                basis(work, package, approved)
+                Share::By(work.state().basis(&finding.subject, approved))
             }
-            _ if package.is_some_and(|package| unsigned.contains(package)) => Basis::Unsigned,
-            _ => Basis::Waiting,
+            _ if package.is_some_and(|package| unsigned.contains(package)) => Share::Unsigned,
+            _ => Share::Waiting,
         };
         match finding.subject.kind() {
-            Kind::Checksums => *self.releases.entry(basis).or_default() += 1,
-            Kind::Releases => *self.packages.entry(basis).or_default() += 1,
+            Kind::Checksums => *self.releases.entry(share).or_default() += 1,
+            Kind::Releases => *self.packages.entry(share).or_default() += 1,
             _ => {}
         }
     }
@@ -204,9 +199,9 @@ impl Figures {
     }
 
     fn ownership(&mut self, work: &Work) {
-        for (package, (owners, threshold)) in &work.report.owners {
+        for (package, (owners, threshold)) in work.state().owned() {
             for person in &owners.people {
-                self.person(work.people.id(*person)).owns += 1;
+                self.person(work.people().id(*person)).owns += 1;
             }
             if owners.janitors {
                 continue;
@@ -268,39 +263,5 @@ fn weak(release: String, archive: &Archive) -> WeakArchive {
         } else {
             algorithms.join(", ")
         },
-    }
-}
-
-/// On whose word approved content stands: asks the rule itself, with only one of its ways open.
-fn basis(work: &Work, package: Option<&PackageName>, approved: &ApprovedVersion) -> Basis {
-    let janitors = work.people.janitors();
-    let votes: Vec<Vote> = approved
-        .by
-        .iter()
-        .map(|person: &PersonIndex| Vote {
-            version: approved.version,
-            digest: approved.digest,
-            voter: Voter {
-                person: *person,
-                janitor: janitors.contains(person),
-            },
-        })
-        .collect();
-    let nobody = Threshold::new(u16::MAX).expect("it is not zero");
-    let meets = |owners: Option<(Owners, Threshold)>, janitors: Threshold| {
-        let rule = Rule {
-            owners,
-            janitors,
-            epoch: Epoch::Only(approved.version.epoch()),
-        };
-        !rule.approved(&votes).is_empty()
-    };
-    let owners = package.and_then(|package| work.report.owners.get(package));
-    if owners.is_some_and(|owners| !owners.0.janitors && meets(Some(owners.clone()), nobody)) {
-        Basis::Owners
-    } else if meets(None, work.head.root().quorum) {
-        Basis::Quorum
-    } else {
-        Basis::Few
     }
 }

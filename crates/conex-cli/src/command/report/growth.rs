@@ -66,7 +66,11 @@ fn reported(date: Date, report: &Report) -> State {
         packages: counts.packages,
         releases: counts.releases,
         signed: counts.packages.saturating_sub(counts.unsigned),
-        claimed: report.owners.len(),
+        claimed: report
+            .state
+            .iter()
+            .flat_map(conex_core::state::State::owned)
+            .count(),
     }
 }
 

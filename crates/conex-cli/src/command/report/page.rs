@@ -7,7 +7,9 @@ use conex_core::model::name::{Id, PackageName};
 use conex_repo::git::history::Date;
 use conex_repo::opam::facts::Strength;
 
-use super::figures::{Basis, Figures, PersonFigures, Waiting, WeakArchive};
+use conex_core::state::Basis;
+
+use super::figures::{Figures, PersonFigures, Share, Waiting, WeakArchive};
 use super::growth::State;
 use super::plot::{self, Plot, Series, number};
 use crate::error::{CommandError, Result};
@@ -203,13 +205,13 @@ fn tiles(work: &Work, figures: &Figures) -> Vec<Tile> {
 }
 
 fn bars(figures: &Figures) -> Vec<Titled> {
-    let bar = |title, counts: &BTreeMap<Basis, usize>| {
+    let bar = |title, counts: &BTreeMap<Share, usize>| {
         let total: usize = counts.values().sum();
-        let segments = Basis::ALL.into_iter().filter_map(|basis| {
-            let count = *counts.get(&basis)?;
+        let segments = Share::ALL.into_iter().filter_map(|share| {
+            let count = *counts.get(&share)?;
             Some(segment(
-                basis.label().to_owned(),
-                class(basis),
+                share.label().to_owned(),
+                class(share),
                 count,
                 total,
             ))
@@ -234,13 +236,13 @@ fn bars(figures: &Figures) -> Vec<Titled> {
     ]
 }
 
-fn class(basis: Basis) -> &'static str {
-    match basis {
-        Basis::Owners => "c1",
-        Basis::Quorum => "c2",
-        Basis::Few => "c3",
-        Basis::Waiting => "c4",
-        Basis::Unsigned => "c5",
+fn class(share: Share) -> &'static str {
+    match share {
+        Share::By(Basis::Owners) => "c1",
+        Share::By(Basis::Quorum) => "c2",
+        Share::By(Basis::Few) => "c3",
+        Share::Waiting => "c4",
+        Share::Unsigned => "c5",
     }
 }
 

@@ -212,7 +212,7 @@ impl Leave {
             let janitor = janitor(fields, &self.id)?;
             fields.janitors.retain(|other| other.id != self.id);
             for key in &janitor.keys {
-                let pages = foresee::counting(&work.report, &self.id, print(key));
+                let pages = foresee::counting(work, &self.id, print(key));
                 former(fields, &self.id, key, pages);
             }
             Ok(())
@@ -244,7 +244,7 @@ impl Rotate {
             }
             if !self.keep {
                 for key in &present.keys {
-                    let pages = foresee::counting(&work.report, &self.id, print(key));
+                    let pages = foresee::counting(work, &self.id, print(key));
                     former(fields, &self.id, key, pages);
                 }
             }
@@ -287,7 +287,7 @@ impl Revoke {
             let Some((id, key)) = current.or(past) else {
                 return self.not_a_janitors(work);
             };
-            let counting = foresee::counting(&work.report, &id, self.stolen);
+            let counting = foresee::counting(work, &id, self.stolen);
             let pages = self.accepted.choose(tree, &id, &counting)?;
             for janitor in fields.janitors.iter_mut().filter(|other| other.id == id) {
                 janitor.keys.retain(|other| *other != key);
@@ -307,7 +307,7 @@ impl Revoke {
             return Ok(());
         }
         let whose = work
-            .people
+            .people()
             .holder(self.stolen)
             .map_or("an author", Id::as_str);
         Err(CommandError::usage(format_args!(

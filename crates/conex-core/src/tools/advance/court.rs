@@ -10,16 +10,13 @@ use crate::model::name::{Id, PackageName, ReleaseName};
 use crate::model::path::Path;
 use crate::model::statement::Root;
 use crate::model::vouch::{Subject, Vouch};
+use crate::state::State;
 use crate::state::approval::{Rule, Vote};
 use crate::state::chain::Head;
 use crate::state::index::Index;
 use crate::state::judge::Judge;
-use crate::state::people::Judged;
-use crate::state::scope::Scope;
-use crate::state::settle::Settled;
-use crate::state::standing::Standing;
 use crate::tree::content::{Package, Reader};
-use crate::tree::metadata::{Metadata, MetadataReader, StoredPage};
+use crate::tree::metadata::{MetadataReader, StoredPage};
 use crate::tree::problem::{Code, Problem};
 use crate::tree::projection::Projection;
 use crate::tree::schemes::Known;
@@ -39,11 +36,12 @@ pub(super) struct Court<'r, 'a, S: ?Sized, M: ?Sized, C, W> {
     pub(super) round: &'r Round<'r, 'a, S, M, C, W>,
     pub(super) head: &'r Head,
     pub(super) known: &'r Known,
-    pub(super) metadata: &'r Metadata,
-    pub(super) settled: &'r Settled<'r>,
+    pub(super) state: &'r State,
+    /// Problems of its people and pages.
+    pub(super) problems: &'r [Problem],
     pub(super) taken: &'r Taken,
-    /// What the verified state says without the keys that are revoked now, if there are any.
-    pub(super) floors: Option<&'r Index<'r>>,
+    /// The vouches of the verified state without those under keys that are revoked now.
+    pub(super) floors: &'r Index,
 }
 
 /// A package with what was chosen of it.
@@ -61,7 +59,7 @@ where
 {
     /// Builds the state, or says what has to wait.
     pub(super) fn build(&self) -> Result<Built, Remedy> {
-        let blame = self.round.blame(self.metadata, &self.settled.judged);
+        let blame = self.round.blame(self.state.metadata(), self.state.pages());
         let projections = self.known.projections();
         let reader = self.reader(&projections);
         self.people(&blame)?;
@@ -98,12 +96,7 @@ where
         if self.root().number == self.round.signed.head.root().number {
             return Ok(());
         }
-        let standing = Standing {
-            root: self.root(),
-            metadata: self.metadata,
-            settled: self.settled,
-        };
-        let below = standing.below_floor(&Scope::Whole, self.round.advance.crypto);
+        let below = self.state.below_floor(self.round.advance.crypto);
         if below.is_empty() {
             return Ok(());
         }
@@ -120,8 +113,8 @@ where
             workers: self.round.advance.workers,
             problems: Vec::new(),
         };
-        names.fold_names(self.metadata);
-        let problems = self.settled.problems.iter().chain(&names.problems);
+        names.fold_names(self.state.metadata());
+        let problems = self.problems.iter().chain(&names.problems);
         for problem in problems.filter(|problem| !problem.code.is_note()) {
             let at = |page: &&StoredPage| *page.place.as_str() == *problem.place;
             if let Some(page) = blame.pages.iter().map(|(page, _)| *page).find(at) {
@@ -146,8 +139,8 @@ where
 
     /// Leaves out whatever would change a stored statement.
     fn as_before(&self, blame: &Blame<'_>, subject: &Subject, remedy: &mut Remedy) {
-        let rule = self.settled.ownership.rule(self.root(), subject);
-        let votes = self.settled.index.named(subject.name()).of(subject);
+        let rule = self.state.rule(subject);
+        let votes = self.state.votes(subject);
         let signed = self.round.stored(self.root(), subject, false);
         let there = signed.map(|(digest, _)| alloc::vec![digest]);
         let there: Vec<Vec<Digest>> = there.into_iter().collect();
@@ -237,19 +230,9 @@ where
             Unit::Package(name) => Some(name.clone()),
             _ => None,
         }));
-        let before: BTreeMap<&Path, &Judged> = signed
-            .metadata
-            .pages
-            .iter()
-            .map(|page| &page.place)
-            .zip(&round.settled.judged)
-            .collect();
-        let counts = |judged: &Judged| match judged {
-            Judged::Counts(voter) => Some(voter.janitor),
-            Judged::Inert(_) | Judged::Bad => None,
-        };
-        for (page, judged) in self.metadata.pages.iter().zip(&self.settled.judged) {
-            if before.get(&page.place).copied().and_then(counts) != counts(judged) {
+        let counts = |state: &State, page| state.counts_for(page).map(|voter| voter.janitor);
+        for page in &self.state.metadata().pages {
+            if counts(&signed.state, page) != counts(self.state, page) {
                 let said = main.subjects(signed, page);
                 names.extend(said.filter_map(Subject::package).cloned());
             }
@@ -257,22 +240,19 @@ where
         let edited = || self.taken.authors.iter().chain(&self.taken.teams);
         if edited().next().is_some() {
             let mut people: BTreeSet<&Id> = edited().collect();
-            let teams = self
-                .metadata
-                .teams
-                .values()
-                .chain(signed.metadata.teams.values());
+            let teams = self.state.metadata().teams.values();
+            let teams = teams.chain(signed.state.metadata().teams.values());
             let teams = teams.filter(|team| team.members.iter().any(|it| people.contains(it)));
             let teams: Vec<&Id> = teams.map(|team| &team.id).collect();
             people.extend(teams);
-            let claims = self.metadata.authorisations.values();
+            let claims = self.state.metadata().authorisations.values();
             let claims = claims.filter(|claim| claim.owners.iter().any(|it| people.contains(it)));
             names.extend(claims.map(|claim| claim.package.clone()));
         }
         if self.head.id() != signed.head.id() {
             let surveyed = signed.survey.packages.iter();
             names.extend(surveyed.map(|unit| unit.name.clone()));
-            let said = self.settled.index.all().subjects();
+            let said = self.state.index().all().subjects();
             names.extend(said.filter_map(Subject::package).cloned());
         }
         names
@@ -337,7 +317,7 @@ where
     /// The packages that can be made of both and that somebody vouched for.
     fn compositions(&self, reader: &Reader<'_, S, C>, content: &Content) -> Vec<Package> {
         let name = &content.main.name;
-        let index = self.settled.index.named(name.as_str());
+        let index = self.state.index().named(name.as_str());
         let votes = index.of(&Subject::Releases(name.clone()));
         let wanted = votes.iter().map(|vote| vote.digest).collect();
         let is_whole = |vouch: &&Vouch| matches!(vouch.subject, Subject::Releases(_));
@@ -365,8 +345,8 @@ where
     }
 
     fn is_approved(&self, subject: &Subject, digests: &[Digest]) -> bool {
-        let rule = self.settled.ownership.rule(self.root(), subject);
-        let votes = self.settled.index.named(subject.name()).of(subject);
+        let rule = self.state.rule(subject);
+        let votes = self.state.votes(subject);
         let standing = rule.assess(&votes, digests).standing;
         matches!(standing, crate::state::approval::Standing::Approved(_))
     }
@@ -392,17 +372,16 @@ where
     }
 
     /// Judges a package, at the place that its problems name.
-    fn judge(&self, package: &Package) -> (Path, Judge<'_, '_, C>) {
-        let settled = self.settled;
-        let crypto = self.round.advance.crypto;
-        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
+    fn judge(&self, package: &Package) -> (Path, Judge<'_, C>) {
+        let state = self.state;
+        let mut judge = state.judge(self.round.advance.crypto);
         let unit = self.round.main.unit(self.round.signed, &package.name);
         let place = unit.directories.first().cloned();
         let place = place.unwrap_or_else(|| {
             let release = package.releases.first();
             release.map_or_else(Path::top, |release| release.directory.clone())
         });
-        judge.package(package, &place, &settled.ownership, &settled.people);
+        judge.package(package, &place, state.ownership(), state.people());
         (place, judge)
     }
 
@@ -417,20 +396,17 @@ where
         if same_head && same_people && !taken.authorisations.contains(name) {
             return Vec::new();
         }
-        let ownership = &self.settled.ownership;
-        let now = Standing {
-            root: self.root(),
-            metadata: self.metadata,
-            settled: self.settled,
-        };
-        let before = self.round.before();
+        let ownership = self.state.ownership();
         // What only keys that are revoked now had brought sets no floor.
-        let floors = self.floors.unwrap_or(&before.standing.settled.index);
+        let floor = |subject: &Subject| {
+            let before = &round.signed.state;
+            before.newest_by(self.floors, subject, crypto)
+        };
         let falls = |subject: &Subject| {
-            let Some(floor) = before.standing.newest(floors, subject, crypto) else {
+            let Some(floor) = floor(subject) else {
                 return false;
             };
-            let newest = now.newest(&now.settled.index, subject, crypto);
+            let newest = self.state.newest(subject, crypto);
             !ownership.voids(name, floor.version)
                 && newest.is_none_or(|newest| !newest.reaches(floor.version, floor.digest))
         };
@@ -439,14 +415,13 @@ where
         let reader = self.reader(&projections);
         let is_kept = |subject: &Subject| match subject {
             Subject::Checksums(_, release) if package::find(package, release).is_none() => {
-                let floor = before.standing.newest(floors, subject, crypto);
                 let absence = reader.absent_release(name, release);
-                floor.is_some_and(|floor| floor.digest == absence)
+                floor(subject).is_some_and(|floor| floor.digest == absence)
             }
             Subject::Releases(_) | Subject::Checksums(..) => true,
             _ => false,
         };
-        let said = floors.named(name.as_str()).subjects();
+        let said = self.floors.named(name.as_str()).subjects();
         let subjects = said.filter(|it| it.package() == Some(name) && is_kept(it));
         let is_retired = ownership.is_retired(name);
         subjects
@@ -464,11 +439,11 @@ where
 
     /// Whether anything of a package was approved.
     pub(super) fn was_signed(&self, name: &PackageName) -> bool {
-        let (before, crypto) = (self.round.before(), self.round.advance.crypto);
-        let index = &before.standing.settled.index;
+        let (before, crypto) = (&self.round.signed.state, self.round.advance.crypto);
         let is_of = |subject: &&Subject| subject.package() == Some(name);
-        let mut said = index.named(name.as_str()).subjects().filter(is_of);
-        said.any(|subject| before.standing.newest(index, subject, crypto).is_some())
+        let said = before.index().named(name.as_str()).subjects();
+        let mut said = said.filter(is_of);
+        said.any(|subject| before.newest(subject, crypto).is_some())
     }
 
     /// Leaves out pages that approve what cannot be had of a package; false where there is none.
@@ -480,8 +455,8 @@ where
         remedy: &mut Remedy,
     ) -> bool {
         let found = remedy.pages.len();
-        let (releases, checksums) = self.settled.ownership.rules(self.root(), name);
-        let said = self.settled.index.named(name.as_str());
+        let (releases, checksums) = self.state.ownership().rules(self.root(), name);
+        let said = self.state.index().named(name.as_str());
         let of = |subject: &Subject| match subject {
             Subject::Checksums(_, release) => Some(release.clone()),
             _ => None,
@@ -587,14 +562,17 @@ where
 
     /// The people whom the approvals of a package rest on.
     fn people_of(&self, name: &PackageName) -> BTreeSet<Id> {
-        let signed = &self.round.signed.metadata;
+        let signed = self.round.signed.state.metadata();
         let claims = [
             signed.authorisations.get(name),
-            self.metadata.authorisations.get(name),
+            self.state.metadata().authorisations.get(name),
         ];
         let claims = claims.into_iter().flatten();
         let mut people: BTreeSet<Id> = claims.flat_map(|claim| claim.owners.clone()).collect();
-        let teams = signed.teams.values().chain(self.metadata.teams.values());
+        let teams = signed
+            .teams
+            .values()
+            .chain(self.state.metadata().teams.values());
         let teams = teams.filter(|team| people.contains(&team.id));
         let members: Vec<Id> = teams.flat_map(|team| team.members.clone()).collect();
         people.extend(members);

@@ -17,7 +17,6 @@ use crate::model::stored::Stored;
 use crate::model::vouch::{Subject, Vouch};
 use crate::state::chain::Head;
 use crate::state::people::Judged;
-use crate::state::settle::Settled;
 use crate::tree::inventory::{Survey, survey};
 use crate::tree::layout::{Layout, PackageUnit};
 use crate::tree::metadata::{
@@ -70,11 +69,7 @@ pub(super) struct MainLine {
 }
 
 impl MainLine {
-    pub(super) fn read<S, M, C, W>(
-        advance: &Advance<'_, S, M, C, W>,
-        signed: &Signed,
-        settled: &Settled<'_>,
-    ) -> Self
+    pub(super) fn read<S, M, C, W>(advance: &Advance<'_, S, M, C, W>, signed: &Signed) -> Self
     where
         S: Store + ?Sized,
         M: Store + ?Sized,
@@ -129,7 +124,7 @@ impl MainLine {
             }
         }
         main.data(data, signed);
-        main.sift(advance, signed, settled);
+        main.sift(advance, signed);
         main
     }
 
@@ -247,7 +242,6 @@ impl MainLine {
         &mut self,
         advance: &Advance<'_, S, M, C, W>,
         signed: &Signed,
-        settled: &Settled<'_>,
     ) {
         let crypto = advance.crypto;
         let origin = &signed.head.root().origin;
@@ -262,7 +256,7 @@ impl MainLine {
             root.former.iter().for_each(|it| add(&it.former.key));
         }
         let edited = self.authors.values().flatten();
-        for author in signed.metadata.authors.values().chain(edited) {
+        for author in signed.state.metadata().authors.values().chain(edited) {
             author.keys.iter().for_each(|listed| add(&listed.key));
             author.former.iter().for_each(|former| add(&former.key));
         }
@@ -287,7 +281,12 @@ impl MainLine {
         let pages: Vec<&StoredPage> = self.pages.iter().collect();
         let judged = advance.workers.map(pages, judge);
         // Whose key was nobody's so far, nobody looked at.
-        let inert = signed.metadata.pages.iter().zip(&settled.judged);
+        let inert = signed
+            .state
+            .metadata()
+            .pages
+            .iter()
+            .zip(signed.state.pages());
         let inert = inert.filter(|(_, judged)| matches!(judged, Judged::Inert(_)));
         let forged = inert.filter_map(|(page, _)| {
             let key = keys.get(&page.page.body().key())?;
@@ -448,7 +447,7 @@ impl MainLine {
 
     /// A batch, of either tree.
     fn batch<'m>(&'m self, signed: &'m Signed, digest: Digest) -> Option<&'m Batch> {
-        let stored = &signed.metadata.batches;
+        let stored = &signed.state.metadata().batches;
         self.batches.get(&digest).or_else(|| stored.get(&digest))
     }
 

@@ -15,7 +15,6 @@ use crate::model::version::Version;
 use crate::model::vouch::Subject;
 use crate::state::approval::{Standing as Stands, Vote};
 use crate::state::people::{Judged, Voter};
-use crate::state::standing::Standing;
 use crate::tree::content::Reader;
 use crate::tree::inventory::{ClientReleases, Named};
 use crate::tree::metadata::{ATTRIBUTES, StoredPage, place};
@@ -180,7 +179,7 @@ where
         let (court, round) = (self.court, self.court.round);
         let (digest, _) = round.stored(court.root(), subject, true)?;
         let rule = rule_of_stored(court.root(), subject, epoch);
-        let votes = court.settled.index.named(subject.name()).of(subject);
+        let votes = court.state.votes(subject);
         let assessment = rule.assess(&votes, &[digest]);
         let (code, detail) = match &assessment.standing {
             Stands::Approved(_) => (Code::NotApproved, "waits for what it goes with"),
@@ -189,7 +188,7 @@ where
             Stands::Equivocal { .. } => (Code::Equivocation, "two contents are approved"),
             Stands::Pending => (Code::NotApproved, "nothing of it is approved yet"),
         };
-        let missing = rule.missing(&assessment.vouched, &court.settled.people);
+        let missing = rule.missing(&assessment.vouched, court.state.people());
         let problem = Problem::new(code, place, detail);
         Some(Waiting {
             unit,
@@ -201,8 +200,14 @@ where
     /// Pages that came and went, with the batches that they name.
     fn pages(&self, files: &mut Files, waiting: &mut Vec<Waiting>) {
         let (court, round) = (self.court, self.court.round);
-        let (signed, main) = (&round.signed.metadata, round.main);
-        let kept: BTreeSet<&Path> = court.metadata.pages.iter().map(|it| &it.place).collect();
+        let (signed, main) = (round.signed.state.metadata(), round.main);
+        let kept: BTreeSet<&Path> = court
+            .state
+            .metadata()
+            .pages
+            .iter()
+            .map(|it| &it.place)
+            .collect();
         for page in main.forged.keys().filter(|page| !kept.contains(page)) {
             files.insert(page.clone(), None);
         }
@@ -213,7 +218,7 @@ where
         // What the root demands comes with it.
         let floor = court.head.root().floor.iter();
         let mut batches: BTreeSet<Digest> = floor.map(BatchRef::digest).collect();
-        let counted = court.metadata.pages.iter().zip(&court.settled.judged);
+        let counted = court.state.metadata().pages.iter().zip(court.state.pages());
         for (page, judged) in counted {
             let reason = match judged {
                 Judged::Inert(reason) if round.is_new(page) => reason,
@@ -271,7 +276,7 @@ where
         let main = court.round.main;
         let mut kept: BTreeMap<&Subject, Kept> = BTreeMap::new();
         let mut superseded = BTreeSet::new();
-        let counted = court.metadata.pages.iter().zip(&court.settled.judged);
+        let counted = court.state.metadata().pages.iter().zip(court.state.pages());
         for (page, judged) in counted.filter(|(page, _)| main.pages_gone.contains(&page.place)) {
             if let Judged::Counts(voter) = judged {
                 let votes = self.votes(page, *voter);
@@ -295,7 +300,7 @@ where
 
     /// The newest of a statement, with the votes for its version.
     fn kept(&self, subject: &Subject) -> Kept {
-        let votes = self.court.settled.index.named(subject.name()).of(subject);
+        let votes = self.court.state.votes(subject);
         let newest = self.newest(subject, &votes);
         let version = newest.map(|(version, _)| version);
         let mut times: BTreeMap<Vote, usize> = BTreeMap::new();
@@ -337,20 +342,8 @@ where
     /// The newest of a statement by some votes.
     fn newest(&self, subject: &Subject, votes: &[Vote]) -> Option<(Version, Digest)> {
         let court = self.court;
-        let standing = Standing {
-            root: court.root(),
-            metadata: court.metadata,
-            settled: court.settled,
-        };
-        let rule = court.settled.ownership.rule(court.root(), subject);
-        let stored = standing.stored(subject, court.round.advance.crypto);
-        let newest = match rule.assess(votes, stored.as_slice()).standing {
-            Stands::Approved(newest)
-            | Stands::Behind { newest, .. }
-            | Stands::Differs { newest } => Some(newest),
-            Stands::Equivocal { .. } => rule.approved(votes).into_iter().next(),
-            Stands::Pending => None,
-        };
+        let crypto = court.round.advance.crypto;
+        let newest = court.state.newest_of(votes, subject, crypto);
         newest.map(|newest| (newest.version, newest.digest))
     }
 

@@ -4,8 +4,6 @@ use alloc::vec::Vec;
 
 use crate::model::crypto::Crypto;
 use crate::model::vouch::Subject;
-use crate::state::index::Index;
-use crate::state::judge::Judge;
 use crate::tree::content::{Reader, Repository};
 use crate::tree::problem::Problem;
 use crate::tree::store::{Store, Workers};
@@ -60,8 +58,8 @@ where
             return Ok(false);
         }
         let subject = Subject::Repository;
-        let rule = self.settled.ownership.rule(self.root(), &subject);
-        let votes = self.settled.index.named(subject.name()).of(&subject);
+        let rule = self.state.rule(&subject);
+        let votes = self.state.votes(&subject);
         let mut remedy = Remedy::default();
         let mut digests = alloc::vec![alloc::vec![signed.digest]];
         digests.extend(there.map(|there| alloc::vec![there.digest]));
@@ -79,14 +77,12 @@ where
     }
 
     pub(super) fn wrong_with_repository(&self, repository: &Repository) -> Vec<Problem> {
-        let settled = self.settled;
         let crypto = self.round.advance.crypto;
-        let mut judge = Judge::new(self.root(), &settled.index, crypto, false);
-        judge.repository(repository, &settled.people);
+        let mut judge = self.state.judge(crypto);
+        judge.repository(repository, self.state.people());
         if judge.unsigned_files.is_some() {
-            let (before, subject) = (self.round.before(), Subject::Repository);
-            let index: &Index<'_> = &before.standing.settled.index;
-            let was_signed = before.standing.newest(index, &subject, crypto).is_some();
+            let before = &self.round.signed.state;
+            let was_signed = before.newest(&Subject::Repository, crypto).is_some();
             if was_signed || self.is_complete() {
                 let unsigned: Vec<Problem> = judge.unsigned_problems().collect();
                 judge.problems.extend(unsigned);

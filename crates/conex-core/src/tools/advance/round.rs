@@ -12,11 +12,8 @@ use crate::model::path::Path;
 use crate::model::statement::Root;
 use crate::model::vouch::Subject;
 use crate::state::approval::{Epoch, Rule, Standing as Stands, Vote};
-use crate::state::index::Index;
 use crate::state::people::{Judged, People};
-use crate::state::scope::Scope;
-use crate::state::settle::{Settled, State};
-use crate::state::standing::Standing;
+use crate::state::settle::{Council, Evidence, Settled, Signatures};
 use crate::tree::metadata::{Metadata, StoredPage, place};
 use crate::tree::problem::{Code, Problem};
 use crate::tree::schemes::Known;
@@ -149,7 +146,6 @@ impl Left {
 pub(super) struct Round<'r, 'a, S: ?Sized, M: ?Sized, C, W> {
     pub(super) advance: &'r Advance<'a, S, M, C, W>,
     pub(super) signed: &'r Signed,
-    pub(super) settled: &'r Settled<'r>,
     pub(super) main: &'r MainLine,
     pub(super) left: &'r Left,
 }
@@ -180,31 +176,20 @@ where
             remedy.lower([problem]);
             remedy
         })?;
-        let mut metadata = self.pages();
-        let taken = self.take_statements(root, &mut metadata)?;
-        self.settle_pages(root, &mut metadata);
-        let state = State {
-            root,
-            metadata: &metadata,
-            assumed: &[],
-            floors: None,
-            crypto: self.advance.crypto,
-            workers: self.advance.workers,
-            ahead: false,
-            scope: &Scope::Whole,
-            verified: true,
-        };
-        let settled = state.settle();
-        self.keep_within_limits(&metadata, &settled)?;
-        let before = self.before();
-        let floors = before.standing.without_keys_of(root);
+        let (crypto, workers) = (self.advance.crypto, self.advance.workers);
+        let mut evidence = Evidence::new(root.clone(), self.pages(), Signatures::KnownFromBefore);
+        let taken = self.take_statements(&mut evidence)?;
+        self.settle_pages(root, &mut evidence.metadata);
+        let settled = evidence.settle(crypto, workers);
+        self.keep_within_limits(&settled)?;
+        let floors = self.signed.state.without_keys_of(root);
         let court = Court {
             round: self,
-            floors: floors.as_ref(),
+            floors: floors.as_ref().unwrap_or(self.signed.state.index()),
             head,
             known: &known,
-            metadata: &metadata,
-            settled: &settled,
+            state: &settled.state,
+            problems: &settled.problems,
             taken: &taken,
         };
         court.build()
@@ -215,17 +200,13 @@ where
         Past {
             store: &self.advance.signed,
             known: &self.signed.known,
-            standing: Standing {
-                root: self.signed.head.root(),
-                metadata: &self.signed.metadata,
-                settled: self.settled,
-            },
+            state: &self.signed.state,
         }
     }
 
     /// The metadata of the verified state, with the new pages that are not left out.
     fn pages(&self) -> Metadata {
-        let mut metadata = self.signed.metadata.clone();
+        let mut metadata = self.signed.state.metadata().clone();
         let main = self.main;
         let new = main.pages.iter().filter(|page| {
             !self.left.pages.contains_key(&page.place) && !main.barred.contains(&page.place)
@@ -272,7 +253,7 @@ where
     }
 
     /// Leaves out the new pages of whoever would have more with them than count.
-    fn keep_within_limits(&self, metadata: &Metadata, settled: &Settled<'_>) -> Result<(), Remedy> {
+    fn keep_within_limits(&self, settled: &Settled) -> Result<(), Remedy> {
         let mut remedy = Remedy::default();
         let problems = settled.problems.iter();
         let void = problems.filter(|problem| problem.code == Code::PersonVoid);
@@ -280,7 +261,8 @@ where
         if void.is_empty() {
             return Ok(());
         }
-        for page in metadata.pages.iter().filter(|page| self.is_new(page)) {
+        let pages = settled.state.metadata().pages.iter();
+        for page in pages.filter(|page| self.is_new(page)) {
             let directory = page.place.parent().unwrap_or_default();
             if void.contains(directory.as_str()) {
                 let detail = "its signer has more pages than count";
@@ -297,28 +279,19 @@ where
 
     /// Takes authors, teams and authorisations of the main line that are approved by janitors whose
     /// pages are taken.
-    fn take_statements(&self, root: &Root, metadata: &mut Metadata) -> Result<Taken, Remedy> {
+    fn take_statements(&self, evidence: &mut Evidence) -> Result<Taken, Remedy> {
         let mut taken = Taken::default();
         let mut remedy = Remedy::default();
         let (crypto, main) = (self.advance.crypto, self.main);
-        let people = People::of_root(root, crypto);
-        let state = State {
-            root,
-            metadata,
-            assumed: &[],
-            floors: None,
-            crypto,
-            workers: self.advance.workers,
-            ahead: false,
-            scope: &Scope::Whole,
-            verified: true,
-        };
-        let judged = state.judge(&people);
-        let is_wanted = |subject: &Subject| subject.kind().is_about_people();
-        let (index, _) = Index::new(metadata, &judged, &Scope::Whole, is_wanted);
-        let blame = self.blame(metadata, &judged);
+        let Council {
+            people,
+            pages,
+            index,
+        } = evidence.council(crypto, self.advance.workers);
+        let (root, metadata) = (&evidence.root, &mut evidence.metadata);
+        let blame = self.blame(metadata, &pages);
         for subject in &self.statements(metadata) {
-            let votes = index.named(subject.name()).of(subject);
+            let votes = index.votes(subject);
             let rule = |epoch| rule_of_stored(root, subject, epoch);
             let is_approved = |content: Option<(Digest, u32)>| {
                 content.is_some_and(|(digest, epoch)| {
@@ -384,7 +357,7 @@ where
         on_main: bool,
     ) -> Option<(Digest, u32)> {
         let (crypto, origin, main) = (self.advance.crypto, &root.origin, self.main);
-        let before = &self.signed.metadata;
+        let before = self.signed.state.metadata();
         match subject {
             Subject::Author(id) => {
                 let author = pick(&before.authors, &main.authors, id, on_main)?;

@@ -207,7 +207,7 @@ impl<'a, C: Crypto, K: Signer> Town<'a, C, K> {
             self.janitor.clone(),
             self.with.crypto.fingerprint(self.with.signer.public_key()),
             drafts,
-            &report.metadata.batches,
+            &report.metadata().batches,
             INLINE,
         );
         let composed = composed.map_err(text)?;

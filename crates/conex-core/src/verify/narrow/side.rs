@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString as _;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound::Included;
 
@@ -152,7 +153,7 @@ impl<'a, S: Store + ?Sized, W: Workers> Side<'a, S, W> {
             });
         for (digest, place, said) in found {
             if let Some(said) = said {
-                self.metadata.excerpts.insert(digest, said);
+                self.metadata.excerpts.insert(digest, Arc::new(said));
             } else {
                 // Reading all of it says what is wrong.
                 self.seen.remove(&place);
@@ -172,7 +173,7 @@ impl<'a, S: Store + ?Sized, W: Workers> Side<'a, S, W> {
         let said = known(Some(before), &place).and_then(|before| before.excerpts.get(&digest));
         match said {
             Some(said) if self.seen.insert(place) => {
-                self.metadata.excerpts.insert(digest, said.clone());
+                self.metadata.excerpts.insert(digest, Arc::clone(said));
             }
             _ => self.batch(digest, crypto, Some(before)),
         }
