@@ -12,14 +12,14 @@ use super::Update;
 /// It comes from a [`VerifiedState`], or from somebody's word:
 ///
 /// ```compile_fail
-/// # use conex_core::{record::LocalRecord, store::MemoryStore, update::Before};
+/// # use conex_core::{tree::store::MemoryStore, verify::{Before, LocalRecord}};
 /// fn believe<'a>(store: &'a MemoryStore, record: &'a LocalRecord) -> Before<'a, MemoryStore> {
 ///     Before { store, record }
 /// }
 /// ```
 ///
 /// ```
-/// # use conex_core::{record::LocalRecord, store::MemoryStore, update::Before};
+/// # use conex_core::{tree::store::MemoryStore, verify::{Before, LocalRecord}};
 /// fn believe<'a>(store: &'a MemoryStore, record: &'a LocalRecord) -> Before<'a, MemoryStore> {
 ///     Before::dangerous_believed(store, record)
 /// }
