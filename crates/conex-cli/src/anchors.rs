@@ -1,4 +1,4 @@
-//! Trust anchors as they are spelled on the command line and by package managers.
+//! Trust anchors as the command line and package managers write them.
 
 use conex_core::chain::{AnchorKeys, Trust};
 use conex_core::digest::Digest;
@@ -8,11 +8,11 @@ use conex_core::version::Threshold;
 
 use crate::error::{CommandError, Result};
 
-/// How anchors are spelled, for help texts and errors.
+/// The syntax of anchors, for help texts and errors.
 pub(crate) const SPELLING: &str = "either root:DIGEST, or origin:NAME and one or more key fingerprints \
 SHA256:..., separated by commas";
 
-/// What a command starts trust from.
+/// The trust anchors that a command starts from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AnchorArguments {
     /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
@@ -30,7 +30,7 @@ pub(crate) struct AnchorArguments {
 }
 
 impl AnchorArguments {
-    /// The anchors given, of which there have to be some.
+    /// Returns the given anchors. It is an error to give none.
     pub(crate) fn trust(&self) -> Result<Trust> {
         let anchors = self.trust_anchors.as_deref().ok_or_else(|| {
             CommandError::usage("there is nothing to start trust from")

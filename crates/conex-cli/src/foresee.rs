@@ -1,4 +1,4 @@
-//! What a change of people or rules would undo: shown before it is made, and adopted with it.
+//! Forecasts: shows what a change of people or rules would undo, and adopts it together with the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -21,7 +21,7 @@ use crate::keys::KeyArguments;
 use crate::output::{self, BOLD, DIM, GREEN, RED, RESET, line, plain};
 use crate::tree::{Tree, Work};
 
-/// What to do about approvals that a change would undo.
+/// The options for approvals that a change would undo.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Adoption {
     /// Vouch anew for what would lose its approval, in the same step and prompt
@@ -48,7 +48,7 @@ impl Adoption {
     }
 }
 
-/// What all commands that change people and rules have in common.
+/// The options shared by all commands that change people and rules.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Step {
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(crate) struct Step {
     pub(crate) key: KeyArguments,
 }
 
-/// Which pages under a key that signs no more go on counting.
+/// Selects the pages under a former key that continue to count.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Accepted {
     /// Of the pages under the old key, only these go on counting: digests, or their first digits
@@ -79,7 +79,7 @@ impl Accepted {
         !self.accept.is_empty() || self.accept_before.is_some()
     }
 
-    /// The pages among `counting` that were asked for.
+    /// Returns the requested pages among `counting`.
     pub(crate) fn choose(
         &self,
         tree: &Tree,
@@ -108,7 +108,7 @@ impl Accepted {
     }
 }
 
-/// The places of pages that count for nothing.
+/// Returns the places of pages that do not count.
 pub(crate) fn inert(report: &Report) -> BTreeSet<&str> {
     let all = report.notes.iter().chain(&report.problems);
     all.filter(|problem| matches!(problem.code, Code::InertPage | Code::BadSignature))
@@ -116,7 +116,7 @@ pub(crate) fn inert(report: &Report) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The pages of a person under a key that count now.
+/// Returns the pages of a person under one key that count now.
 pub(crate) fn counting(report: &Report, id: &Id, key: Fingerprint) -> BTreeSet<Digest> {
     let pages = pages_of(report, id).into_iter();
     pages
@@ -125,7 +125,7 @@ pub(crate) fn counting(report: &Report, id: &Id, key: Fingerprint) -> BTreeSet<D
         .collect()
 }
 
-/// The pages of a person that count now, under whatever key.
+/// Returns the pages of a person that count now, under any key.
 pub(crate) fn pages_of<'r>(report: &'r Report, id: &Id) -> Vec<&'r StoredPage> {
     let inert = inert(report);
     let pages = report.metadata.pages.iter();
@@ -135,20 +135,20 @@ pub(crate) fn pages_of<'r>(report: &'r Report, id: &Id) -> Vec<&'r StoredPage> {
         .collect()
 }
 
-/// What the signer does about what would be lost, and what remains.
+/// The signer's answer to approvals that would be lost, and what remains.
 pub(crate) struct Foreseen {
     /// The vouches for the statements that the proposal brings.
     pub(crate) approvals: Vec<Vouch>,
-    /// What the signer vouches for anew.
+    /// The signer's new vouches.
     pub(crate) vouches: Vec<Vouch>,
-    /// What would still lack somebody's vouch.
+    /// The statements that would still lack somebody's vouch.
     pub(crate) lacking: Vec<Change>,
-    /// What must not fall: the vouches that keep what would be lost, whoever is to give them.
+    /// The vouches that preserve the approvals, whoever is to give them. None of them may fall.
     pub(crate) kept: Vec<Vouch>,
 }
 
 impl Foreseen {
-    /// Refuses a step behind which nobody would be asked any more for what lacks a vouch.
+    /// Refuses a step after which nobody could be asked any more for a missing vouch.
     pub(crate) fn refuse_lacking(&self, again: &str) -> Result<()> {
         let Some(first) = self.lacking.first() else {
             return Ok(());
@@ -162,8 +162,9 @@ impl Foreseen {
     }
 }
 
-/// Shows what a proposal would undo, in the tree that it is made to and in the one that clients follow; refuses
-/// what is wrong, and what would be lost unless it is adopted by the signer or let go.
+/// Shows what a proposal would undo, in the tree that it changes and in the one that clients follow.
+/// Refuses it if it makes anything wrong, or if approvals would be lost that the signer neither adopts nor
+/// lets go.
 pub(crate) fn foresee(
     out: &mut impl Write,
     (tree, work): (&Tree, &Work),
@@ -257,7 +258,7 @@ pub(crate) fn foresee(
     })
 }
 
-/// The state that clients follow, where it is known, beside the one that people work on.
+/// The state that clients follow, if known, beside the one that people work on.
 struct Followed<'w> {
     work: &'w Work,
     state: Option<&'w Work>,
@@ -274,8 +275,8 @@ impl<'w> Followed<'w> {
         }
     }
 
-    /// What of it would be lost, and has another content, not approved, in the tree that people work on: somebody's
-    /// unapproved edit must not hide what a change would take from clients.
+    /// Returns approvals that would be lost in the state clients follow while the working tree has other,
+    /// unapproved content. Somebody's unapproved edit must not hide what a change would take from clients.
     fn lost(&self, proposal: &Amendment, adoption: &Adoption) -> Vec<Change> {
         let Some(outlook) = &self.outlook else {
             return Vec::new();
@@ -285,7 +286,7 @@ impl<'w> Followed<'w> {
             said.map(|vouch| (&vouch.subject, vouch.digest)).collect();
         let is_hidden = |change: &Change| {
             let before = self.state.and_then(|it| it.report.finding(&change.subject));
-            // Who approves another content with it wants that one.
+            // Approving other content together with the change replaces this one on purpose.
             let other = said.get(&change.subject);
             if other.is_some_and(|other| before.is_some_and(|it| it.digest != *other)) {
                 return false;
@@ -301,8 +302,8 @@ impl<'w> Followed<'w> {
     }
 }
 
-/// What would lose its approval by itself. What would lose it only because its owners are approved
-/// no more is mended with them: nobody need look at it.
+/// Returns what would lose its approval by itself. What would lose it only because its owners are no longer
+/// approved is restored together with them, so nobody needs to look at it.
 fn lost(
     outlook: &Outlook<'_, StandardCrypto>,
     forecast: &Forecast,
@@ -331,7 +332,7 @@ fn lost(
     lost
 }
 
-/// Whether somebody is among those whose vouch is missing.
+/// Whether a person is among those whose vouch is missing.
 pub(crate) fn is_asked(change: &Change, person: &Id) -> bool {
     let missing = change.missing.as_ref();
     let ways = missing.map(|missing| [&missing.owners, &missing.janitors]);
@@ -359,7 +360,7 @@ pub(crate) fn refuse_problems(out: &mut impl Write, forecast: &Forecast) -> Resu
     Err(CommandError::refused("afterwards the repository would not be in order").hint(hint))
 }
 
-/// As many as fit on a screen.
+/// The most entries to show, so that they fit on a screen.
 const SHOWN: usize = 20;
 
 fn show(out: &mut impl Write, changes: &[&Change]) {
@@ -398,8 +399,8 @@ fn show(out: &mut impl Write, changes: &[&Change]) {
     }
 }
 
-/// Prints what changes in a stored file, line by line; lists of pages by their number, and nothing
-/// of signatures.
+/// Prints the changed lines of a stored file. Lists of pages are shown by their number, and signatures are
+/// left out.
 pub(crate) fn difference(out: &mut impl Write, place: &str, before: &str, after: &str) {
     line(out, format_args!("{BOLD}{place}{RESET}"));
     let diff = similar::TextDiff::from_lines(before, after);
@@ -432,7 +433,7 @@ pub(crate) fn difference(out: &mut impl Write, place: &str, before: &str, after:
     flush(out, &mut pages);
 }
 
-/// What nobody reads: numbers that follow from the place, signatures, white space.
+/// Whether a line is not worth reading: numbers that follow from the position, signatures, white space.
 fn is_noise(text: &str) -> bool {
     text.starts_with("number = ")
         || text.starts_with("previous = ")
@@ -454,7 +455,7 @@ fn changed(mut out: &mut dyn Write, tag: similar::ChangeTag, text: &str) {
     }
 }
 
-/// Says what a statement about people still waits for, as it stands in the tree now.
+/// Prints what a statement about people still waits for, as it is in the tree now.
 pub(crate) fn tell_what_waits(
     out: &mut impl Write,
     tree: &Tree,

@@ -1,6 +1,6 @@
 //! The program `conex`: signs and verifies community data repositories.
 //!
-//! One file per command below `command/`; what they share stands beside it.
+//! Each command has a file below `command/`. The code they share is beside it.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -35,7 +35,8 @@ mod tree;
 mod verification;
 mod view;
 
-/// Many small values on many threads: verification is a tenth faster than with the usual allocator.
+/// Verification allocates many small values on many threads. This allocator makes it a tenth faster than
+/// the default one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -50,7 +51,7 @@ struct Arguments {
         global = true,
         default_value = ".",
         value_name = "DIR",
-        // After what is the command's own.
+        // After the command's own options.
         display_order = 900
     )]
     repo: PathBuf,
@@ -117,8 +118,8 @@ enum Command {
     Man(command::man::Arguments),
 }
 
-/// The command line. Under a name that says so, the program only verifies: package managers that
-/// were set up for OCaml conex start a program without naming a command.
+/// Returns the command line. If the program is called `conex-verify` or `conex_verify`, it only verifies:
+/// package managers set up for OCaml conex start it without a command.
 fn arguments() -> Vec<OsString> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     let name = words.first().and_then(|word| Path::new(word).file_name());

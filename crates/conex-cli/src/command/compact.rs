@@ -69,7 +69,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     rewrite(&tree, work, arguments)
 }
 
-/// The greatest approved version of each statement that is in the tree or approved as gone.
+/// For each statement that is in the tree or approved as absent: its greatest approved version.
 struct Measure<'w>(BTreeMap<&'w Subject, Option<Version>>);
 
 impl<'w> Measure<'w> {
@@ -91,9 +91,11 @@ impl<'w> Measure<'w> {
         Self(newest.collect())
     }
 
-    /// Whether anything can rest on a vouch: it is for the greatest approved version or above, or
-    /// for something that went without an approval. That may come back, and its version must not fall for a
-    /// client that last looked before.
+    /// Whether anything can still depend on a vouch.
+    ///
+    /// A vouch is live if its version is the greatest approved one or above, or if its statement
+    /// disappeared without an approval: that may return, and its version must not decrease for a client
+    /// that last looked before.
     fn is_live(&self, vouch: &Vouch) -> bool {
         match self.0.get(&vouch.subject) {
             Some(Some(newest)) => vouch.version >= *newest,
@@ -102,14 +104,14 @@ impl<'w> Measure<'w> {
     }
 }
 
-/// What anything can rest on of some pages.
+/// The live part of some pages: everything that something can still depend on.
 struct Live<'w> {
     references: BTreeSet<&'w BatchRef>,
-    /// Those of no batch that is named.
+    /// Live vouches that are in none of the named batches.
     vouches: BTreeSet<&'w Vouch>,
-    /// Those of the batches.
+    /// All vouches of the named batches.
     covered: BTreeSet<&'w Vouch>,
-    /// How many others there are, batches aside.
+    /// The number of vouches left out, batches aside.
     dropped: usize,
 }
 
@@ -125,7 +127,7 @@ impl<'w> Live<'w> {
                 let Some(batch) = work.report.metadata.batches.get(&reference.digest()) else {
                     continue;
                 };
-                // A batch is kept whole: it is stored once, and others name it, too.
+                // A batch is kept whole: it is stored once, and other pages name it, too.
                 if batch.vouches().iter().any(|vouch| measure.is_live(vouch)) {
                     references.insert(reference);
                     covered.extend(batch.vouches());
@@ -145,7 +147,7 @@ impl<'w> Live<'w> {
     }
 }
 
-/// One page of the signer's in place of all under their key.
+/// Replaces all pages under the signer's key with a single one.
 fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     let (locked, id) = keys::signer(&arguments.key, &work.people)?;
     let key = locked.fingerprint();
@@ -230,7 +232,7 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
                 "the key gave a signature that does not verify; nothing was written",
             )
         })?;
-    // A page that says the same as before has the same name.
+    // A page with the same content as before has the same name.
     let written: BTreeSet<&TreePath> = files.iter().map(|(path, _)| path).collect();
     let mut deleted: Vec<TreePath> = gone;
     deleted.retain(|path| !written.contains(path));
@@ -243,8 +245,8 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Takes the pages apart that approve what is still to come. In one page with others they would have
-/// these wait for it, wherever the repository is followed by what is approved.
+/// Separates the pages that approve content still to come. Merged into one page with others, they would
+/// delay those, wherever clients follow a branch of approved content.
 fn split_ahead<'w>(
     work: &'w Work,
     pages: impl Iterator<Item = &'w StoredPage>,
@@ -300,15 +302,15 @@ fn compose(
     Ok((body, batches))
 }
 
-/// Whether somebody has so many pages that none counts.
+/// Whether a person has so many pages that none of them counts.
 fn is_void(work: &Work, id: &Id) -> bool {
     let place = format!("conex/index/{id}");
     let mut void = work.report.with_code(Code::PersonVoid);
     void.any(|note| *note.place == *place)
 }
 
-/// Refuses what any statement would stand differently by, but for what is gained where somebody's
-/// pages count again.
+/// Refuses a compaction that would change the status of any statement. If `gains` is set, statements may
+/// gain approval, because the person's pages count again.
 fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()> {
     let outlook = Outlook::new(&work.report, &StandardCrypto).ok_or_else(|| {
         CommandError::refused("there is no valid root here").hint("start with conex init")
@@ -332,7 +334,7 @@ fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()>
     }
 }
 
-/// Deletes pages that nothing can rest on; no signature is needed for that.
+/// Deletes pages that nothing can depend on. That needs no signature.
 fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) -> Result<()> {
     let metadata = &work.report.metadata;
     let measure = Measure::new(work);
@@ -361,14 +363,14 @@ fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) 
         }
         let is_spent = |stored: &&StoredPage| {
             if inert.contains(stored.place.as_str()) {
-                // A page that waits for its signer to be approved stays.
+                // Keep a page whose signer is still waiting for approval.
                 spent.contains(&stored.page.body().key())
             } else {
                 !is_live(stored)
             }
         };
         let gone: Vec<&StoredPage> = pages.iter().filter(is_spent).collect();
-        // A person's last page is never deleted: git would take it for renamed.
+        // A person's last page is never deleted: git would treat it as renamed.
         let keep = usize::from(gone.len() == pages.len());
         deleted.extend(gone.into_iter().skip(keep));
     }
@@ -401,7 +403,7 @@ fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) 
     Ok(())
 }
 
-/// Keys that sign nothing any more.
+/// Returns keys that can no longer sign.
 fn spent_keys(work: &Work) -> BTreeSet<Fingerprint> {
     let root = work.head.root();
     let former = root.former.iter().map(|former| &former.former.key);
@@ -414,7 +416,7 @@ fn spent_keys(work: &Work) -> BTreeSet<Fingerprint> {
         .collect()
 }
 
-/// The batches that no page names, once those that go are gone.
+/// Returns the batches that no page names once the given files are deleted.
 fn unused(
     work: &Work,
     arguments: &Arguments,

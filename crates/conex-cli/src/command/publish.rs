@@ -107,7 +107,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     .sign(&tree, work, &member, &arguments.key)
 }
 
-/// Shows what changed in a package, and gives the vouches for what was named.
+/// Shows what changed in a package. Returns the vouches for the named releases.
 fn package_vouches(
     tree: &Tree,
     work: &Work,
@@ -178,7 +178,7 @@ fn package_vouches(
             "--leave-others publishes only what you named; --accept-others stands behind all of it",
         ));
     }
-    // With nothing approved there is nothing to leave as it was: it would sign the others away.
+    // If nothing is approved, the other releases have no approved state to keep. Signing would remove them.
     if strange && arguments.leave_others && difference.before.is_empty() {
         return Err(CommandError::refused(format_args!(
             "nothing of {package} is approved under your key yet, so the others cannot be left as they were"
@@ -206,7 +206,7 @@ fn package_vouches(
         if strange && arguments.leave_others {
             let only = difference.with_only(named);
             whole.digest = tree.releases_digest(&work.head, package, &only)?;
-            // Another content than the one that stands there, and perhaps begun by another owner.
+            // The content differs from what is in the tree, and another owner may have begun this version.
             whole.version = version_of(
                 &work.report,
                 &StandardCrypto,
@@ -220,8 +220,8 @@ fn package_vouches(
     Ok(vouches)
 }
 
-/// Whether somebody joins what others began, which is as it was for them: who names all of a package
-/// means all of it. Who does not is told.
+/// Whether the signer joins the others who vouched for the same, still pending state of the package. Naming
+/// all of its releases means the package as a whole. Naming fewer does not, and the user is told so.
 fn joins(
     out: &mut impl std::io::Write,
     package: &PackageName,

@@ -50,7 +50,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let id = &present.id;
     let new = new_key(work, present, arguments)?;
 
-    // What the old keys signed, and what of it goes on counting.
+    // The pages of the old keys, and those of them that continue to count.
     let mut fields = AuthorFields::from(present.clone());
     let mut dropped = Amendment::default();
     let (gone, kept): (Vec<AuthorKey>, Vec<AuthorKey>) = fields
@@ -62,7 +62,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         let fingerprint = StandardCrypto.fingerprint(&listed.key);
         let mut pages = foresee::counting(&work.report, id, fingerprint);
         if arguments.accepted.is_given() {
-            // A revoked key's pages count for nothing now, and some may have to again.
+            // The pages of a revoked key do not count now, but some may be accepted again.
             let all = work.report.metadata.pages.iter().filter(|stored| {
                 stored.page.body().signer() == id && stored.page.body().key() == fingerprint
             });
@@ -121,7 +121,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     foresee::tell_what_waits(&mut out, &tree, &[Subject::Author(id.clone())])
 }
 
-/// The author, and the old key where it is at hand.
+/// Returns the author, and the old key if it is at hand.
 fn who<'w>(work: &'w Work, arguments: &Arguments) -> Result<(&'w Author, Option<Locked>)> {
     let (id, old) = if arguments.lost {
         (arguments.id.clone(), None)
@@ -159,7 +159,7 @@ fn who<'w>(work: &'w Work, arguments: &Arguments) -> Result<(&'w Author, Option<
     Ok((author, old))
 }
 
-/// The new key, which is nobody's yet.
+/// Returns the new key, which nobody here may have yet.
 fn new_key(work: &Work, author: &Author, arguments: &Arguments) -> Result<Locked> {
     let new = keys::find(&arguments.new)?;
     let fingerprint = new.fingerprint();

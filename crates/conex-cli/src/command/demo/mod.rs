@@ -46,7 +46,7 @@ fn play(directory: &Path) -> Result<()> {
     story::attacks(&mut stage)
 }
 
-/// What to try where everything was kept.
+/// Suggests what to try next if everything was kept.
 fn go_on(directory: &Path) {
     let shown = directory.display();
     let mut out = output::stdout();
@@ -64,7 +64,7 @@ fn go_on(directory: &Path) {
     }
 }
 
-/// What to try where nothing was kept.
+/// Suggests what to try next if nothing was kept.
 fn start() {
     let mut out = output::stdout();
     for text in [

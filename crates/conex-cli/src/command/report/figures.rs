@@ -16,18 +16,18 @@ use conex_repo::opam::facts::{Archive, Strength};
 
 use crate::tree::Work;
 
-/// On whose word content stands.
+/// The people whose approval content rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Basis {
-    /// As many of its owners as it takes.
+    /// The package's owners, as many as their threshold requires.
     Owners,
     /// A quorum of janitors.
     Quorum,
-    /// Fewer janitors, as the root lets them for upkeep and for what nobody owns.
+    /// Fewer janitors, where the root allows that: for upkeep and for unclaimed packages.
     Few,
-    /// It waits: what is approved is something else, or nothing.
+    /// Nobody yet: something else is approved, or nothing is.
     Waiting,
-    /// Nobody ever vouched for anything of its package.
+    /// Nobody: there is no vouch for anything of the package.
     Unsigned,
 }
 
@@ -51,21 +51,21 @@ impl Basis {
     }
 }
 
-/// Somebody, and how much stands on them or waits for them.
+/// A person, and how much depends on them or waits for them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PersonFigures {
     pub(super) role: &'static str,
-    /// Approved statements that they stand behind.
+    /// Approved statements that they vouch for.
     pub(super) stands: usize,
-    /// Statements that would lose their approval without them, of janitors only.
+    /// Statements that would lose their approval without this person. Counted for janitors only.
     pub(super) alone: Option<usize>,
     /// Statements that wait for their vouch.
     pub(super) awaited: usize,
-    /// Packages that they own, as members of teams too.
+    /// Packages that they own, including as members of teams.
     pub(super) owns: usize,
 }
 
-/// A statement that waits, and for whom.
+/// A statement that waits, and the people it waits for.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     pub(super) subject: String,
@@ -73,7 +73,7 @@ pub(super) struct Waiting {
     pub(super) needs: String,
 }
 
-/// A release with an archive that nothing good holds.
+/// A release with an archive that no strong checksum covers.
 #[derive(Debug, Clone)]
 pub(super) struct WeakArchive {
     pub(super) release: String,
@@ -84,30 +84,30 @@ pub(super) struct WeakArchive {
 /// All figures.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
-    /// Releases by what their files stand on.
+    /// The number of releases by the basis of their checksums.
     pub(super) releases: BTreeMap<Basis, usize>,
-    /// Packages by what their list of releases stands on.
+    /// The number of packages by the basis of their list of releases.
     pub(super) packages: BTreeMap<Basis, usize>,
     pub(super) approved: usize,
     pub(super) statements: usize,
-    /// Packages with owners.
+    /// The number of packages with owners.
     pub(super) claimed: usize,
     pub(super) people: BTreeMap<Id, PersonFigures>,
     pub(super) waiting: Vec<Waiting>,
-    /// Approvals of what is not there.
+    /// The number of approvals of content that is not in the tree.
     pub(super) ahead: usize,
-    /// Approved statements by how many people stand behind them beyond those needed; three and more
-    /// together.
+    /// The number of approved statements by how many people vouch for them beyond those required; three and
+    /// more are counted together.
     pub(super) margins: [usize; 4],
-    /// Packages whose owner is one person.
+    /// Packages owned by a single person.
     pub(super) single: Vec<PackageName>,
-    /// Packages whose owners are fewer than their own threshold.
+    /// Packages with fewer owners than their threshold.
     pub(super) out_of_reach: Vec<PackageName>,
     pub(super) problems: usize,
     /// Archives by the strength of their checksums, and those that are not strong.
     pub(super) archives: BTreeMap<Strength, usize>,
     pub(super) weak: Vec<WeakArchive>,
-    /// Releases whose description could not be read.
+    /// The number of releases whose description could not be read.
     pub(super) unreadable: usize,
 }
 
@@ -178,7 +178,7 @@ impl Figures {
         }
     }
 
-    /// What waits, and for whom.
+    /// Collects what waits, and for whom.
     fn waits(&mut self, work: &Work) {
         let all = work.report.problems.iter().chain(&work.report.notes);
         let waiting = all.filter_map(|problem| {
@@ -238,13 +238,13 @@ impl Figures {
         }
     }
 
-    /// How many of the janitors' keys may be lost before a quorum is out of reach.
+    /// Returns how many janitors' keys may be lost before a quorum is out of reach.
     pub(super) fn spare(work: &Work) -> usize {
         let root = work.head.root();
         root.janitors.len().saturating_sub(root.quorum.people())
     }
 
-    /// Approved statements that stand on exactly as many people as they need, where that is more than
+    /// Counts approved statements that have exactly the number of people they need, where that is more than
     /// one.
     pub(super) fn narrow(work: &Work) -> usize {
         let shared = |finding: &&Finding| finding.assessment.supporters().len() > 1;
@@ -271,7 +271,8 @@ fn weak(release: String, archive: &Archive) -> WeakArchive {
     }
 }
 
-/// On whose word approved content stands: asks the rule itself, with only one of its ways open.
+/// Returns the basis of approved content. Asks the approval rule itself, with only one of its paths open at
+/// a time.
 fn basis(work: &Work, package: Option<&PackageName>, approved: &ApprovedVersion) -> Basis {
     let janitors = work.people.janitors();
     let votes: Vec<Vote> = approved

@@ -1,4 +1,4 @@
-//! `conex report`: how a repository stands, as one page for people to look at.
+//! `conex report`: the status of a repository, as one page for people.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -97,7 +97,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The main line up to what is reported; empty where nothing is committed yet.
+/// Returns the main line up to the reported state; empty if there is no commit yet.
 fn main_line(
     repository: &GitRepository,
     revision: Option<&str>,
