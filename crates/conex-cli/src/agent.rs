@@ -125,8 +125,8 @@ impl fmt::Display for SocketError {
             Self::Silent(patience) => {
                 write!(f, "ssh-agent did not answer for {} s", patience.as_secs())
             }
-            Self::Broken(error) => write!(f, "ssh-agent broke off: {error}"),
-            Self::Size(length) => write!(f, "ssh-agent answers nonsense, of {length} bytes"),
+            Self::Broken(error) => write!(f, "the connection to ssh-agent broke: {error}"),
+            Self::Size(length) => write!(f, "ssh-agent sent an invalid answer of {length} bytes"),
         }
     }
 }
@@ -143,7 +143,7 @@ pub(crate) fn advice(error: &Error) -> String {
             format!("start one with eval $(ssh-agent), or give a key file with --key; {SOCKET} says where it is")
         }
         AgentError::Transport(SocketError::Silent(_)) => format!(
-            "it may wait for a touch, a PIN or a confirmation; {TIMEOUT} is how many seconds to wait. If ssh-add -l does not answer either, start it anew"
+            "it may be waiting for a touch, a PIN or a confirmation; {TIMEOUT} sets how many seconds to wait. If ssh-add -l does not answer either, restart the agent"
         ),
         AgentError::Refused => {
             "the key may be gone, the agent locked (ssh-add -X), the question denied, or the token not there: ssh-add -l lists what it holds".into()

@@ -112,7 +112,7 @@ pub(crate) fn notes(
             else {
                 return vec![Problem::new(Code::Attributes, FILE, &error)];
             };
-            let detail = format!("what it does to signed files is not known: {error}");
+            let detail = format!("its effect on signed files is not known: {error}");
             vec![Problem::new(Code::Attributes, place, detail)]
         }
     }

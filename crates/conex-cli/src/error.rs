@@ -81,12 +81,15 @@ impl From<GitError> for CommandError {
                 .hint("give the git repository with -C: its work tree, or a bare one"),
             GitError::NoRevision(_) | GitError::NotACommit(..) => Self::usage(error)
                 .hint("revisions are those of the git repository given with -C")
-                .hint("what is not there yet has to be fetched: git fetch origin"),
+                .hint("if it is not here yet, fetch it: git fetch origin"),
             GitError::Ambiguous(..) => Self::usage(error)
                 .hint("say which is meant, for example --pr-refs refs/remotes/origin/pr/N"),
-            GitError::Moved(_) => Self::refused(error).hint("it was not moved now; run it again"),
-            GitError::Write(_) => Self::io(error).hint("make room or rights, and run it again"),
-            _ => Self::io(error).hint("fetch it again: conex uses nothing that is missing"),
+            GitError::Moved(_) => Self::refused(error).hint("nothing was moved; run it again"),
+            GitError::Write(_) => {
+                Self::io(error).hint("free some space or get write access, and run it again")
+            }
+            _ => Self::io(error)
+                .hint("if parts of the git repository are missing or damaged, fetch it again"),
         }
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Accepted {
     #[arg(long, value_name = "PAGE")]
     accept: Vec<String>,
 
-    /// Only those that this git revision has already
+    /// Of the pages under the old key, only those in this git revision go on counting
     #[arg(long, value_name = "REVISION")]
     accept_before: Option<String>,
 }
@@ -96,7 +96,7 @@ impl Accepted {
                     "not one page of {id} under that key begins with {}",
                     plain(prefix)
                 ))
-                .hint(format_args!("pages stand in conex/index/{id}")));
+                .hint(format_args!("pages are in conex/index/{id}")));
             };
             chosen.insert(*page);
         }
@@ -179,7 +179,7 @@ pub(crate) fn foresee(
     if followed.is_some_and(|it| it.head.digest() != work.head.digest()) {
         line(
             out,
-            "note: what clients follow has another root, and is not looked at; conex advance comes first",
+            "note: the branch that clients follow has another root, so it is not considered; run conex advance first",
         );
     }
     let followed = Followed::new(work, followed);
@@ -357,7 +357,7 @@ pub(crate) fn refuse_problems(out: &mut impl Write, forecast: &Forecast) -> Resu
         Code::Retired => "hand over first: conex claim gives packages other owners",
         code => code.advice(),
     };
-    Err(CommandError::refused("afterwards the repository would not be in order").hint(hint))
+    Err(CommandError::refused("this would leave the repository with problems").hint(hint))
 }
 
 /// The most entries to show, so that they fit on a screen.

@@ -67,7 +67,7 @@ fn is_protected(address: &str) -> bool {
 fn fetch(address: &str) -> Result<String> {
     if !is_protected(address) {
         return Err(CommandError::usage(format_args!(
-            "{} would be read without protection on the way",
+            "{} would be read over an unprotected connection",
             plain(address)
         ))
         .hint("give an address that begins with https://, or a file"));

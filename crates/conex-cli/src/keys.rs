@@ -29,7 +29,7 @@ pub(crate) struct KeyArguments {
     #[arg(long, value_name = "N")]
     pub(crate) passphrase_fd: Option<RawFd>,
 
-    /// Ask nothing
+    /// Do not ask for confirmation
     #[arg(long, short = 'y')]
     pub(crate) yes: bool,
 }

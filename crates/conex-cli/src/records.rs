@@ -169,7 +169,7 @@ fn unkept(place: &Path) -> impl FnOnce(std::io::Error) -> CommandError {
     let failed = at(place.display().to_string());
     move |error| {
         failed(error).hint(
-            "conex keeps there what it verified: let the directory be yours, with nothing but what conex wrote in it, or set CONEX_STATE to another one",
+            "conex keeps its records there: own the directory, leave in it only what conex wrote, or set CONEX_STATE to another one",
         )
     }
 }

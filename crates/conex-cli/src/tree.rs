@@ -241,7 +241,7 @@ impl Tree {
         }
         change.commit(&self.path).map_err(|error| {
             CommandError::io(format_args!("could not write: {error}"))
-                .hint("make room or rights, and run it again; git status says if anything was written before it failed")
+                .hint("free some space or get write access, and run it again; git status says if anything was written before it failed")
         })
     }
 
@@ -396,7 +396,7 @@ impl Work {
             CommandError::refused(format_args!("there is no valid root here: {first}")).hint(
                 match code {
                     Some(Code::RootMissing) => {
-                        "start with conex init, or say with -C where there is a directory conex"
+                        "start with conex init, or give with -C the directory that has conex/ in it"
                     }
                     Some(code) => code.advice(),
                     None => "conex verify says more",
@@ -429,7 +429,7 @@ pub(crate) fn write_beside(file: &Path, bytes: Vec<u8>, example: &str) -> Result
     change.write(name, bytes);
     change.commit(directory).map_err(|error| {
         CommandError::io(format_args!("{}: {error}", directory.display()))
-            .hint("nothing was written; make room or rights, and run it again")
+            .hint("nothing was written; free some space or get write access, and run it again")
     })
 }
 

@@ -54,7 +54,7 @@ pub enum AgentError<E> {
     #[error("ssh-agent refuses")]
     Refused,
     /// The answer does not fit the request.
-    #[error("ssh-agent answers nonsense")]
+    #[error("ssh-agent sent an invalid answer")]
     Nonsense,
     /// The key cannot be used.
     #[error("{0}")]

@@ -32,8 +32,8 @@ use crate::{names, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters. What
-    /// is named is approved even where it is a removal, or brings back older content
+    /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters. A name also
+    /// approves a removal, or the return of older content
     #[arg(value_name = "PATTERN", conflicts_with_all = ["numbers", "branches"])]
     patterns: Vec<String>,
 
@@ -45,8 +45,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KIND", value_parser = parse_kind, conflicts_with_all = ["numbers", "branches"])]
     kind: Vec<Kind>,
 
-    /// What a batch says, as far as it is the present content, approved already or not: a digest,
-    /// its first digits, or `all`
+    /// Whatever this batch vouches for that is still the present content, even if it is approved already: a
+    /// digest, its first digits, or `all`
     #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind", "numbers", "branches"])]
     batch: Option<String>,
 
@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     ahead: Ahead,
 
-    /// Ask about each statement by itself, and sign once for those you agreed to
+    /// Ask about each statement separately, and sign once for those you agreed to
     #[arg(long, conflicts_with_all = ["yes", "numbers", "branches"])]
     each: bool,
 
@@ -78,7 +78,7 @@ struct Ahead {
     #[command(flatten)]
     pulls: PullRequests,
 
-    /// Branches, or other revisions, that are not merged yet; with commas between them
+    /// Branches or other revisions that are not merged yet, separated by commas
     #[arg(long = "branch", value_name = "REVISIONS", value_delimiter = ',')]
     branches: Vec<String>,
 
@@ -154,7 +154,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         return Err(CommandError::usage(format_args!(
             "this is what waits for {id}; nothing was signed"
         ))
-        .hint("approve names, --all of it, or --each after a question of its own"));
+        .hint("give names, or --all, or --each to be asked about each"));
     }
     let adopted = foretell(&mut out, (&tree, work), &chosen, id, &arguments.adoption)?;
     let mut drafts = Vec::with_capacity(chosen.len());
@@ -367,7 +367,7 @@ fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
     if batches.is_empty() {
         return Err(
             CommandError::usage(format_args!("no batch begins with {prefix:?}"))
-                .hint("batches stand in conex/batches"),
+                .hint("batches are in conex/batches"),
         );
     }
     if batches.len() > 1 && !prefix.is_empty() {

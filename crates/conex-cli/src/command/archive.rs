@@ -14,7 +14,7 @@ use crate::tree::{Tree, write_beside};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the archive goes: for opam index.tar.gz, at the top of what the server serves
+    /// The archive to write; for opam, index.tar.gz at the top of what the server serves
     file: PathBuf,
 
     /// Archive this revision of the git repository instead of the working copy

@@ -25,13 +25,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ID")]
     owner: Vec<Id>,
 
-    /// How many owners have to approve a change [default: 1; where the janitors own it, as many of
-    /// them as for packages nobody owns]
+    /// How many owners have to approve a change [default: 1; for janitors as owners, as many as for
+    /// packages nobody owns]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threshold: Option<u16>,
 
-    /// Begin a new epoch: no version counts that anybody signed so far. The answer to counters that ran away, and
-    /// to owners who are not to be trusted any more; without --owner, the owners stay
+    /// Begin a new epoch, in which nothing signed so far counts. Use it when version counters ran away, or
+    /// when owners cannot be trusted any more; without --owner, the owners stay
     #[arg(long)]
     new_epoch: bool,
 

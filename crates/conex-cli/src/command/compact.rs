@@ -30,8 +30,8 @@ use crate::{git, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Delete superseded pages of this person, without signing anything [default: one page in
-    /// place of all of yours, but for those that approve what is still to come]
+    /// Delete superseded pages of this person, without signing anything [default: replace all of your pages
+    /// with one, except those that approve what is still to come]
     #[arg(value_name = "PERSON")]
     person: Option<Id>,
 
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "person")]
     all: bool,
 
-    /// Delete batches, too, that no page names any more. Only if no open branch can name them
+    /// Also delete batches that no page names any more. Use it only if no open branch can name them
     #[arg(long)]
     batches: bool,
 
@@ -177,7 +177,7 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     }
     if vouches.is_empty() && references.is_empty() {
         return Err(CommandError::refused(format_args!(
-            "nothing rests on the pages of {id}; a person's last page is never deleted"
+            "nothing depends on the pages of {id}; a person's last page is never deleted"
         ))
         .hint(format_args!("conex compact {id} deletes all but one")));
     }
@@ -325,7 +325,7 @@ fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()>
     match changed.or(wrong) {
         None => Ok(()),
         Some(first) => Err(CommandError::refused(format_args!(
-            "by this compaction something would stand differently: {}",
+            "this compaction would change the status of something: {}",
             plain(&first)
         ))
         .hint(

@@ -18,7 +18,7 @@ use crate::{forge, lock};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Your id, for ever yours: lower-case letters, digits, `-`, `_`, `.`
+    /// Your id, which you keep for ever: lower-case letters, digits, `-`, `_`
     id: Id,
 
     /// Your account on GitHub, which has to list the key already

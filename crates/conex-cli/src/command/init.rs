@@ -159,7 +159,7 @@ fn layout(tree: &Tree, arguments: &Arguments) -> Result<Scheme> {
     if KnownSchemes.layout(&layout).is_none() {
         return Err(
             CommandError::usage(format_args!("the layout {name} is not known"))
-                .hint("known are: opam, plain"),
+                .hint("layouts are: opam, plain"),
         );
     }
     Ok(layout)

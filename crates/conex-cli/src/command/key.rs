@@ -21,7 +21,7 @@ pub(crate) enum Command {
     New {
         /// Its name: your id in the repository
         name: Id,
-        /// Protect it with nothing
+        /// Do not protect it with a passphrase
         #[arg(long)]
         no_passphrase: bool,
         /// Read the passphrase from this file descriptor (for scripts)

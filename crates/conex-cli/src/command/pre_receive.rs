@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BRANCH", default_value = "signed")]
     signed: String,
 
-    /// The main line: nothing is refused there but what can never be honest
+    /// The main line: pushes are refused only for what no approval can make right
     #[arg(long, value_name = "BRANCH", default_value = "main")]
     main: String,
 

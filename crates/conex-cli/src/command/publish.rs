@@ -26,16 +26,16 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "RELEASE")]
     releases: Vec<String>,
 
-    /// The git revision in which the package is as it was last approved
-    /// [default: the branch `signed`, else the last commit]
+    /// A git revision that has the package as it was last approved [default: the branch `signed`, else the
+    /// last commit]
     #[arg(long, value_name = "REVISION")]
     base: Option<String>,
 
-    /// Stand behind what else changed in these packages, too
+    /// Also vouch for everything else that changed in these packages
     #[arg(long, conflicts_with = "leave_others")]
     accept_others: bool,
 
-    /// Publish the named releases only; what else changed goes on waiting for approval
+    /// Publish only the named releases; other changes keep waiting for approval
     #[arg(long)]
     leave_others: bool,
 
@@ -77,7 +77,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             line(
                 &mut out,
                 format_args!(
-                    "the claim of {package} by {id} is not approved yet, and until it is this counts for nothing"
+                    "the claim of {package} by {id} is not approved yet; until it is, this counts for nothing"
                 ),
             );
         } else {
@@ -164,7 +164,7 @@ fn package_vouches(
         line(
             &mut out,
             format_args!(
-                "{RED}also, and not by this{RESET}: {package}/{release} {}",
+                "{RED}not part of this{RESET}: {package}/{release} {}",
                 edit.as_str()
             ),
         );
@@ -240,7 +240,7 @@ fn joins(
         line(
             out,
             format_args!(
-                "{package} as a whole waits for approval, which this is not: conex approve {package}"
+                "{package} as a whole waits for approval, which this does not give: conex approve {package}"
             ),
         );
     }

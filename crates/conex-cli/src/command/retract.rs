@@ -159,7 +159,7 @@ fn take_back(
         if !it.approved && !it.near {
             line(
                 out,
-                format_args!("  left out: no tool follows a counter that far"),
+                format_args!("  left out: its counter is too far ahead for any tool to follow"),
             );
             continue;
         }

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pulls: PullRequests,
 
-    /// A patch, laid over the base
+    /// A patch to apply to the base
     #[arg(long, value_name = "FILE", conflicts_with_all = ["numbers", "dir"])]
     patch: Option<PathBuf>,
 
@@ -26,12 +26,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "numbers")]
     dir: Option<PathBuf>,
 
-    /// How to say it: for a terminal, a program, a comment on a pull request, or as annotations
+    /// The format of the output: for a terminal, a program, a comment on a pull request, or as annotations
     /// of a workflow run
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Refuse what is not approved yet, too: exit with 1
+    /// Also refuse what is not approved yet: exit with 1
     #[arg(long)]
     require_approved: bool,
 }

@@ -124,7 +124,7 @@ fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
     for path in &stale {
         output::line(
             &mut out,
-            format_args!("{path} is no signature of this root as it is: it goes"),
+            format_args!("{path} is not a signature of this root: it is removed"),
         );
     }
     let (Some(head), Some(people)) = (report.head.clone(), report.people.clone()) else {

@@ -22,7 +22,7 @@ use crate::tree::{Tree, Work};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Whose key changes [default: whose key --key is]
+    /// Whose key changes [default: the holder of the key given with --key]
     #[arg(required_if_eq("lost", "true"))]
     id: Option<Id>,
 
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KEY")]
     new: String,
 
-    /// The old key is lost or stolen, and you cannot show it
+    /// The old key is lost or stolen, so you cannot sign with it
     #[arg(long)]
     lost: bool,
 

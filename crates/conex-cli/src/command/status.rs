@@ -171,7 +171,7 @@ fn margins(out: &mut impl Write, work: &Work) {
     line(
         out,
         format_args!(
-            "  margins       {} and {} about people stand on exactly the number of people they need",
+            "  margins       {} and {} about people have exactly the number of people they need",
             output::count(packages.len(), "package"),
             output::count(people, "statement")
         ),

@@ -21,7 +21,7 @@ use crate::output::plain;
 /// Selects pull requests, and the base they would be merged into.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PullRequests {
-    /// Pull requests that were fetched: 29001, or 29001..29015, or several of these with commas
+    /// Fetched pull requests: 29001, or 29001..29015, or several of these separated by commas
     #[arg(long = "pr", value_name = "NUMBERS", value_delimiter = ',', value_parser = numbers)]
     pub(crate) numbers: Vec<Numbers>,
 
@@ -57,7 +57,7 @@ fn numbers(text: &str) -> core::result::Result<Numbers, String> {
     };
     match last.checked_sub(first) {
         None => Err(format!("{first} is greater than {last}")),
-        Some(more) if more >= MANY => Err(format!("these are more than {MANY}")),
+        Some(more) if more >= MANY => Err(format!("at most {MANY} at once")),
         Some(_) => Ok(Numbers { first, last }),
     }
 }

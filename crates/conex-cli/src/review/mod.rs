@@ -292,7 +292,7 @@ impl Reviewed {
 fn problem(problem: &Problem) -> ProblemView {
     let mut view = ProblemView::new(problem);
     if matches!(problem.code, Code::Rollback | Code::Stripped) {
-        view.advice = "leave what it rests on as it was".into();
+        view.advice = "leave what its approval depends on as it was".into();
     }
     view
 }

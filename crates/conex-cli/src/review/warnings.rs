@@ -290,7 +290,7 @@ fn losses(told: &Told<'_>) -> Vec<WarningView> {
     }
     let place = told.edits.people.first().map(|(_, path, _)| path.clone());
     let text = format!(
-        "until it is approved, what stood on this before has no approval: {}",
+        "until this is approved, what depended on it before has no approval: {}",
         few(&names)
     );
     vec![warning("loses-approval", place.unwrap_or_default(), text)]
@@ -303,7 +303,7 @@ fn standing(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
     let asked_for = |finding: &&Finding| told.asked.contains(&finding.subject);
     let otherwise = |finding: &Finding, by: &[&str], version: Version| {
         let text = format!(
-            "{} vouched for another content of {} in version {version}, which is not there either",
+            "{} vouched for another content of {} in version {version}, which is not in the tree either",
             by.join(", "),
             finding.subject
         );

@@ -52,7 +52,7 @@ pub enum Refused {
     #[error("{0} is git's own")]
     GitName(Path),
     /// A name has spaces in a place where programs disagree on where it ends.
-    #[error("where a name with spaces ends is not clear here")]
+    #[error("it is not clear where a name with spaces ends")]
     NameWithSpaces,
     /// The lines of a header name different files, or lack a prefix.
     #[error("the header does not name one file")]
@@ -77,7 +77,7 @@ pub enum Refused {
     #[error("only regular files are changed by patches")]
     Mode,
     /// A date is so close to 1970 that only some programs take it as "there is no such file".
-    #[error("the date is not clear")]
+    #[error("the date is too close to 1970 to be clear")]
     Date,
     /// The `index` line contradicts the rest of the patch.
     #[error("the index line does not fit the change")]
@@ -98,7 +98,7 @@ pub enum Refused {
     #[error("the hunk has too little context to have one place")]
     Place,
     /// A creation or removal has to be one hunk, and the change is not.
-    #[error("a file is created or removed by one hunk that has all of it")]
+    #[error("a file has to be created or removed by one hunk that has all of it")]
     NotWhole,
     /// The file to be created exists already.
     #[error("{0} is there already")]

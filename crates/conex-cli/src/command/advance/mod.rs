@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REV", default_value = "main")]
     from: String,
 
-    /// The branch that clients follow; it is made where there is none
+    /// The branch that clients follow; it is created if it does not exist
     #[arg(long, value_name = "BRANCH", default_value = "signed")]
     to: String,
 
@@ -51,9 +51,9 @@ pub(crate) struct Arguments {
 /// How strict clients are.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Strictness {
-    /// They count what is unsigned
+    /// They accept unsigned packages and count them
     Warn,
-    /// They refuse what is unsigned, too
+    /// They refuse unsigned packages, too
     Enforce,
 }
 
@@ -161,7 +161,7 @@ impl Job<'_> {
                 return Err(error);
             }
             let error = CommandError::refused(format_args!(
-                "{} is not there yet, and the main line is nothing to begin it with: {}",
+                "{} does not exist yet, and cannot begin with this main line: {}",
                 self.to,
                 problems(&report)
             ));
@@ -242,7 +242,7 @@ impl Job<'_> {
             }
             _ => refused
                 .hint("nothing was moved; have it mended on the main line, and run it again")
-                .hint("nothing that is merged should bring this about: please report it"),
+                .hint("no merge should cause this: please report it"),
         }
     }
 
@@ -327,7 +327,7 @@ impl Job<'_> {
             return Ok(());
         }
         Err(CommandError::refused(format_args!(
-            "{} has what clients in the mode enforce refuse: {}",
+            "{} has content that clients in the mode enforce refuse: {}",
             self.to,
             problems(&report)
         ))

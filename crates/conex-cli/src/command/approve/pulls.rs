@@ -148,7 +148,7 @@ fn on_one_line(base: &Base) -> Result<()> {
     for (name, other) in upstream.into_iter().chain(checked_out) {
         if !follows(other)? {
             return Err(CommandError::refused(format_args!(
-                "{} and {name} went different ways; nothing was signed or written",
+                "{} and {name} have diverged; nothing was signed or written",
                 base.name
             ))
             .hint(format_args!(

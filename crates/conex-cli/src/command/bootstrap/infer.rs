@@ -21,19 +21,20 @@ use crate::{lock, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inference {
-    /// Propose owners, by who is named in releases, who added them, and whose the sources are
+    /// Propose owners by evidence: who is named in releases, who added them, and whose account has the
+    /// sources
     #[arg(long)]
     infer: bool,
 
-    /// Only packages that would be theirs: authors, janitors or teams
+    /// Only packages that would belong to these authors, janitors or teams
     #[arg(long = "for", value_name = "ID", requires = "infer")]
     only: Vec<Id>,
 
-    /// Say whose an address, an account or a name in releases and commits is, as bob=bob@example.org
+    /// Who an address, an account or a name in releases and commits belongs to, such as bob=bob@example.org
     #[arg(long = "is", value_name = "ID=ADDRESS", requires = "infer", value_parser = parse_is)]
     is: Vec<(Id, Handle)>,
 
-    /// Who would get more clear packages than this is asked about by themselves
+    /// Ask separately about anyone who would get more clear packages than this
     #[arg(long, value_name = "N", default_value_t = 20, requires = "infer")]
     few: usize,
 
@@ -100,7 +101,7 @@ fn acquaintances(work: &Work, said: &[(Id, Handle)]) -> Result<Acquaintances> {
     for (id, handle) in said {
         acquainted.add(handle.clone(), id).map_err(|other| {
             CommandError::usage(format_args!("{handle} cannot be both {other} and {id}"))
-                .hint("say of each address once whose it is; for several people, make a team")
+                .hint("give each address to one person; for several people, make a team")
         })?;
     }
     for author in work.report.metadata.authors.values() {

@@ -54,7 +54,7 @@ pub(super) fn print(out: &mut impl Write, survey: &Survey, proposals: &[Proposal
     match &survey.history {
         None => line(
             out,
-            "no history of git here, so nothing says who added what",
+            "there is no git history here, so nothing says who added what",
         ),
         Some(history) => line(
             out,
@@ -98,7 +98,7 @@ fn meaning(class: Class) -> &'static str {
     match class {
         Class::Clear => "evidence agrees: to be looked at in bulk",
         Class::Many => "as clear, but much for one person: to be looked at one by one",
-        Class::Doubtful => "little evidence, or against each other: to be looked at one by one",
+        Class::Doubtful => "little or contradictory evidence: to be looked at one by one",
         Class::Nobody => "nobody who could be asked is named: they stay with the janitors",
     }
 }

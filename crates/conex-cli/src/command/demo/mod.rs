@@ -14,8 +14,8 @@ use stage::Stage;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Leave the repository and everybody's keys in this directory, to go on with; it must not be
-    /// there yet
+    /// Keep the repository and everybody's keys in this directory, to continue with them; it must not exist
+    /// yet
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }

@@ -23,7 +23,7 @@ use version::{TESTED, Version};
     reason = "each is a switch of the command line"
 )]
 pub(crate) struct Arguments {
-    /// Set it in opam's configuration, and what git needs in opam's clones, after one prompt
+    /// Add the hook to opam's configuration, and set what git needs in opam's clones, after one prompt
     #[arg(long, conflicts_with = "check")]
     install: bool,
 

@@ -43,7 +43,7 @@ impl Hook {
             !program.contains(['%', '"', '\\', '\'']) && !program.chars().any(char::is_control)
         });
         let program = program.ok_or_else(|| {
-            CommandError::usage("the path of the program cannot stand in opam's configuration")
+            CommandError::usage("opam's configuration cannot hold the path of the program")
                 .hint("give another one with --program")
         })?;
         let mut words = vec![(program.to_owned(), ""), ("verify".to_owned(), "")];
@@ -278,6 +278,6 @@ fn read(path: &Path) -> Result<Option<Vec<(String, Value)>>> {
     };
     values::fields(&bytes).map(Some).map_err(|error| {
         CommandError::refused(format_args!("{}: {error}", path.display()))
-            .hint("what cannot be read cannot be checked: nothing may be verified")
+            .hint("repair this file: without it nobody can tell whether anything is verified")
     })
 }

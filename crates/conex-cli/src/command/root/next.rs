@@ -72,7 +72,7 @@ pub(crate) struct Revoke {
     #[arg(value_name = "SHA256:...", value_parser = parse_fingerprint)]
     stolen: Fingerprint,
 
-    /// The janitor's new public key; without one, who has no other key ceases to be a janitor
+    /// The janitor's new public key; without one, a janitor with no other key ceases to be a janitor
     #[arg(long, value_name = "KEY")]
     new: Option<String>,
 
@@ -549,7 +549,7 @@ fn refuse_other_files(tree: &Tree, head: &Root, root: &Root, adoption: &Adoption
     for path in &less {
         line(
             &mut out,
-            format_args!("{path} is no file any more that clients read"),
+            format_args!("{path} is no longer a file that clients read"),
         );
     }
     if more.is_empty() && less.is_empty() || adoption.lets_go(&Subject::Repository) {

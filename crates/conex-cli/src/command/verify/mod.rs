@@ -46,11 +46,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     all: bool,
 
-    /// The repository, as it was verified before, that an update is for; with --dir or --patch
+    /// The repository before the update, as it was verified; with --dir or --patch
     #[arg(long, value_name = "DIR")]
     repository: Option<PathBuf>,
 
-    /// The update as a patch, which is applied to nothing
+    /// The update as a patch, which is verified but not applied
     #[arg(long, value_name = "FILE", requires_all = ["incremental", "repository"])]
     patch: Option<PathBuf>,
 
@@ -70,7 +70,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REV", conflicts_with_all = ["dir", "repository", "patch"])]
     revision: Option<String>,
 
-    /// Of an update, read only what it concerns, and of all other files the metadata: the same verdict
+    /// Read only what the update concerns, and the size and times of all other files; the verdict is the
+    /// same
     #[arg(long)]
     fast: bool,
 }
