@@ -1,5 +1,5 @@
-//! `cargo xtask adversary`: random communities with an attacker, held against a second verifier, for as long as
-//! one likes.
+//! `cargo xtask adversary`: plays random communities with an attacker and compares the verdicts with those
+//! of a second verifier, for as long as you like.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,11 +9,11 @@ use conex_tests::adversary::{Coverage, Plan, SMALL, Scheme, Violation, explore, 
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How many histories
+    /// The number of histories
     #[arg(long, default_value_t = 1_000)]
     histories: u64,
 
-    /// The seed of the first; the others follow
+    /// The seed of the first history; the others follow
     #[arg(long, default_value_t = 0)]
     seed: u64,
 
@@ -21,15 +21,15 @@ pub(crate) struct Arguments {
     #[arg(long)]
     real_keys: bool,
 
-    /// Instead: every sequence of at most so many steps of a few themes, in a small community
+    /// Instead play every sequence of at most this many steps from a few themes, in a small community
     #[arg(long, conflicts_with_all = ["histories", "seed"])]
     every: Option<usize>,
 
-    /// Of these only the themes with this word
+    /// Only themes that contain this word
     #[arg(long, requires = "every")]
     theme: Option<String>,
 
-    /// How many violations of different kinds are shrunk and told
+    /// The number of different violations to shrink and report
     #[arg(long, default_value_t = 3)]
     tell: usize,
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what signing and verifying cost, as ratios to a floor measured in the same run.
+//! `cargo xtask bench`: the cost of signing and verifying, as ratios to a floor measured in the same run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 9)]
     runs: usize,
 
-    /// Another build of the program, such as one from before a change, to compare with where that is of use
+    /// Another build of the program, such as one from before a change, for comparison where that is useful
     #[arg(long)]
     before: Option<PathBuf>,
 
@@ -111,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How long `--version` and a usage error take above a process that does nothing, in milliseconds.
+/// Returns how many milliseconds `--version` and a usage error take beyond a process that does nothing.
 fn starts(scene: &Scene, runs: usize) -> anyhow::Result<(f64, f64)> {
     let once = |arguments: &[&str]| -> anyhow::Result<f64> {
         let start = std::time::Instant::now();
@@ -132,8 +132,8 @@ fn starts(scene: &Scene, runs: usize) -> anyhow::Result<(f64, f64)> {
     Ok((median(version), median(usage)))
 }
 
-/// Changes a file of each of 300 packages, and measures a janitor's approval of all of it against a
-/// full verification of the result.
+/// Changes a file in each of 300 packages. Measures a janitor's approval of all changes against a full
+/// verification of the result.
 fn change_of_many(scene: &Scene, anchor: &str) -> anyhow::Result<f64> {
     let edited = edit(scene.tree(), 300)?;
     let pages = scene.tree().join("conex/index/bob");
@@ -154,7 +154,7 @@ fn change_of_many(scene: &Scene, anchor: &str) -> anyhow::Result<f64> {
     Ok(approve.wall / verify.wall)
 }
 
-/// Changes what is built in a file of each of some packages; gives the files as they were.
+/// Changes the build instructions in a file of each of some packages. Returns the old files.
 fn edit(tree: &Path, packages: usize) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut names: Vec<_> = std::fs::read_dir(tree.join("packages"))?.collect::<Result<_, _>>()?;
     names.sort_by_key(std::fs::DirEntry::file_name);
@@ -173,7 +173,7 @@ fn edit(tree: &Path, packages: usize) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>>
     Ok(edited)
 }
 
-/// A command and the floor, measured one after the other.
+/// A command and its floor, measured one after the other.
 struct Pair {
     command: Usage,
     floor: Usage,
@@ -191,7 +191,7 @@ fn floor_of(tree: &Path) -> anyhow::Result<Usage> {
     floor(tree, &[])
 }
 
-/// What it costs to ask for the metadata of every file, and nothing else.
+/// Measures asking for the metadata of every file, and nothing else.
 fn metadata_of(tree: &Path) -> anyhow::Result<Usage> {
     floor(tree, &["--metadata"])
 }

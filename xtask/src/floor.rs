@@ -1,8 +1,8 @@
-//! The floor: walk a tree, read every file and digest it with SHA-256, in parallel, and nothing else.
+//! The floor: walks a tree, reads every file and hashes it with SHA-256, in parallel, and nothing else.
 //!
-//! It uses the same store and the same threads as verification, so that the ratio between the two
-//! is the price of verification alone. The floor of an update the fast way only asks for the metadata of every
-//! file: without that nobody can tell whether the files that did not change in an update are those that were verified.
+//! It uses the same store and the same threads as verification, so the ratio between the two is the price
+//! of verification alone. The floor of a fast update only asks for the metadata of every file: without
+//! that, nobody can tell whether the unchanged files are those that were verified.
 
 use std::path::{Path as SystemPath, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the parsers under a fuzzer that is guided by coverage, for as long as one likes.
+//! `cargo xtask fuzz`: runs the parsers under a coverage-guided fuzzer, for as long as you like.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
     /// The parsers; all of them if none is named
     parsers: Vec<String>,
 
-    /// Seconds for each
+    /// Seconds for each parser
     #[arg(long, default_value_t = 60)]
     seconds: u64,
 }

@@ -1,7 +1,7 @@
-//! `cargo xtask infer`: owners for the packages of a real repository, by evidence.
+//! `cargo xtask infer`: proposes owners for the packages of a real repository, by evidence.
 //!
-//! Holds what is read against a table that was made from the same history by other means, shows how
-//! the packages fall into classes, and has a few people enroll and get what is clearly theirs.
+//! Compares the evidence with a table that was made from the same history by other means, shows how the
+//! packages fall into classes, and has a few people enroll and get what is clearly theirs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,14 +34,14 @@ pub(crate) struct Arguments {
     packages: PathBuf,
 }
 
-/// As many of a thousand packages have to have the table's maintainers. The others have a file that
-/// the strict reader leaves alone, or an address that is spelt in a way of its own.
+/// How many of a thousand packages must have the table's maintainers. The others have a file that the
+/// strict reader does not read, or an address with an unusual spelling.
 const MAINTAINERS: usize = 985;
 
-/// As many of a thousand packages have to be clear, in bulk or for one person.
+/// How many of a thousand packages must be clear, in bulk or for one person.
 const CLEAR: usize = 400;
 
-/// People who enroll: those with most clear packages, but few enough to get them in bulk.
+/// The number of people who enroll: those with the most clear packages, but few enough to get them in bulk.
 const PEOPLE: usize = 20;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -101,7 +101,7 @@ struct Proposal {
     owners: Vec<BTreeMap<String, String>>,
 }
 
-/// Has the people with most packages, of whom few have to be looked at alone, get what is clear.
+/// Enrolls the people with the most clear packages who can get them in bulk, and claims these packages.
 fn claim(scene: &Scene, survey: &Survey) -> Result<usize> {
     let mut clear: BTreeMap<&str, usize> = BTreeMap::new();
     for proposal in survey.proposals.iter().filter(|it| it.class == "clear") {
@@ -138,7 +138,7 @@ fn claim(scene: &Scene, survey: &Survey) -> Result<usize> {
     Ok(claimed)
 }
 
-/// How many packages the table says the same of.
+/// The number of packages on which the table agrees.
 struct Same {
     packages: usize,
     releases: usize,
@@ -232,7 +232,7 @@ fn agrees(package: &infer::Package, cell: &str) -> bool {
         && (!all || ours.len() == theirs.len())
 }
 
-/// As the table names somebody: by a digest of the address, or of the name.
+/// Returns the table's name for a person: a digest of the address, or of the name.
 fn name_in_table(person: &Person) -> String {
     let digest = |text: &str| StandardCrypto.sha256(text.as_bytes()).to_string();
     match &person.address {

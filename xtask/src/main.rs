@@ -1,5 +1,5 @@
-//! Commands for those who work on conex. Each exits non-zero when what it shows does not hold,
-//! and prints its figures last.
+//! Commands for people who work on conex. Each prints its figures last, and exits non-zero if they miss
+//! what they should show.
 #![expect(
     clippy::print_stdout,
     reason = "printing is what these commands are for"
@@ -24,7 +24,7 @@ mod scene;
 mod updates;
 mod vectors;
 
-/// The allocator of the program, so that what is measured here is what it does.
+/// The allocator of the program, so that measurements here match it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -50,25 +50,25 @@ enum Command {
     OpamLoads(opam_loads::Arguments),
     /// Measures signing and verifying against a floor.
     Bench(bench::Arguments),
-    /// Proposes owners for the packages of a real repository, and holds the evidence against a table.
+    /// Proposes owners for the packages of a real repository, and compares the evidence with a table.
     Infer(infer::Arguments),
-    /// Reads and digests every file of a tree, and nothing else: what benches compare with.
+    /// Reads and digests every file of a tree, and nothing else, as a baseline for benches.
     Floor(floor::Arguments),
-    /// Unpacks an archive, and nothing else: likewise.
+    /// Unpacks an archive, and nothing else, as a baseline for benches.
     Inflate(bench::packed::Arguments),
-    /// Fuzzes the parsers, guided by coverage; takes a nightly toolchain and cargo-fuzz.
+    /// Fuzzes the parsers, guided by coverage. Needs a nightly toolchain and cargo-fuzz.
     Fuzz(fuzz::Arguments),
     /// Measures a command as a whole process.
     Measure(measure::Arguments),
     /// Replays the pull requests of a real history with the pages each would bring.
     Merges(merges::Arguments),
-    /// Plays random histories with an attacker, and holds them against a second verifier.
+    /// Plays random histories with an attacker, and compares the verdicts with those of a second verifier.
     Adversary(adversary::Arguments),
-    /// Plants small faults in the rules, and says which of them the tests notice.
+    /// Plants small faults in the rules, and reports which of them the tests notice.
     Mutants(mutants::Arguments),
     /// Replays the days of a community at the pace of a real history.
     Days(days::Arguments),
-    /// Holds conex's reading of patches against the programs that apply them.
+    /// Compares conex's reading of patches with the programs that apply them.
     OpamPatches(opam_patches::Arguments),
     /// Replays a real history, signed by those entitled, as the updates of a client.
     Updates(updates::Arguments),

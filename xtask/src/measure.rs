@@ -1,11 +1,11 @@
-//! Whole processes, measured from outside: wall clock, processor time, peak memory.
+//! Measures whole processes from outside: wall clock, processor time, peak memory.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 
-/// What one run of a process took.
+/// The cost of one run of a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
     /// Seconds from start to end.
@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     command: Vec<String>,
 }
 
-/// Measures one child of its own: the kernel reports memory only as a maximum over all children,
-/// so each measurement is a process that has just one.
+/// Measures one child process. The kernel reports memory only as a maximum over all children, so each
+/// measurement is a process with a single child.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (program, rest) = arguments.command.split_first().context("no command")?;
     let start = Instant::now();
@@ -38,7 +38,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a command in its environment and measures it; its output is thrown away, its failure an error.
+/// Runs a command in its environment and measures it. Discards its output, and treats its failure as an
+/// error.
 pub(crate) fn measure(command: &Command) -> anyhow::Result<Usage> {
     let set = command.get_envs();
     let output = Command::new(std::env::current_exe()?)
@@ -57,14 +58,14 @@ pub(crate) fn measure(command: &Command) -> anyhow::Result<Usage> {
     })
 }
 
-/// The median of some figures.
+/// Returns the median of some figures.
 pub(crate) fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.into_iter().collect();
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The figure that a share of all does not exceed.
+/// Returns the figure that the given share of all does not exceed.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -1,5 +1,5 @@
-//! `cargo xtask opam`: the main job on the real repository, from nothing to a verified state, and
-//! three attacks on it.
+//! `cargo xtask opam`: the main task on the real repository, from nothing to a verified state, and three
+//! attacks on it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
     bundle: PathBuf,
 
-    /// Work on the small sample that comes with the sources instead
+    /// Use the small sample that comes with the sources
     #[arg(long)]
     sample: bool,
 
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     keep: Option<PathBuf>,
 }
 
-/// People and packages that are enrolled and claimed after day zero.
+/// The number of people and packages enrolled and claimed after day zero.
 const AUTHORS: usize = 50;
 const CLAIMS: usize = 200;
 
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A part of the real repository that comes with the sources.
+/// Returns a part of the real repository that comes with the sources.
 fn sample() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/opam")
 }
@@ -123,7 +123,7 @@ fn verify(scene: &Scene, anchors: &str, quorum: Option<&str>) -> anyhow::Result<
 fn key_anchors(scene: &Scene) -> anyhow::Result<String> {
     let mut anchors = format!("origin:{ORIGIN}");
     for janitor in JANITORS {
-        // The key itself is what is printed; its fingerprint is said beside it.
+        // Standard output has the key itself; its fingerprint is on standard error.
         let shown = String::from_utf8(scene.run(&["key", "show", janitor])?.stderr)?;
         let fingerprint = shown
             .split_whitespace()
@@ -134,7 +134,8 @@ fn key_anchors(scene: &Scene) -> anyhow::Result<String> {
     Ok(anchors)
 }
 
-/// Authors, two teams of five, and claims: three of four by an author, the others by a team.
+/// Enrolls authors and two teams of five, and makes claims: three of four by an author, the others by a
+/// team.
 fn enrol(scene: &Scene) -> anyhow::Result<usize> {
     let mut authors = Vec::new();
     for number in 0..AUTHORS {
@@ -168,7 +169,7 @@ struct Attack {
     apply: fn(&Scene) -> anyhow::Result<Undo>,
 }
 
-/// What an attack changed: a file with its former bytes, or none if it was not there.
+/// A file changed by an attack, with its former bytes, or `None` if it did not exist.
 struct Undo(PathBuf, Option<Vec<u8>>);
 
 impl Undo {
@@ -226,7 +227,7 @@ fn add_file(scene: &Scene) -> anyhow::Result<Undo> {
     Ok(Undo(file, None))
 }
 
-/// Removes the page under which the second janitor approved people and owners.
+/// Removes the page by which the second janitor approved people and owners.
 fn remove_signature(scene: &Scene) -> anyhow::Result<Undo> {
     for entry in fs::read_dir(scene.tree().join("conex/index/bob"))? {
         let file = entry?.path();

@@ -1,5 +1,5 @@
-//! `cargo xtask opam-clients`: every real opam that is there, with conex as its hook, follows a repository in every way
-//! there is and through every kind of update. What it has afterwards has to be what was verified.
+//! `cargo xtask opam-clients`: has every available opam, with conex as its hook, follow a repository in
+//! every way and through every kind of update. Afterwards it has to have what was verified.
 
 use std::env;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::scene;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A directory with programs opam-VERSION, as ci/get-opam.sh makes it
+    /// A directory with programs `opam-VERSION`, as made by ci/get-opam.sh
     #[arg(
         long,
         value_name = "DIR",
@@ -27,35 +27,36 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PATH")]
     conex: Option<PathBuf>,
 
-    /// Succeed where there is no opam
+    /// Succeed if there is no opam
     #[arg(long)]
     if_any: bool,
 }
 
-/// What happens, and how it has to end.
+/// An event, and how it has to end.
 #[derive(Debug, Clone, Copy)]
 enum Case {
-    /// Another root is the anchor: nothing is added.
+    /// Adding fails, because the anchor is another root.
     AddsNoOther,
     /// The repository is added.
     Adds,
-    /// An update that was approved is taken.
+    /// An approved update is accepted.
     Honest(fn(&mut Community)),
-    /// The same, with a file that goes while others stay beside it.
+    /// Like [`Self::Honest`], but a file is removed while others remain beside it.
     Moved(fn(&mut Community)),
-    /// The same, of which git makes a renamed file that is edited, too.
+    /// Like [`Self::Honest`], but git shows it as a file that is renamed and edited at once.
     EditedRename(fn(&mut Community)),
-    /// The same, of an empty file, which `diff -N` tells from no file at all as little as opam does that uses it.
+    /// Like [`Self::Honest`], but with an empty file, which neither `diff -N` nor an opam that uses it
+    /// distinguishes from an absent one.
     EmptyFile(fn(&mut Community)),
-    /// Something that was not approved is refused, with this code.
+    /// An unapproved update is refused, with this code.
     Refused(fn(&mut Community), &'static str),
     /// The state before the last one is refused.
     Rollback,
-    /// What was added is installed.
+    /// An added release is installed.
     Installs(&'static str),
 }
 
-/// The releases that come at once, and go at once.
+/// The number of releases that are added at once, and removed at once.
 const MANY: u32 = 60;
 
 const CASES: [(&str, Case); 24] = [
@@ -146,7 +147,7 @@ fn empty(community: &mut Community) {
 
 fn emptied(community: &mut Community) {
     community.remove("packages/foo/foo.1.0/files/empty");
-    // It is as it was once.
+    // It is restored to an earlier state.
     community.restore("dave", "foo");
 }
 
@@ -254,7 +255,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The state after each case, as it should be.
+/// Returns the expected state after each case.
 fn states() -> Vec<Community> {
     let mut now = community();
     let after = CASES.iter().map(|(_, case)| {
@@ -271,7 +272,7 @@ fn states() -> Vec<Community> {
     after.collect()
 }
 
-/// How a case ended.
+/// The outcome of a case.
 #[derive(Debug)]
 enum Cell {
     AsExpected,
@@ -345,14 +346,15 @@ fn story(programs: &Programs, over: Over, states: &[Community]) -> Vec<Cell> {
 struct Story {
     user: User,
     over: Over,
-    /// Whether programs of the system make and apply its patches. Since then, a library of opam's own does, which knows empty
-    /// files, and reads renamed files that are edited, too, otherwise than git does.
+    /// Whether programs of the system make and apply its patches. Later versions use a library of their
+    /// own, which knows empty files, and reads files that are renamed and edited at once differently from
+    /// git.
     is_old: bool,
-    /// Whether it keeps an archive, which loses what stands beside a file that goes.
+    /// Whether it keeps an archive, from which it loses files beside a removed one.
     is_lossy: bool,
     /// The state before the last one.
     before: Community,
-    /// What the user has, or should have.
+    /// The state that the user has, or should have.
     now: Community,
 }
 
@@ -379,7 +381,7 @@ impl Story {
         Ok(Cell::AsExpected)
     }
 
-    /// Whether what git makes of a change is no patch that everybody reads alike.
+    /// Whether git's patch for a change is one that programs read differently.
     fn is_edited_rename(&self, from: &Community, to: &Community) -> Result<bool> {
         Ok(self.over == Over::Git && self.user.has_edited_renames(from, to)?)
     }
@@ -407,7 +409,8 @@ impl Story {
         self.must_fetch_in_full("bad-patch")
     }
 
-    /// This opam is not told what changed, or could not do it: it is kept from the update, and fetches everything.
+    /// Checks that this opam, which is not told what changed or could not apply it, is kept from the update
+    /// and then fetches everything.
     fn must_fetch_in_full(&self, because: &str) -> Result<Cell> {
         self.user.refuses(&self.now, because, &self.before)?;
         self.user.starts_over(&self.now)?;

@@ -1,8 +1,10 @@
-//! `cargo xtask opam-patches`: the law of patches (spec section 9.6) against the programs that apply them.
+//! `cargo xtask opam-patches`: tests the law of patches (spec section 9.6) with the programs that apply
+//! them.
 //!
-//! Generated changes of files, each as three programs show it, and what is left of that after somebody tampered
-//! with it. Whatever conex accepts is given to every program that applies patches of that style, many files at
-//! once; each has to make the tree that conex verified. Then the changes of a real history, as opam makes them.
+//! Generates changes of files, each shown by three programs, and tampered versions of those patches. Every
+//! patch that conex accepts is given to every program that applies patches of its style, many files at
+//! once, and each program has to make the tree that conex verified. Then it does the same with the changes
+//! of a real history, as opam makes them.
 
 use std::collections::BTreeMap;
 use std::path::{Path as SystemPath, PathBuf};
@@ -20,37 +22,37 @@ use appliers::Opam;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A directory with programs `opam-VERSION`, as `ci/get-opam.sh` puts them there.
+    /// A directory with programs `opam-VERSION`, as made by `ci/get-opam.sh`.
     #[arg(long)]
     opams: Option<PathBuf>,
 
-    /// How many patches of single files are to be tried.
+    /// The number of single-file patches to try.
     #[arg(long, default_value_t = 20_000)]
     cases: usize,
 
-    /// Another seed gives other patches.
+    /// The seed of the patches.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// A git bundle with a history, whose changes are made into patches, too.
+    /// A git bundle with a history whose changes are also made into patches.
     #[arg(long)]
     bundle: Option<PathBuf>,
 
-    /// Takes the first so many changes of the history only.
+    /// Takes only this many changes of the history.
     #[arg(long)]
     limit: Option<usize>,
 }
 
-/// The directory of a generated case, before it gets one of its own. All have the same length.
+/// The directory of a generated case, before it gets its own. All have names of the same length.
 const PLACE: &str = "case-00000";
 
-/// Files of one application.
+/// The number of files applied at once.
 const BATCH: usize = 400;
 
-/// How many tampered patches are made of an honest one.
+/// The number of tampered patches made from an honest one.
 const TAMPERED: usize = 4;
 
-/// A patch of one file or a few, with the tree that it is of and the one that conex makes.
+/// A patch of one or a few files, with the tree before it and the one that conex makes.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     patch: Vec<u8>,
@@ -59,7 +61,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// Reads a patch of a tree; `None` where conex refuses it.
+    /// Reads a patch of a tree. Returns `None` if conex refuses it.
     fn read(patch: Vec<u8>, before: &Files, style: Style) -> Option<Self> {
         let after = applied(&patch, before, style)?;
         Some(Self {
@@ -69,10 +71,10 @@ impl Case {
         })
     }
 
-    /// The same in a directory of its own.
+    /// Returns the same case in a directory of its own.
     fn at(self, number: usize) -> Self {
         let place = format!("case-{number:05}");
-        // Lines that somebody put into a file may name it, too.
+        // Tampered lines may name it, too.
         let replaced = |mut text: Vec<u8>| {
             let mut from = 0;
             while let Some(at) = find(text.get(from..).unwrap_or_default(), PLACE.as_bytes()) {
@@ -101,12 +103,12 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     text.windows(wanted.len()).position(|found| found == wanted)
 }
 
-/// What conex makes of a tree by a patch of this style.
+/// Returns the tree that conex makes with a patch of this style.
 fn applied(patch: &[u8], before: &Files, style: Style) -> Option<Files> {
     applied_to(patch, before, style, false)
 }
 
-/// The same for a client that may keep the tree packed.
+/// Like [`applied`], for a client that may keep the tree packed.
 fn applied_to(patch: &[u8], before: &Files, style: Style, packed: bool) -> Option<Files> {
     let mut store = MemoryStore::new();
     for (path, bytes) in before {
@@ -201,12 +203,12 @@ impl<'a> Generated<'a> {
         }
     }
 
-    /// Accepted patches, each in a directory of its own.
+    /// Returns accepted patches, each in a directory of its own.
     fn batch(&mut self) -> Result<Vec<Case>> {
         let mut batch = Vec::new();
         while batch.len() < BATCH {
             self.round += 1;
-            // Many changes are shown by one run of the program, and taken apart again.
+            // One run of the program shows many changes, which are then separated.
             let cases: Vec<(Files, Files)> = (0..50).map(|_| self.change()).collect();
             for (before, patch) in self.shown(&cases)? {
                 let name = before
@@ -235,7 +237,7 @@ impl<'a> Generated<'a> {
         Ok(batch)
     }
 
-    /// A tree of a few files, and what becomes of it.
+    /// Generates a tree of a few files, and a change of it.
     fn change(&mut self) -> (Files, Files) {
         let mut before = Files::new();
         for name in ["f", "g h", "sub/f"] {
@@ -245,7 +247,8 @@ impl<'a> Generated<'a> {
         }
         let mut after = changed(&mut self.dice, &before);
         if self.style == Style::Library {
-            // opam is given these as git's, and adapts line ends there; its own updates, below, have them.
+            // opam is given these as git patches, in which it converts line endings, so drop carriage
+            // returns. Its own updates, below, keep them.
             for bytes in before.values_mut().chain(after.values_mut()) {
                 bytes.retain(|byte| *byte != b'\r');
             }
@@ -253,7 +256,7 @@ impl<'a> Generated<'a> {
         (before, after)
     }
 
-    /// Each change with the patch of it.
+    /// Returns each change with its patch.
     fn shown(&mut self, cases: &[(Files, Files)]) -> Result<Vec<(Files, Vec<u8>)>> {
         let mut shown = Vec::new();
         if self.style == Style::Library {
@@ -296,7 +299,7 @@ impl<'a> Generated<'a> {
             appliers::git_diff(&root, &before, &after, options)?
         };
         std::fs::remove_dir_all(&root)?;
-        // By the directory in the first line of each file.
+        // Group them by the directory in the first line of each file.
         let mut patches: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         let mut number = 0;
         for line in patch.split_inclusive(|byte| *byte == b'\n') {
@@ -319,8 +322,9 @@ impl<'a> Generated<'a> {
     }
 }
 
-/// Real updates by a real opam, of a directory and of an archive: the patch that its hook is given leads, as conex
-/// reads it, to the tree that is served and that opam then has; or conex refuses it.
+/// Has a real opam make real updates, of a directory and of an archive. The patch passed to its hook has to
+/// lead, as conex reads it, to the tree that is served and that opam then has; otherwise conex has to
+/// refuse it.
 fn real_updates(opam: &Opam, arguments: &Arguments) -> Result<usize> {
     let mut disagreements = 0;
     for packed in [false, true] {
@@ -343,7 +347,7 @@ fn real_updates(opam: &Opam, arguments: &Arguments) -> Result<usize> {
             let mut after = Files::new();
             for before in directories.into_values() {
                 let changed = changed(&mut dice, &before);
-                // What conex refuses, opam may leave half done: only accepted changes go on.
+                // opam may leave a refused patch half applied, so only accepted changes go on.
                 let patch = library_patch(("r", "r.new"), &before, &changed, Order::RemovedFirst);
                 let is_read = patch.is_none_or(|patch| {
                     let read = applied_to(&patch, &before, Style::Library, packed);

@@ -1,4 +1,4 @@
-//! A repository with three janitors who work on it with the real program, as people do.
+//! A repository with three janitors who use the real program on it, as people do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use conex_crypto::SecretKey;
 
 use crate::measure::{Usage, measure};
 
-/// The janitors of every scene; two of them are a quorum.
+/// The janitors of every scene. Two of them are a quorum.
 pub(crate) const JANITORS: [&str; 3] = ["alice", "bob", "carol"];
 
 /// The name of the repository in every scene.
@@ -31,22 +31,22 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Works on `tree`, with keys and reports below `home`.
+    /// Creates a scene that works on `tree`, with keys and reports below `home`.
     pub(crate) fn new(conex: PathBuf, home: PathBuf, tree: PathBuf) -> Self {
         Self { conex, home, tree }
     }
 
-    /// The working copy.
+    /// Returns the working copy.
     pub(crate) fn tree(&self) -> &Path {
         &self.tree
     }
 
-    /// The program on the working copy, to run or to measure.
+    /// Returns a command of the program on the working copy, to run or to measure.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         self.command_of(&self.conex, &self.tree, arguments)
     }
 
-    /// Some build of the program on some tree, with the same keys and reports.
+    /// Returns a command of any build of the program on any tree, with the same keys and reports.
     pub(crate) fn command_of(&self, program: &Path, tree: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
@@ -58,7 +58,7 @@ impl Scene {
         command
     }
 
-    /// The program itself.
+    /// Returns the program.
     pub(crate) fn program(&self) -> &Path {
         &self.conex
     }
@@ -73,7 +73,7 @@ impl Scene {
         measure(&self.command(arguments))
     }
 
-    /// Runs the program, which has to succeed, and gives what it printed.
+    /// Runs the program, which has to succeed. Returns its output.
     pub(crate) fn expect(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.run(arguments)?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -87,7 +87,7 @@ impl Scene {
         Ok(text)
     }
 
-    /// Makes the janitors' keys and a first root that a quorum signed; gives the trust anchor.
+    /// Makes the janitors' keys and a first root that a quorum signed. Returns the trust anchor.
     pub(crate) fn found(&self) -> anyhow::Result<String> {
         for janitor in JANITORS {
             self.expect(&["key", "new", janitor, "--no-passphrase"])?;
@@ -107,7 +107,7 @@ impl Scene {
         Ok(format!("root:{}", anchor.trim()))
     }
 
-    /// Removes what was kept of verifications.
+    /// Removes the records of verifications.
     pub(crate) fn forget_records(&self) -> anyhow::Result<()> {
         match fs::remove_dir_all(self.home.join("records")) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
@@ -128,7 +128,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Writes an author with a key of their own, as a pull request would bring them.
+    /// Writes an author with their own key, as a pull request would add them.
     pub(crate) fn propose_author(&self, id: &Id, seed: [u8; 32]) -> anyhow::Result<()> {
         let origin = Origin::parse(ORIGIN)?;
         let Ok(key) = AuthorKey::prove(&origin, id, &SecretKey::from_seed(seed));
@@ -142,7 +142,7 @@ impl Scene {
         self.write(place::author(id).as_str(), &author.to_text())
     }
 
-    /// Writes a team, likewise.
+    /// Writes a team, as a pull request would add it.
     pub(crate) fn propose_team(&self, id: &Id, members: Vec<Id>) -> anyhow::Result<()> {
         let team = Team::new(TeamFields {
             id: id.clone(),
@@ -152,7 +152,7 @@ impl Scene {
         self.write(place::team(id).as_str(), &team.to_text())
     }
 
-    /// Writes an authorisation, likewise.
+    /// Writes an authorisation, as a pull request would add it.
     pub(crate) fn propose_owner(&self, package: &PackageName, owner: &Id) -> anyhow::Result<()> {
         let authorisation = Authorisation::new(AuthorisationFields {
             package: package.clone(),
@@ -173,7 +173,7 @@ impl Scene {
         Ok(fs::write(path, text)?)
     }
 
-    /// Bytes and files below `conex/`.
+    /// Returns the number of bytes and of files below `conex/`.
     pub(crate) fn metadata(&self) -> anyhow::Result<(u64, usize)> {
         fn below(directory: &Path) -> anyhow::Result<(u64, usize)> {
             let mut sum = (0, 0);
@@ -192,11 +192,11 @@ impl Scene {
     }
 }
 
-/// Builds the program as its users run it, and says where it is.
+/// Builds the program as its users run it, and returns its path.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--package", "conex-cli"]);
-    // As this program was built itself: figures are for optimised programs, CI takes what is there.
+    // Use the profile of this program: figures need an optimised build, CI takes what it has.
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
@@ -221,7 +221,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Clones the repository that a bundle holds.
+/// Clones the repository in a bundle.
 pub(crate) fn clone(bundle: &Path, tree: &Path) -> anyhow::Result<()> {
     ensure!(
         bundle.is_file(),

@@ -1,7 +1,7 @@
-//! `cargo xtask vectors`: what an implementation in any language has to agree with.
+//! `cargo xtask vectors`: cases with which an implementation in any language has to agree.
 //!
-//! One case per file, one folder per shape; `vectors/README.md` explains them. Everything follows
-//! from names and texts in the code, so that a change of any byte is a change of the format.
+//! One case per file, one folder per shape; `vectors/README.md` explains them. Everything follows from
+//! names and texts in the code, so a change of any byte is a change of the format.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,12 +22,12 @@ pub(crate) struct Arguments {
     /// Changes nothing, and fails if there is anything to change.
     #[arg(long)]
     check: bool,
-    /// Where the vectors are.
+    /// The directory of the vectors.
     #[arg(long, default_value = "vectors")]
     directory: PathBuf,
 }
 
-/// Cases by their files' names, `FOLDER/CASE`.
+/// Cases by their file names, `FOLDER/CASE`.
 type Cases = BTreeMap<String, Value>;
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The vectors there are, by `FOLDER/CASE.json`.
+/// Returns the existing vectors, by `FOLDER/CASE.json`.
 fn present(directory: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     if !directory.is_dir() {
@@ -101,7 +101,7 @@ fn present(directory: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     Ok(found)
 }
 
-/// Bytes as hexadecimal digits.
+/// Formats bytes as hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         use core::fmt::Write as _;

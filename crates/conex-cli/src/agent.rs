@@ -1,4 +1,4 @@
-//! The socket of ssh-agent. What goes over it is in [`conex_crypto::agent`].
+//! The connection to ssh-agent. [`conex_crypto::agent`] defines the messages.
 
 use core::fmt;
 use core::time::Duration;
@@ -14,39 +14,39 @@ use conex_crypto::agent::{AgentError, Identity, MAX_MESSAGE, Transport, identiti
 use crate::error::CommandError;
 use crate::output;
 
-/// Where the agent's socket is.
+/// The environment variable that names the agent's socket.
 const SOCKET: &str = "SSH_AUTH_SOCK";
-/// Seconds to wait for an agent, in place of the usual ones.
+/// The environment variable that overrides how many seconds to wait for an agent.
 const TIMEOUT: &str = "CONEX_AGENT_TIMEOUT";
-/// Listing keys asks nobody anything.
+/// Timeout for listing keys, which needs no answer from the user.
 const LISTING: Duration = Duration::from_secs(5);
-/// Signing may wait for a touch, a PIN or a confirmation.
+/// Timeout for signing, which may wait for a touch, a PIN or a confirmation.
 const SIGNING: Duration = Duration::from_secs(60);
 
-/// An agent at the end of a socket, and how long to wait for each of its answers.
+/// An agent behind a socket, and how long to wait for each of its answers.
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
     socket: PathBuf,
     patience: Duration,
 }
 
-/// Why no answer came.
+/// The reasons why no answer came.
 #[derive(Debug)]
 pub(crate) enum SocketError {
-    /// Nobody listens there.
+    /// Nothing listens on the socket.
     Nobody(PathBuf, io::Error),
-    /// Connected, and then not answered in time.
+    /// The agent accepted the connection but did not answer in time.
     Silent(Duration),
     /// The connection broke, or the answer ended early.
     Broken(io::Error),
-    /// The answer says it has so many bytes.
+    /// The answer claims this length in bytes, which is not acceptable.
     Size(u32),
 }
 
 pub(crate) type Error = AgentError<SocketError>;
 
 impl Agent {
-    /// The agent of this session, if there is one.
+    /// Returns the agent of this session, if there is one.
     pub(crate) fn of_session() -> Option<Self> {
         let socket = env::var_os(SOCKET).filter(|value| !value.is_empty())?;
         Some(Self {
@@ -55,12 +55,12 @@ impl Agent {
         })
     }
 
-    /// The keys it holds.
+    /// Lists the keys that the agent holds.
     pub(crate) fn identities(&self) -> Result<Vec<Identity>, Error> {
         identities(self)
     }
 
-    /// The same, to sign with.
+    /// Returns the same agent with the timeout for signing.
     pub(crate) fn for_signing(&self) -> Self {
         Self {
             patience: patience(SIGNING),
@@ -79,8 +79,10 @@ fn patience(usual: Duration) -> Duration {
 impl Transport for Agent {
     type Error = SocketError;
 
-    /// One connection for one question, in a thread of its own: so one deadline holds for
-    /// connecting, writing and reading together. A thread that hangs ends with the program.
+    /// Sends one message over a connection of its own and reads the answer.
+    ///
+    /// It runs in a thread of its own, so one deadline covers connecting, writing and reading. A thread
+    /// that hangs ends with the program.
     fn exchange(&self, message: &[u8]) -> Result<Vec<u8>, SocketError> {
         let (sender, receiver) = mpsc::channel();
         let (socket, message) = (self.socket.clone(), message.to_vec());
@@ -123,25 +125,25 @@ impl fmt::Display for SocketError {
             Self::Silent(patience) => {
                 write!(f, "ssh-agent did not answer for {} s", patience.as_secs())
             }
-            Self::Broken(error) => write!(f, "ssh-agent broke off: {error}"),
-            Self::Size(length) => write!(f, "ssh-agent answers nonsense, of {length} bytes"),
+            Self::Broken(error) => write!(f, "the connection to ssh-agent broke: {error}"),
+            Self::Size(length) => write!(f, "ssh-agent sent an invalid answer of {length} bytes"),
         }
     }
 }
 
-/// Whether there is no agent at all, such as after it ended.
+/// Whether there is no agent at all, for example because it has ended.
 pub(crate) fn is_absent(error: &Error) -> bool {
     matches!(error, AgentError::Transport(SocketError::Nobody(..)))
 }
 
-/// What the reader can do.
+/// Returns what the reader can do about an error.
 pub(crate) fn advice(error: &Error) -> String {
     match error {
         AgentError::Transport(SocketError::Nobody(..)) => {
             format!("start one with eval $(ssh-agent), or give a key file with --key; {SOCKET} says where it is")
         }
         AgentError::Transport(SocketError::Silent(_)) => format!(
-            "it may wait for a touch, a PIN or a confirmation; {TIMEOUT} is how many seconds to wait. If ssh-add -l does not answer either, start it anew"
+            "it may be waiting for a touch, a PIN or a confirmation; {TIMEOUT} sets how many seconds to wait. If ssh-add -l does not answer either, restart the agent"
         ),
         AgentError::Refused => {
             "the key may be gone, the agent locked (ssh-add -X), the question denied, or the token not there: ssh-add -l lists what it holds".into()
@@ -154,7 +156,7 @@ pub(crate) fn advice(error: &Error) -> String {
     }
 }
 
-/// The error of a command that asked an agent.
+/// Turns an error of the agent into the error of a command.
 pub(crate) fn explain(error: &Error) -> CommandError {
     CommandError::io(output::plain(&error.to_string())).hint(advice(error))
 }

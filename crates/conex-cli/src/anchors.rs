@@ -1,4 +1,4 @@
-//! Trust anchors as they are spelled on the command line and by package managers.
+//! Trust anchors as the command line and package managers write them.
 
 use conex_core::model::digest::Digest;
 use conex_core::model::key::Fingerprint;
@@ -8,11 +8,11 @@ use conex_core::state::chain::{AnchorKeys, Trust};
 
 use crate::error::{CommandError, Result};
 
-/// How anchors are spelled, for help texts and errors.
+/// The syntax of anchors, for help texts and errors.
 pub(crate) const SPELLING: &str = "either root:DIGEST, or origin:NAME and one or more key fingerprints \
 SHA256:..., separated by commas";
 
-/// What a command starts trust from.
+/// The trust anchors that a command starts from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AnchorArguments {
     /// Where trust starts: either root:DIGEST, or origin:NAME and key fingerprints, with commas
@@ -30,10 +30,10 @@ pub(crate) struct AnchorArguments {
 }
 
 impl AnchorArguments {
-    /// The anchors given, of which there have to be some.
+    /// Returns the given anchors. It is an error to give none.
     pub(crate) fn trust(&self) -> Result<Trust> {
         let anchors = self.trust_anchors.as_deref().ok_or_else(|| {
-            CommandError::usage("there is nothing to start trust from")
+            CommandError::usage("no trust anchor is given")
                 .hint(format_args!("give --trust-anchors: {SPELLING}"))
                 .hint(
                     "janitors publish them elsewhere than in the repository; conex status prints them",
@@ -77,7 +77,7 @@ pub(crate) fn parse(anchors: &str, quorum: Option<u16>) -> Result<Trust> {
     };
     match (root, origin, keys.as_slice()) {
         (Some(_), Some(_), _) => Err(usage(
-            "a root is of one origin; origin:NAME cannot stand beside it".into(),
+            "a root names its own origin; do not give origin:NAME with it".into(),
         )),
         (Some(root), None, []) => {
             if quorum.is_some_and(|quorum| quorum > 1) {
@@ -89,7 +89,7 @@ pub(crate) fn parse(anchors: &str, quorum: Option<u16>) -> Result<Trust> {
             Ok(Trust::Root(root))
         }
         (Some(_), _, _) => Err(usage(
-            "a root is an anchor of its own; key fingerprints cannot stand beside it".into(),
+            "a root is a complete anchor; do not give key fingerprints with it".into(),
         )),
         (None, None, _) => Err(
             usage("the anchors name neither a root nor an origin".into())

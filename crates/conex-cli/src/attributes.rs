@@ -1,5 +1,5 @@
-//! Attributes of git in a tree: noted where it is verified, and a reason not to sign what stands in a work tree
-//! where git will store something else.
+//! Git attributes in a tree. Verification notes them. Signing refuses files of a work tree that git would
+//! store differently.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -28,7 +28,7 @@ use crate::error::{CommandError, Result};
 use crate::git;
 use crate::output::{self, count, plain};
 
-/// A store that remembers where it listed files of attributes.
+/// A store that records the directories in which it listed attribute files.
 pub(crate) struct Noticing<'s> {
     store: &'s dyn Store,
     noticed: Mutex<BTreeSet<TreePath>>,
@@ -42,8 +42,8 @@ impl<'s> Noticing<'s> {
         }
     }
 
-    /// Adds notes on what was noticed to the report of this store. Of an update of which only a part was
-    /// looked at, nothing is said: no git made what is verified then.
+    /// Adds notes about the recorded attribute files to the report of this store. Adds none to the report
+    /// of an update of which only a part was read: git did not make what is verified then.
     pub(crate) fn note(self, report: &mut Report) {
         if !report.whole {
             return;
@@ -84,8 +84,8 @@ impl Store for Noticing<'_> {
     }
 }
 
-/// Notes on what attributes make of the files that are signed, under the rules of a root; of metadata only, where
-/// there is no root that could be read. `sources` are files of attributes beside the one at the top.
+/// Returns notes on how attributes affect the signed files, under the rules of a root. Where no root could
+/// be read, only metadata is considered. `sources` are the attribute files besides the one at the top.
 pub(crate) fn notes(
     store: &dyn Store,
     root: Option<&Root>,
@@ -113,7 +113,7 @@ pub(crate) fn notes(
             else {
                 return vec![Problem::new(Code::Attributes, FILE, &error)];
             };
-            let detail = format!("what it does to signed files is not known: {error}");
+            let detail = format!("its effect on signed files is not known: {error}");
             vec![Problem::new(Code::Attributes, place, detail)]
         }
     }
@@ -145,7 +145,7 @@ fn note(found: &Alteration) -> Problem {
     Problem::new(Code::Attributes, &found.source, detail).at_line(Some(found.line))
 }
 
-/// Every file of content that somebody stands behind, or may.
+/// Lists every content file that somebody vouched for or may vouch for.
 fn content(store: &dyn Store, layout: &dyn Layout, root: &Root) -> Vec<TreePath> {
     let top = survey(store, layout, root);
     let mut files = top.repository;
@@ -155,7 +155,7 @@ fn content(store: &dyn Store, layout: &dyn Layout, root: &Root) -> Vec<TreePath>
     files
 }
 
-/// Every file that conex has there.
+/// Lists every file below `conex/`.
 fn metadata(store: &dyn Store) -> BTreeSet<TreePath> {
     let mut files = BTreeSet::new();
     let mut next: Vec<TreePath> = TreePath::parse(DIRECTORY).into_iter().collect();
@@ -177,12 +177,12 @@ fn metadata(store: &dyn Store) -> BTreeSet<TreePath> {
 }
 
 fn of_package(store: &dyn Store, layout: &dyn Layout, unit: &PackageUnit) -> Vec<TreePath> {
-    // What cannot be read is a problem by itself.
+    // Verification reports what cannot be read as a problem of its own.
     let releases = layout.releases(store, unit).unwrap_or_default();
     releases.into_iter().flat_map(|it| it.files).collect()
 }
 
-/// Shows what was noted, to whoever is about to sign.
+/// Prints the notes to the user who is about to sign.
 pub(crate) fn show<'p>(notes: impl IntoIterator<Item = &'p Problem>) {
     let mut out = output::stderr();
     let notes = notes.into_iter().filter(|it| it.code == Code::Attributes);
@@ -195,8 +195,8 @@ pub(crate) fn show<'p>(notes: impl IntoIterator<Item = &'p Problem>) {
     }
 }
 
-/// Refuses to sign files of a work tree as they stand there where git will store them otherwise: of these
-/// packages, and of the repository files.
+/// Refuses to sign files of a work tree that git would store differently: those of `packages` and, if
+/// `repository` is set, the repository files.
 pub(crate) fn stored_alike(
     directory: &Path,
     head: &Head,
@@ -232,7 +232,8 @@ pub(crate) fn stored_alike(
     if paths.is_empty() {
         return Ok(());
     }
-    // Git reads and hashes far slower than this, so it is asked only about files that it could change.
+    // Git reads and hashes far more slowly than this program, so ask it only about files that it could
+    // change.
     let (filtered, converted) = rayon::join(
         || Stored::filtered(top, &paths),
         || converted(&store, &files),
@@ -266,8 +267,8 @@ pub(crate) fn stored_alike(
     .hint("or commit it, and approve what git has: conex approve --changed A..B"))
 }
 
-/// Of each file, whether it holds what git may convert when it stores text: an end of line of two bytes, or a
-/// keyword. What cannot be read here is left for git to say.
+/// Returns, for each file, whether it contains something that git may convert when it stores text: a
+/// two-byte line ending or a keyword. A file that cannot be read here is left for git to judge.
 fn converted(store: &DirectoryStore, files: &[TreePath]) -> Vec<bool> {
     let of = |buffer: &mut Vec<u8>, file: &TreePath| {
         let read = store.read(file, limits::DATA_FILE, buffer);
@@ -279,7 +280,7 @@ fn converted(store: &DirectoryStore, files: &[TreePath]) -> Vec<bool> {
     files.par_iter().map_init(Vec::new, of).collect()
 }
 
-/// Without git there is nothing to ask, and no harm where no attribute says anything.
+/// Handles a missing git: signing may go on where no attribute applies.
 fn without_git(top: &Path, paths: &[String]) -> Result<()> {
     match paths.iter().find_map(|path| set_for(top, path)) {
         None => Ok(()),
@@ -291,7 +292,7 @@ fn without_git(top: &Path, paths: &[String]) -> Result<()> {
     }
 }
 
-/// The attributes in the tree that change what git stores of a file, with their places.
+/// Describes the attributes in the tree that change how git stores a file, with their locations.
 fn set_for(top: &Path, file: &str) -> Option<String> {
     let store = DirectoryStore::open(top).ok()?;
     let file = TreePath::parse(file).ok()?;
@@ -317,8 +318,8 @@ fn set_for(top: &Path, file: &str) -> Option<String> {
 struct Stored;
 
 impl Stored {
-    /// The files that a filter or an encoding may apply to when git stores them, whatever they hold; none where
-    /// there is no git.
+    /// Returns the files to which a filter or an encoding may apply when git stores them, whatever they
+    /// contain; `None` without git.
     fn filtered(top: &Path, paths: &[String]) -> Result<Option<BTreeSet<String>>> {
         let mut input = paths.join("\0");
         input.push('\0');
@@ -340,7 +341,7 @@ impl Stored {
         Ok(Some(set.map(Into::into).collect()))
     }
 
-    /// The files that git stores otherwise than they stand in the work tree.
+    /// Returns the files whose content git stores differently from the work tree.
     fn differing(top: &Path, paths: &[String]) -> Result<Vec<String>> {
         if paths.is_empty() {
             return Ok(Vec::new());
@@ -364,7 +365,7 @@ impl Stored {
             .map(|((_, standing), path)| (*standing, path))
             .collect();
         if !differing.is_empty() {
-            // What is stored already stays as it is, as long as it is not changed.
+            // A file that is in the index already stays as it is until it is changed.
             let index = Self::run(top, &["ls-files", "-s", "-z"], "")?.unwrap_or_default();
             let has = |id: &str, path: &str| {
                 index.split('\0').any(|entry| {
@@ -399,7 +400,7 @@ impl Stored {
         let stdin = asked.stdin.take();
         let output = std::thread::scope(|scope| {
             scope.spawn(move || {
-                // Git says itself why it does not read on.
+                // If git stops reading, it reports the reason itself.
                 stdin.and_then(|mut stdin| stdin.write_all(input.as_bytes()).ok())
             });
             asked.wait_with_output()

@@ -1,5 +1,5 @@
-//! Claims of packages, in whatever way somebody came to make them: shown, held to the rules, and
-//! published together.
+//! Claims of packages, from whichever command: shows them, checks them against the rules, and publishes
+//! them together.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -28,23 +28,23 @@ pub(crate) struct Claims<'w> {
     work: &'w Work,
     member: &'w Member,
     claimed: Vec<Authorisation>,
-    /// What is approved of the packages that would be the person's own.
+    /// The approved content of the packages that the person would own.
     content: Vec<&'w Finding>,
-    /// Packages that begin a new epoch: all of their content has to be vouched for anew.
+    /// Packages that begin a new epoch: all of their content needs new vouches.
     renewed: BTreeSet<PackageName>,
 }
 
-/// Who is to own a package.
+/// The future owners of a package.
 #[derive(Debug, Clone)]
 pub(crate) struct Claimed {
     pub(crate) owners: Vec<Id>,
     pub(crate) threshold: Threshold,
-    /// Whether to begin a new epoch even if an owner stays.
+    /// Whether to begin a new epoch even if a present owner remains.
     pub(crate) new_epoch: bool,
 }
 
 impl<'w> Claims<'w> {
-    /// None yet.
+    /// Creates an empty set of claims.
     pub(crate) fn new(work: &'w Work, member: &'w Member) -> Self {
         Self {
             work,
@@ -55,7 +55,7 @@ impl<'w> Claims<'w> {
         }
     }
 
-    /// Adds the claim of one package, and shows it.
+    /// Adds the claim of one package and shows it.
     pub(crate) fn add(
         &mut self,
         out: &mut impl Write,
@@ -72,7 +72,7 @@ impl<'w> Claims<'w> {
             return Ok(());
         }
         let owners = &claimed.owners;
-        // The owner stands behind what there is from the first day, so that nothing hangs in the air
+        // The owner vouches for the existing content from the first day, so it does not lose its approval
         // when the claim is approved.
         if self.owns(owners) {
             let person = self.work.people().find(&self.member.id);
@@ -90,7 +90,8 @@ impl<'w> Claims<'w> {
         owners.contains(id) || teams.any(|team| team.members.contains(id))
     }
 
-    /// The vouches by which what is approved now stays so in a new epoch, as far as the person can give them.
+    /// Returns the vouches that keep the approved content approved in a new epoch, as far as this person
+    /// can give them.
     fn renewed(&self, out: &mut impl Write) -> Vec<Vouch> {
         let proposal = Amendment {
             authorisations: self.claimed.clone(),
@@ -122,7 +123,7 @@ impl<'w> Claims<'w> {
         own.into_iter().filter_map(|it| it.vouch.clone()).collect()
     }
 
-    /// Asks, signs and writes all of them, or nothing.
+    /// Asks once, then signs and writes all claims, or none.
     pub(crate) fn publish(
         self,
         out: &mut impl Write,
@@ -181,10 +182,10 @@ impl<'w> Claims<'w> {
     }
 }
 
-/// As many names as are worth repeating on a command line.
+/// The most names to repeat in a suggested command line.
 const SHOWN: usize = 20;
 
-/// Shows the claim of one package; gives it, and what of the package is approved now.
+/// Shows the claim of one package. Returns it together with the approved content of the package.
 fn claim<'w>(
     out: &mut impl Write,
     work: &'w Work,
@@ -223,7 +224,7 @@ fn claim<'w>(
     }
     let of_package = |finding: &&Finding| finding.subject.package() == Some(package);
     let all = || work.report.findings.iter().filter(of_package);
-    // What somebody else wrote there, and nobody approved, is not what it looks like.
+    // An unapproved authorisation that somebody else wrote must not look like the present state.
     let is_waiting =
         all().any(|it| matches!(it.subject, Subject::Authorisation(_)) && is_unapproved(it));
     let said = before.map_or_else(
@@ -252,7 +253,7 @@ fn claim<'w>(
             ),
         );
     }
-    // That something is gone is content, too, where it is approved.
+    // Approved absence is content, too.
     let theirs = all().filter(|finding| {
         matches!(finding.subject.kind(), Kind::Releases | Kind::Checksums)
             && (finding.present || !is_unapproved(finding))
@@ -274,8 +275,8 @@ fn claim<'w>(
     Ok((after, approved))
 }
 
-/// Whether a claim begins a new epoch: on request, or when none of the package's owners stays. Nothing that the former
-/// owners signed counts then, published or not.
+/// Whether a claim begins a new epoch: on request, or when no present owner of the package remains. In the
+/// new epoch nothing counts that the former owners signed, published or not.
 fn is_renewed(work: &Work, package: &PackageName, claimed: &Claimed) -> bool {
     let subject = Subject::Authorisation(package.clone());
     let before = work.report.metadata().authorisations.get(package);
@@ -290,8 +291,8 @@ fn is_renewed(work: &Work, package: &PackageName, claimed: &Claimed) -> bool {
     claimed.new_epoch || before.is_some_and(|before| is_approved && !goes_on(before))
 }
 
-/// The least epoch in which a claim of a package can be approved: the one it has, or that of the newest that was
-/// approved, where a merge brought an older claim back.
+/// Returns the least epoch in which a claim of a package can be approved: its present epoch, or, where a
+/// merge restored an older claim, the epoch of the newest approved claim.
 pub(crate) fn least_epoch(work: &Work, package: &PackageName) -> u32 {
     let stored = work.report.metadata().authorisations.get(package);
     let stored = stored.map_or(0, |it| it.epoch);
@@ -306,7 +307,7 @@ pub(crate) fn least_epoch(work: &Work, package: &PackageName) -> u32 {
     stored.max(newest.unwrap_or(0))
 }
 
-/// Whether the epoch that a claim would keep is above the one in which the last was approved.
+/// Whether the epoch that the claim would keep is newer than that of the last approved claim.
 fn epoch_is_new(work: &Work, after: &Authorisation) -> bool {
     let subject = Subject::Authorisation(after.package.clone());
     let mut findings = work.report.findings.iter();
@@ -318,7 +319,7 @@ fn epoch_is_new(work: &Work, after: &Authorisation) -> bool {
     })
 }
 
-/// Names that differ in case only do not stand together.
+/// Refuses a package name that differs from an existing one only in case.
 fn refuse_confusable(work: &Work, package: &PackageName) -> Result<()> {
     let report = &work.report;
     let found = report
@@ -336,7 +337,7 @@ fn refuse_confusable(work: &Work, package: &PackageName) -> Result<()> {
     }
 }
 
-/// A janitor who claims approves the claim with the same signature.
+/// Returns the vouches of a janitor for their own claims: they approve them with the same signature.
 fn own_vouches(work: &Work, member: &Member, claimed: &[Authorisation]) -> Vec<Vouch> {
     let is_janitor = work
         .head
@@ -355,7 +356,7 @@ fn own_vouches(work: &Work, member: &Member, claimed: &[Authorisation]) -> Vec<V
         .map_or_else(Vec::new, |outlook| outlook.approvals(&proposal))
 }
 
-/// Refuses an owner whom nobody here knows, or who is retired.
+/// Refuses an owner who is unknown here or retired.
 pub(crate) fn refuse_unknown(work: &Work, owner: &Id) -> Result<()> {
     let metadata = &work.report.metadata();
     let retired = metadata.authors.get(owner).is_some_and(|it| it.retired)

@@ -1,4 +1,4 @@
-//! How a package differs from the state in which it was last approved, release by release.
+//! The difference between a package and its last approved state, release by release.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,16 +15,16 @@ use crate::git;
 use crate::signing::Member;
 use crate::tree::{FOLLOWED, Tree, Work};
 
-/// What became of a release.
+/// The kinds of changes to a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Edit {
     /// It is new.
     Added,
     /// It is gone.
     Removed,
-    /// What is fetched, built or run changed.
+    /// Its source changed: what is fetched, built or run.
     Source,
-    /// Only bounds, availability or descriptions changed.
+    /// Only its bounds, availability or descriptions changed.
     Upkeep,
 }
 
@@ -44,20 +44,19 @@ impl Edit {
     }
 }
 
-/// A package as it was approved and as it is.
+/// A package as last approved, and as it is now.
 pub(crate) struct Difference {
-    /// As it was last approved; without releases where nothing was.
+    /// The last approved releases; empty if nothing was approved.
     pub(crate) before: Vec<Release>,
     pub(crate) now: Vec<Release>,
 }
 
 impl Difference {
-    /// Finds the last approved state of a package: in a git revision that was asked for, on the
-    /// branch `signed`, or in the last commit. Nothing is believed of a revision but that its
-    /// content has the approved digest.
+    /// Finds the last approved state of a package: in the requested git revision, on the branch `signed`,
+    /// or in the last commit. A revision is trusted only if its content has the approved digest.
     ///
-    /// `named` says which releases are about to be published: where no revision has the approved
-    /// state, and the package with those as they were has it, nothing else changed.
+    /// `named` are the releases to be published. If no revision has the approved state, but the package
+    /// with these releases as they were has it, then nothing else changed.
     pub(crate) fn of(
         tree: &Tree,
         work: &Work,
@@ -87,7 +86,8 @@ impl Difference {
                 return Ok(Self { before, now });
             }
         }
-        // Nothing but what was named changed: with that as it was, or not there, it is as approved.
+        // Check whether only the named releases changed: with their old content, or without them, the
+        // package is in the approved state.
         let others: Vec<Release> = now
             .iter()
             .filter(|release| !named.contains(&release.checksums.release))
@@ -119,7 +119,7 @@ impl Difference {
         )))
     }
 
-    /// Every release that differs, by name.
+    /// Returns every release that differs, by name.
     pub(crate) fn edits(&self) -> BTreeMap<&ReleaseName, Edit> {
         let by_name = |releases: &'_ [Release]| -> BTreeMap<ReleaseName, (Digest, Vec<Digest>)> {
             releases
@@ -157,7 +157,7 @@ impl Difference {
         edits
     }
 
-    /// The releases as they were, with only the named ones as they are.
+    /// Returns the old releases, but with the named ones in their new state.
     pub(crate) fn with_only(&self, named: &BTreeSet<ReleaseName>) -> Vec<Release> {
         let is_named = |release: &&Release| named.contains(&release.checksums.release);
         let mut releases: Vec<Release> = self
@@ -172,11 +172,12 @@ impl Difference {
     }
 }
 
-/// The digest of the `releases` that were last approved.
+/// Returns the digests of the last approved `releases`.
 ///
-/// While a claim waits for its approval, nothing of the package is approved under its rules. Then
-/// it is the newest that the signer vouched for, or as many janitors as decide about a package that nobody
-/// owns: who signs sees what differs from it. What fewer included is nobody's to bless unseen.
+/// While a claim waits for its approval, nothing of the package is approved under its rules. Then it is the
+/// newest state that the signer vouched for, or that as many janitors vouched for as an unclaimed package
+/// needs. The signer sees every difference from that. A state that fewer people vouched for must not be
+/// accepted unseen.
 fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<Digest>> {
     let subject = Subject::Releases(package.clone());
     let finding = work
@@ -225,7 +226,7 @@ fn approved(work: &Work, package: &PackageName, member: &Member) -> Result<Vec<D
     Ok(said.into_iter().map(|(_, digest)| digest).collect())
 }
 
-/// The package as revisions have it that may hold its last approved state.
+/// Returns the package in those revisions that may hold its last approved state.
 fn in_revisions(
     tree: &Tree,
     work: &Work,
@@ -242,7 +243,7 @@ fn in_revisions(
     if git::around(tree.path()).is_err() {
         return Ok(Vec::new());
     }
-    // Most repositories have only some of these.
+    // Most repositories have only some of these branches.
     Ok(FOLLOWED
         .into_iter()
         .chain(["HEAD", "HEAD~1"])

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use conex_repo::git::GitError;
 
-/// How a command ended without success; decides the exit code.
+/// The ways a command can fail. Each has an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Verification refused, or somebody said no.
+    /// Verification refused something, or the user answered no.
     Refused,
-    /// The command line or the situation does not fit the command.
+    /// The command line or the present state does not fit the command.
     Usage,
     /// Something could not be read or written.
     Io,
@@ -24,7 +24,7 @@ pub(crate) struct CommandError {
     hints: Vec<String>,
 }
 
-/// What commands return.
+/// The result of a command.
 pub(crate) type Result<T> = core::result::Result<T, CommandError>;
 
 impl CommandError {
@@ -48,13 +48,13 @@ impl CommandError {
         Self::new(Kind::Io, message)
     }
 
-    /// Adds what the reader can do.
+    /// Adds a hint on what the reader can do.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hints.push(hint.to_string());
         self
     }
 
-    /// 1 refused, 2 usage, 3 could not read or write.
+    /// Returns the exit code: 1 refused, 2 usage, 3 could not read or write.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self.kind {
             Kind::Refused => 1,
@@ -81,17 +81,20 @@ impl From<GitError> for CommandError {
                 .hint("give the git repository with -C: its work tree, or a bare one"),
             GitError::NoRevision(_) | GitError::NotACommit(..) => Self::usage(error)
                 .hint("revisions are those of the git repository given with -C")
-                .hint("what is not there yet has to be fetched: git fetch origin"),
+                .hint("if it is not here yet, fetch it: git fetch origin"),
             GitError::Ambiguous(..) => Self::usage(error)
                 .hint("say which is meant, for example --pr-refs refs/remotes/origin/pr/N"),
-            GitError::Moved(_) => Self::refused(error).hint("it was not moved now; run it again"),
-            GitError::Write(_) => Self::io(error).hint("make room or rights, and run it again"),
-            _ => Self::io(error).hint("fetch it again: conex uses nothing that is missing"),
+            GitError::Moved(_) => Self::refused(error).hint("nothing was moved; run it again"),
+            GitError::Write(_) => {
+                Self::io(error).hint("free some space or get write access, and run it again")
+            }
+            _ => Self::io(error)
+                .hint("if parts of the git repository are missing or damaged, fetch it again"),
         }
     }
 }
 
-/// Tells of a file that could not be read or written.
+/// Returns a function that reports an I/O error at a path.
 pub(crate) fn at(path: impl fmt::Display) -> impl FnOnce(std::io::Error) -> CommandError {
     move |error| CommandError::io(format_args!("{path}: {error}"))
 }

@@ -1,8 +1,8 @@
-//! The metadata of the states that a client's record names, kept beside the record (spec section 9.5).
+//! The metadata of the states in a client's record, kept beside the record (spec section 9.5).
 //!
-//! A file is a sequence of changes, each behind its length: the first has all metadata of a state, and
-//! the others what became of it. The record says how many bytes are of a state, and has a digest of
-//! them. What is not as the record says is as good as absent.
+//! A file is a sequence of changes, each preceded by its length. The first change holds all metadata of a
+//! state, the others the differences from it. The record holds the length and the digest of the part that
+//! belongs to a state. A file that does not match its record is treated as absent.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,19 +19,20 @@ use conex_repo::marks;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Most bytes of metadata that are kept of a state: some times what ten years of a large repository leave.
+/// The most bytes of metadata to keep of a state: several times what a large repository accumulates in ten
+/// years.
 const MOST: u64 = 256 << 20;
 
-/// A file that has grown by so much beyond twice its beginning is begun anew.
+/// A file that grows by this much beyond twice its initial size is rewritten.
 const GROWN: u64 = 4 << 20;
 
-/// About what the path of a file takes.
+/// An estimate of the bytes that the path of a file takes.
 const ROOM: usize = 128;
 
-/// How the names of the files end.
+/// The suffix of the file names.
 const SUFFIX: &str = ".floor";
 
-/// The length before each change.
+/// The bytes of the length before each change.
 const LENGTH: usize = 8;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,12 +42,12 @@ struct Stored<'a> {
     files: Vec<(&'a str, Option<&'a [u8]>)>,
 }
 
-/// What becomes of the metadata of a state.
+/// A change to the metadata of a state.
 #[derive(Debug)]
 pub(crate) struct Change(Vec<u8>);
 
 impl Change {
-    /// All metadata of a state; `None` if it cannot be read or is more than is kept.
+    /// Returns all metadata of a state, or `None` if it cannot be read or exceeds the limit.
     pub(crate) fn all(store: &dyn Store) -> Option<Self> {
         let read = metadata(store)?;
         let size: u64 = read.iter().map(|(_, bytes)| bytes.len() as u64).sum();
@@ -61,7 +62,7 @@ impl Change {
         Self::of(&Stored { anew: true, files }, room)
     }
 
-    /// The metadata among some files that changed.
+    /// Returns the metadata among some changed files.
     pub(crate) fn some<'a>(
         files: impl Iterator<Item = (&'a TreePath, Option<&'a [u8]>)>,
     ) -> Option<Self> {
@@ -82,7 +83,7 @@ impl Change {
         (LENGTH + self.0.len()) as u64
     }
 
-    /// The mark of a state in which this comes after another one, or first.
+    /// Returns the mark of the state that this change makes of another one, or of nothing.
     fn after(&self, before: Option<&FloorMark>) -> FloorMark {
         let digest = chained(before.map(|mark| mark.digest), &self.0);
         FloorMark {
@@ -93,18 +94,18 @@ impl Change {
     }
 }
 
-/// The digest of a sequence of changes, from that of those before the last one.
+/// Returns the digest of a sequence of changes, from the digest of all but the last one.
 fn chained(before: Option<Digest>, change: &[u8]) -> Digest {
     let before = before.map_or([0; 32], |digest| *digest.as_bytes());
     Digest::from_bytes(marks::mark(&[before, marks::mark(change)].concat()))
 }
 
-/// Whether a path is that of metadata.
+/// Whether a path is one of metadata.
 fn is_metadata(path: &TreePath) -> bool {
     path.components().next() == Some(DIRECTORY)
 }
 
-/// Adds a change to a file, behind so many bytes of it.
+/// Appends a change to a file after the given length, and drops the rest.
 fn append(place: &Path, length: u64, change: &[u8]) -> io::Result<()> {
     match regular(place) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -119,7 +120,7 @@ fn append(place: &Path, length: u64, change: &[u8]) -> io::Result<()> {
     file.write_all(change)
 }
 
-/// All metadata of a state, in the order of the paths; `None` if it cannot be read.
+/// Returns all metadata of a state in the order of the paths, or `None` if it cannot be read.
 pub(crate) fn metadata(store: &dyn Store) -> Option<Vec<(TreePath, Vec<u8>)>> {
     files(store)?
         .into_par_iter()
@@ -131,7 +132,7 @@ pub(crate) fn metadata(store: &dyn Store) -> Option<Vec<(TreePath, Vec<u8>)>> {
         .collect()
 }
 
-/// Makes sure that what stands at a place, if anything, is a regular file.
+/// Checks that whatever is at a path, if anything, is a regular file.
 pub(crate) fn regular(place: &Path) -> io::Result<()> {
     if fs::symlink_metadata(place)?.is_file() {
         Ok(())
@@ -140,7 +141,7 @@ pub(crate) fn regular(place: &Path) -> io::Result<()> {
     }
 }
 
-/// Every file of the metadata; `None` if it cannot be listed.
+/// Lists the files of the metadata, or returns `None` if they cannot be listed.
 fn files(store: &dyn Store) -> Option<Vec<TreePath>> {
     let mut files = Vec::new();
     let mut next = vec![TreePath::parse(DIRECTORY).ok()?];
@@ -158,18 +159,18 @@ fn files(store: &dyn Store) -> Option<Vec<TreePath>> {
     Some(files)
 }
 
-/// What is to be kept of the states of a record.
+/// The metadata to keep for the states of a record.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// All of the state in place, where it is not kept yet, or is to be kept anew.
+    /// All metadata of the state in place, if it is not kept yet or is to be rewritten.
     pub(crate) base: Option<Change>,
-    /// What the update makes of it; or all of the new state.
+    /// The changes of the update, or all metadata of the new state.
     pub(crate) next: Option<Change>,
-    /// Whether `next` is all of the new state.
+    /// Whether `next` holds all metadata of the new state.
     pub(crate) anew: bool,
 }
 
-/// The marks of the states in place and to come, and what has to be written.
+/// The marks of the present and the next state, and what has to be written.
 pub(crate) struct Planned<'p> {
     pub(crate) confirmed: Option<FloorMark>,
     pub(crate) pending: Option<FloorMark>,
@@ -177,7 +178,7 @@ pub(crate) struct Planned<'p> {
 }
 
 impl Plan {
-    /// All of a state that is recorded alone.
+    /// Returns a plan for a state that is recorded alone.
     pub(crate) fn of(store: &dyn Store) -> Self {
         Self {
             base: Change::all(store),
@@ -185,7 +186,7 @@ impl Plan {
         }
     }
 
-    /// What comes of it, where this is kept of the state in place.
+    /// Returns the marks that result, where `kept` is kept of the state in place.
     pub(crate) fn marks(&self, kept: Option<FloorMark>) -> Planned<'_> {
         let mut writes = Vec::new();
         let mut put = |before: Option<FloorMark>, change| {
@@ -209,11 +210,11 @@ impl Plan {
     }
 }
 
-/// Where the files of one record are.
+/// The files of one record.
 #[derive(Debug)]
 pub(crate) struct Floors<'a> {
     pub(crate) directory: &'a Path,
-    /// How their names begin.
+    /// The prefix of their names.
     pub(crate) stem: &'a str,
 }
 
@@ -231,13 +232,13 @@ impl Floors<'_> {
         )
     }
 
-    /// Whether a state is kept, as it was written.
+    /// Whether the metadata of a state is kept intact.
     pub(crate) fn has(&self, mark: &FloorMark) -> bool {
         self.changes(mark, |_| Some(())).is_some()
     }
 
-    /// Reads the changes that lead to a state, one after another; `None` if they are not as they were written,
-    /// which may be seen after the first ones only.
+    /// Calls `each` with the changes that lead to a state, in order. Returns `None` if they are damaged,
+    /// which may be noticed only after the first calls.
     fn changes(&self, mark: &FloorMark, mut each: impl FnMut(&[u8]) -> Option<()>) -> Option<()> {
         let mut file = BufReader::new(self.open(mark).ok()?.take(mark.length));
         let (mut digest, mut read) = (None, 0);
@@ -262,14 +263,14 @@ impl Floors<'_> {
         (digest == Some(mark.digest)).then_some(())
     }
 
-    /// Opens the file of a state. It is a file, and no link or pipe that somebody put there.
+    /// Opens the file of a state. It must be a regular file, not a link or pipe that somebody put there.
     fn open(&self, mark: &FloorMark) -> io::Result<File> {
         let place = self.place(mark);
         regular(&place)?;
         File::open(place)
     }
 
-    /// Whether the file of a state has grown so much that it had better be begun anew.
+    /// Whether the file of a state has grown so much that it should be rewritten.
     pub(crate) fn is_grown(&self, mark: &FloorMark) -> bool {
         let look = || -> io::Result<bool> {
             let mut length = [0; LENGTH];
@@ -280,7 +281,7 @@ impl Floors<'_> {
         look().unwrap_or(false)
     }
 
-    /// The metadata of a state; `None` if it is not there as it was kept.
+    /// Returns the metadata of a state, or `None` if it is missing or damaged.
     pub(crate) fn read(&self, mark: &FloorMark) -> Option<MemoryStore> {
         let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         self.changes(mark, |change| {
@@ -303,7 +304,8 @@ impl Floors<'_> {
         Some(store)
     }
 
-    /// Writes what was planned. The record is written afterwards: what stands here and is not in a record is nothing.
+    /// Writes what was planned. The record is written afterwards: anything here that no record names has no
+    /// effect.
     pub(crate) fn write(&self, planned: &Planned<'_>) -> io::Result<()> {
         for (before, change) in &planned.writes {
             let place = self.place(&change.after(before.as_ref()));
@@ -315,7 +317,7 @@ impl Floors<'_> {
         Ok(())
     }
 
-    /// Whether there is as much of the file of a state as there has to be.
+    /// Whether the file of a state is at least as long as it has to be.
     pub(crate) fn is_there(&self, mark: &FloorMark) -> bool {
         let found = fs::symlink_metadata(self.place(mark));
         found.is_ok_and(|found| found.is_file() && found.len() >= mark.length)
@@ -336,14 +338,14 @@ impl Floors<'_> {
                 .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(SUFFIX))
                 .is_some();
             if is_ours && needed.iter().all(|needed| **needed != *name) {
-                // What stays costs space and says nothing.
+                // A leftover file takes space but has no effect.
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
 }
 
-/// A copy that drifted, with the metadata that was verified in place of what it has there.
+/// A drifted copy, with the verified metadata in place of its own.
 pub(crate) struct Floored<'s> {
     pub(crate) copy: &'s dyn Store,
     pub(crate) metadata: MemoryStore,
@@ -398,7 +400,7 @@ mod tests {
             .collect()
     }
 
-    /// Two states of which the second follows the first, and what is kept of them.
+    /// Writes two states, of which the second follows the first, and returns their marks and metadata.
     fn kept(directory: &Path) -> [(FloorMark, MemoryStore); 2] {
         let floors = Floors {
             directory,
@@ -438,7 +440,7 @@ mod tests {
             assert!(floors.has(mark));
             assert_eq!(found(&floors.read(mark).unwrap()), found(state));
         }
-        // The second was not put in place: another one follows the first.
+        // The second was never put in place, so another one follows the first.
         let third = tree(&[("conex/e", "3")]);
         let plan = Plan {
             base: None,
@@ -452,7 +454,7 @@ mod tests {
         assert_eq!(found(&floors.read(&pending).unwrap()), found(&third));
         assert_eq!(found(&floors.read(&one).unwrap()), found(&first));
         assert!(floors.read(&two).is_none());
-        // What nobody needs goes, and what is another record's stays.
+        // Unneeded files are removed; those of another record stay.
         fs::write(directory.path().join("stem-other.floor"), "").unwrap();
         fs::write(directory.path().join("stern-other.floor"), "").unwrap();
         floors.sweep([Some(one), planned.pending]);
@@ -521,7 +523,7 @@ mod tests {
             assert_eq!(floors.is_grown(&kept), at == 2, "{at}");
             assert!(floors.read(&kept).is_some());
         }
-        // What is kept anew takes its place, whatever is there.
+        // A rewritten file replaces whatever is there.
         let plan = Plan {
             base: Change::all(&tree(&states[2..])),
             ..Plan::default()

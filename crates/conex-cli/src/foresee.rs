@@ -1,4 +1,4 @@
-//! What a change of people or rules would undo: shown before it is made, and adopted with it.
+//! Forecasts: shows what a change of people or rules would undo, and adopts it together with the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -20,7 +20,7 @@ use crate::keys::KeyArguments;
 use crate::output::{self, BOLD, DIM, GREEN, RED, RESET, line, plain};
 use crate::tree::{Tree, Work};
 
-/// What to do about approvals that a change would undo.
+/// The options for approvals that a change would undo.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Adoption {
     /// Vouch anew for what would lose its approval, in the same step and prompt
@@ -47,7 +47,7 @@ impl Adoption {
     }
 }
 
-/// What all commands that change people and rules have in common.
+/// The options shared by all commands that change people and rules.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Step {
     #[command(flatten)]
@@ -61,14 +61,14 @@ pub(crate) struct Step {
     pub(crate) key: KeyArguments,
 }
 
-/// Which pages under a key that signs no more go on counting.
+/// Selects the pages under a former key that continue to count.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Accepted {
     /// Of the pages under the old key, only these go on counting: digests, or their first digits
     #[arg(long, value_name = "PAGE")]
     accept: Vec<String>,
 
-    /// Only those that this git revision has already
+    /// Of the pages under the old key, only those in this git revision go on counting
     #[arg(long, value_name = "REVISION")]
     accept_before: Option<String>,
 }
@@ -78,7 +78,7 @@ impl Accepted {
         !self.accept.is_empty() || self.accept_before.is_some()
     }
 
-    /// The pages among `counting` that were asked for.
+    /// Returns the requested pages among `counting`.
     pub(crate) fn choose(
         &self,
         tree: &Tree,
@@ -95,7 +95,7 @@ impl Accepted {
                     "not one page of {id} under that key begins with {}",
                     plain(prefix)
                 ))
-                .hint(format_args!("pages stand in conex/index/{id}")));
+                .hint(format_args!("pages are in conex/index/{id}")));
             };
             chosen.insert(*page);
         }
@@ -114,20 +114,20 @@ pub(crate) fn counting(work: &Work, id: &Id, key: Fingerprint) -> BTreeSet<Diges
     pages.map(|stored| stored.digest).collect()
 }
 
-/// What the signer does about what would be lost, and what remains.
+/// The signer's answer to approvals that would be lost, and what remains.
 pub(crate) struct Foreseen {
     /// The vouches for the statements that the proposal brings.
     pub(crate) approvals: Vec<Vouch>,
-    /// What the signer vouches for anew.
+    /// The signer's new vouches.
     pub(crate) vouches: Vec<Vouch>,
-    /// What would still lack somebody's vouch.
+    /// The statements that would still lack somebody's vouch.
     pub(crate) lacking: Vec<Change>,
-    /// What must not fall: the vouches that keep what would be lost, whoever is to give them.
+    /// The vouches that preserve the approvals, whoever is to give them. None of them may fall.
     pub(crate) kept: Vec<Vouch>,
 }
 
 impl Foreseen {
-    /// Refuses a step behind which nobody would be asked any more for what lacks a vouch.
+    /// Refuses a step after which nobody could be asked any more for a missing vouch.
     pub(crate) fn refuse_lacking(&self, again: &str) -> Result<()> {
         let Some(first) = self.lacking.first() else {
             return Ok(());
@@ -141,8 +141,9 @@ impl Foreseen {
     }
 }
 
-/// Shows what a proposal would undo, in the tree that it is made to and in the one that clients follow; refuses
-/// what is wrong, and what would be lost unless it is adopted by the signer or let go.
+/// Shows what a proposal would undo, in the tree that it changes and in the one that clients follow.
+/// Refuses it if it makes anything wrong, or if approvals would be lost that the signer neither adopts nor
+/// lets go.
 pub(crate) fn foresee(
     out: &mut impl Write,
     (tree, work): (&Tree, &Work),
@@ -157,7 +158,7 @@ pub(crate) fn foresee(
     if followed.is_some_and(|it| it.head.digest() != work.head.digest()) {
         line(
             out,
-            "note: what clients follow has another root, and is not looked at; conex advance comes first",
+            "note: the branch that clients follow has another root, so it is not considered; run conex advance first",
         );
     }
     let followed = Followed::new(work, followed);
@@ -236,7 +237,7 @@ pub(crate) fn foresee(
     })
 }
 
-/// The state that clients follow, where it is known, beside the one that people work on.
+/// The state that clients follow, if known, beside the one that people work on.
 struct Followed<'w> {
     work: &'w Work,
     state: Option<&'w Work>,
@@ -253,8 +254,8 @@ impl<'w> Followed<'w> {
         }
     }
 
-    /// What of it would be lost, and has another content, not approved, in the tree that people work on: somebody's
-    /// unapproved edit must not hide what a change would take from clients.
+    /// Returns approvals that would be lost in the state clients follow while the working tree has other,
+    /// unapproved content. Somebody's unapproved edit must not hide what a change would take from clients.
     fn lost(&self, proposal: &Amendment, adoption: &Adoption) -> Vec<Change> {
         let Some(outlook) = &self.outlook else {
             return Vec::new();
@@ -264,7 +265,7 @@ impl<'w> Followed<'w> {
             said.map(|vouch| (&vouch.subject, vouch.digest)).collect();
         let is_hidden = |change: &Change| {
             let before = self.state.and_then(|it| it.report.finding(&change.subject));
-            // Who approves another content with it wants that one.
+            // Approving other content together with the change replaces this one on purpose.
             let other = said.get(&change.subject);
             if other.is_some_and(|other| before.is_some_and(|it| it.digest != *other)) {
                 return false;
@@ -280,8 +281,8 @@ impl<'w> Followed<'w> {
     }
 }
 
-/// What would lose its approval by itself. What would lose it only because its owners are approved
-/// no more is mended with them: nobody need look at it.
+/// Returns what would lose its approval by itself. What would lose it only because its owners are no longer
+/// approved is restored together with them, so nobody needs to look at it.
 fn lost(
     outlook: &Outlook<'_, StandardCrypto>,
     forecast: &Forecast,
@@ -310,7 +311,7 @@ fn lost(
     lost
 }
 
-/// Whether somebody is among those whose vouch is missing.
+/// Whether a person is among those whose vouch is missing.
 pub(crate) fn is_asked(change: &Change, person: &Id) -> bool {
     let missing = change.missing.as_ref();
     let ways = missing.map(|missing| [&missing.owners, &missing.janitors]);
@@ -335,10 +336,10 @@ pub(crate) fn refuse_problems(out: &mut impl Write, forecast: &Forecast) -> Resu
         Code::Retired => "hand over first: conex claim gives packages other owners",
         code => code.advice(),
     };
-    Err(CommandError::refused("afterwards the repository would not be in order").hint(hint))
+    Err(CommandError::refused("this would leave the repository with problems").hint(hint))
 }
 
-/// As many as fit on a screen.
+/// The most entries to show, so that they fit on a screen.
 const SHOWN: usize = 20;
 
 fn show(out: &mut impl Write, changes: &[&Change]) {
@@ -377,8 +378,8 @@ fn show(out: &mut impl Write, changes: &[&Change]) {
     }
 }
 
-/// Prints what changes in a stored file, line by line; lists of pages by their number, and nothing
-/// of signatures.
+/// Prints the changed lines of a stored file. Lists of pages are shown by their number, and signatures are
+/// left out.
 pub(crate) fn difference(out: &mut impl Write, place: &str, before: &str, after: &str) {
     line(out, format_args!("{BOLD}{place}{RESET}"));
     let diff = similar::TextDiff::from_lines(before, after);
@@ -411,7 +412,7 @@ pub(crate) fn difference(out: &mut impl Write, place: &str, before: &str, after:
     flush(out, &mut pages);
 }
 
-/// What nobody reads: numbers that follow from the place, signatures, white space.
+/// Whether a line is not worth reading: numbers that follow from the position, signatures, white space.
 fn is_noise(text: &str) -> bool {
     text.starts_with("number = ")
         || text.starts_with("previous = ")
@@ -433,7 +434,7 @@ fn changed(mut out: &mut dyn Write, tag: similar::ChangeTag, text: &str) {
     }
 }
 
-/// Says what a statement about people still waits for, as it stands in the tree now.
+/// Prints what a statement about people still waits for, as it is in the tree now.
 pub(crate) fn tell_what_waits(
     out: &mut impl Write,
     tree: &Tree,

@@ -1,4 +1,4 @@
-//! Public keys that somebody published elsewhere: a forge's `/<name>.keys`, or a file like it.
+//! Public keys published elsewhere: a forge's `/<name>.keys`, or a file like it.
 
 use core::time::Duration;
 use std::fs;
@@ -9,15 +9,15 @@ use conex_core::model::key::PublicKey;
 use crate::error::{CommandError, Result, at};
 use crate::output::plain;
 
-/// The longest list of keys that is read, in bytes: a forge allows some dozens of keys.
+/// The longest list of keys to read, in bytes. A forge allows a few dozen keys.
 const LIMIT: u64 = 64 << 10;
 
-/// How long a forge may take.
+/// The timeout for a forge.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Reads keys from an address that begins with `https://`, or from a file.
+/// Reads keys from an `https://` address or from a file.
 ///
-/// Lines whose keys cannot be used here are passed over; a list without a single key is refused.
+/// Skips lines with keys that cannot be used here. Refuses a list without a single key.
 pub(crate) fn published(source: &str) -> Result<Vec<PublicKey>> {
     let text = if source.contains("://") {
         fetch(source)?
@@ -53,9 +53,9 @@ fn read(file: &str) -> io::Result<String> {
     Ok(text)
 }
 
-/// Whether what is read from an address cannot be changed on the way.
+/// Whether an address is protected against changes in transit.
 fn is_protected(address: &str) -> bool {
-    // What stands before an `@` only looks like a host.
+    // Text before an `@` only looks like a host.
     let is_local = |rest: &str| {
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let name = host.split(':').next().unwrap_or_default();
@@ -67,7 +67,7 @@ fn is_protected(address: &str) -> bool {
 fn fetch(address: &str) -> Result<String> {
     if !is_protected(address) {
         return Err(CommandError::usage(format_args!(
-            "{} would be read without protection on the way",
+            "{} would be read over an unprotected connection",
             plain(address)
         ))
         .hint("give an address that begins with https://, or a file"));
@@ -75,7 +75,7 @@ fn fetch(address: &str) -> Result<String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .max_redirects(3)
-        // Nor does the other side lead to an address without protection.
+        // Redirects must not lead to an unprotected address either.
         .https_only(address.starts_with("https://"))
         .build()
         .into();

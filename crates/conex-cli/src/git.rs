@@ -1,5 +1,5 @@
-//! What git says of a repository, for the few commands that ask. A repository need not be in git, nor
-//! at the top of a git working copy.
+//! Queries to git, for the few commands that need it. A repository need not be in git, nor at the top of a
+//! git working copy.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use conex_repo::{DirectoryStore, GitRepository, GitStore};
 use crate::error::{CommandError, Result};
 use crate::output::{count, plain};
 
-/// The git repository that a directory stands in, and where in it.
+/// Finds the git repository that contains a directory, and the path of the directory in it.
 pub(crate) fn around(
     directory: &Path,
 ) -> core::result::Result<(GitRepository, TreePath), GitError> {
@@ -39,7 +39,7 @@ pub(crate) fn around(
     Err(none())
 }
 
-/// What a revision has in the place of a directory.
+/// Opens a directory as it is in a revision.
 pub(crate) fn at_revision(
     directory: &Path,
     revision: &str,
@@ -50,8 +50,8 @@ pub(crate) fn at_revision(
     store.below(&below).map_err(failed)
 }
 
-/// What stands in the way of a change of its own: changes below `conex/` that are not committed. `None`
-/// where nothing does, or where this is no working copy of git.
+/// Returns what prevents a separate commit: uncommitted changes below `conex/`. Returns `None` if nothing
+/// does, or if this is no git working copy.
 pub(crate) fn in_the_way(repo: &Path) -> Result<Option<String>> {
     let io = |error: &dyn core::fmt::Display| {
         CommandError::io(plain(&error.to_string())).hint("git status says how things stand")
@@ -63,7 +63,7 @@ pub(crate) fn in_the_way(repo: &Path) -> Result<Option<String>> {
     let work = DirectoryStore::open(repo).map_err(|error| io(&error))?;
     let changed = match at_revision(repo, "HEAD") {
         Ok(committed) => changed_below(&committed, &work, &metadata),
-        // Nothing is committed yet.
+        // There is no commit yet.
         Err(GitError::NoRevision(_) | GitError::Object(_, StoreError::Missing)) => {
             changed_below(&MemoryStore::default(), &work, &metadata)
         }
@@ -79,7 +79,7 @@ pub(crate) fn in_the_way(repo: &Path) -> Result<Option<String>> {
     }))
 }
 
-/// The pages of a person that a revision has.
+/// Returns the pages of a person in a revision.
 pub(crate) fn pages_at(repo: &Path, revision: &str, id: &Id) -> Result<BTreeSet<Digest>> {
     let failed = |error: &dyn core::fmt::Display| {
         CommandError::usage(plain(&error.to_string()))

@@ -1,4 +1,4 @@
-//! Where this program keeps things outside repositories.
+//! The directories of this program outside of repositories.
 
 use std::env;
 use std::path::PathBuf;
@@ -20,17 +20,18 @@ fn directory(ours: &str, xdg: &str, fallback: &str) -> Result<PathBuf> {
         })
 }
 
-/// Keys: `$CONEX_HOME/keys`, else below the usual directory for configuration.
+/// Returns the directory for keys: `$CONEX_HOME/keys`, else below the usual directory for configuration.
 pub(crate) fn keys() -> Result<PathBuf> {
     Ok(directory("CONEX_HOME", "XDG_CONFIG_HOME", ".config")?.join("keys"))
 }
 
-/// Reports of verifications: `$CONEX_STATE/reports`, else below the usual directory for state.
+/// Returns the directory for reports of verifications: `$CONEX_STATE/reports`, else below the usual
+/// directory for state.
 pub(crate) fn reports() -> Result<PathBuf> {
     Ok(directory("CONEX_STATE", "XDG_STATE_HOME", ".local/state")?.join("reports"))
 }
 
-/// Records of what was verified: `$CONEX_STATE/records`, likewise.
+/// Returns the directory for records of verified states: `$CONEX_STATE/records`, likewise.
 pub(crate) fn records() -> Result<PathBuf> {
     Ok(directory("CONEX_STATE", "XDG_STATE_HOME", ".local/state")?.join("records"))
 }

@@ -1,4 +1,4 @@
-//! The keys a person has, in the key directory and in ssh-agent, and the one key a command signs with.
+//! A person's keys, in the key directory and in ssh-agent, and the one key that a command signs with.
 
 use core::fmt;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::agent::{self, Agent};
 use crate::error::{CommandError, Result, at};
 use crate::{home, output, prompt};
 
-/// Which key signs, and how it is unlocked.
+/// Selects the key that signs, and how it is unlocked.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct KeyArguments {
     /// The key to sign with: a name in the key directory, the path of an OpenSSH private key, or a
@@ -29,19 +29,19 @@ pub(crate) struct KeyArguments {
     #[arg(long, value_name = "N")]
     pub(crate) passphrase_fd: Option<RawFd>,
 
-    /// Ask nothing
+    /// Do not ask for confirmation
     #[arg(long, short = 'y')]
     pub(crate) yes: bool,
 }
 
 impl KeyArguments {
-    /// The key that was asked for; an empty variable asks for none.
+    /// Returns the requested key. An empty variable requests none.
     pub(crate) fn asked(&self) -> Option<&str> {
         self.key.as_deref().filter(|key| !key.is_empty())
     }
 }
 
-/// A private key that was found but not yet unlocked.
+/// A private key that was found but not unlocked yet.
 pub(crate) struct Locked {
     public: PublicKey,
     place: Place,
@@ -59,7 +59,7 @@ enum Place {
     },
 }
 
-/// A private key that signs.
+/// A private key that is ready to sign.
 pub(crate) enum Unlocked {
     File(SecretKey),
     Agent(AgentKey<Agent>),
@@ -100,8 +100,8 @@ impl Locked {
         StandardCrypto.fingerprint(&self.public)
     }
 
-    /// Asks the one question there is before something is signed, and unlocks the key: for the
-    /// passphrase where the key has one that no script gave, else for a plain confirmation.
+    /// Asks the one question before something is signed, and unlocks the key. Asks for the passphrase if
+    /// the key has one that no script provided, otherwise for a plain confirmation.
     pub(crate) fn confirm(&self, arguments: &KeyArguments, question: &str) -> Result<Unlocked> {
         match &self.place {
             Place::File {
@@ -128,7 +128,7 @@ impl Locked {
     }
 }
 
-/// The passphrase, if one is needed.
+/// Returns the passphrase, if one is needed.
 fn confirm_file(
     path: &Path,
     encrypted: bool,
@@ -154,7 +154,7 @@ fn confirm_file(
     Ok(scripted.filter(|_| encrypted))
 }
 
-/// Where the key is, to be shown.
+/// Shows where the key is.
 impl fmt::Display for Locked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
@@ -186,7 +186,7 @@ impl Signer for Unlocked {
     }
 }
 
-/// Why a key did not sign. Its text ends in what to do, since those who sign only pass it on.
+/// Why a key did not sign. Its text ends in a hint, because signers only pass it on.
 #[derive(Debug)]
 pub(crate) struct SigningError(agent::Error);
 
@@ -220,7 +220,7 @@ fn explain(shown: &str, error: &KeyFileError) -> CommandError {
     }
 }
 
-/// The private keys in the key directory, by name.
+/// Lists the private keys in the key directory, by name.
 pub(crate) fn list() -> Result<Vec<(String, PathBuf)>> {
     let directory = home::keys()?;
     let entries = match fs::read_dir(&directory) {
@@ -242,10 +242,10 @@ pub(crate) fn list() -> Result<Vec<(String, PathBuf)>> {
     Ok(keys)
 }
 
-/// The keys in ssh-agent that can be used, with what it calls them; none where there is no agent.
+/// Lists the usable keys in ssh-agent, with the agent's comments; empty without an agent.
 ///
 /// # Errors
-/// An agent that is there and does not answer as one.
+/// If there is an agent that does not answer properly.
 fn in_agent() -> Result<Vec<Locked>> {
     let Some(agent) = Agent::of_session() else {
         return Ok(Vec::new());
@@ -267,7 +267,7 @@ fn in_agent() -> Result<Vec<Locked>> {
     }
 }
 
-/// All keys that could sign, each once: those in ssh-agent first, which need no passphrase.
+/// Lists all keys that could sign, each once: those in ssh-agent first, since they need no passphrase.
 pub(crate) fn all() -> Result<Vec<Locked>> {
     let mut keys = in_agent()?;
     for (_, path) in list()? {
@@ -280,7 +280,7 @@ pub(crate) fn all() -> Result<Vec<Locked>> {
     Ok(keys)
 }
 
-/// The key that `--key` means: a file, else a fingerprint, else a comment in ssh-agent.
+/// Finds the key that `--key` refers to: a file, else a fingerprint, else a comment in ssh-agent.
 pub(crate) fn find(key: &str) -> Result<Locked> {
     if let Some(path) = file(key)? {
         return if is_public(&path) {
@@ -311,12 +311,12 @@ pub(crate) fn find(key: &str) -> Result<Locked> {
     }
     match called.pop() {
         Some(locked) => Ok(locked),
-        // Says what is wrong with the file.
+        // Opening it reports what is wrong with the file.
         None => Locked::open(PathBuf::from(key)),
     }
 }
 
-/// The file that a name or path means, if it is there.
+/// Returns the file that a name or path refers to, if it exists.
 pub(crate) fn file(key: &str) -> Result<Option<PathBuf>> {
     let named = home::keys()?.join(key);
     if !key.contains('/') && named.is_file() {
@@ -329,7 +329,7 @@ pub(crate) fn is_public(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "pub")
 }
 
-/// The key in ssh-agent whose public half is in a file.
+/// Finds the key in ssh-agent whose public half is in a file.
 fn agent_half(path: &Path) -> Result<Locked> {
     let wanted = read_public(path)?;
     let held = in_agent()?;
@@ -353,15 +353,15 @@ fn several(message: impl fmt::Display, names: impl Iterator<Item = String>) -> C
     CommandError::usage(message).hint(format_args!("choose one with --key: {}", names.join(", ")))
 }
 
-/// The key to sign with in a repository, and whose it is there.
+/// Returns the key to sign with in a repository, and its holder there.
 pub(crate) fn signer(arguments: &KeyArguments, people: &People) -> Result<(Locked, Id)> {
     choose(arguments, "this repository", |locked| {
         people.holder(locked.fingerprint()).cloned()
     })
 }
 
-/// The key that was asked for, or else the one of yours that has a holder; `holder` says whose a
-/// key is, `place` where.
+/// Returns the requested key, or else the only available key that has a holder. `holder` returns the holder
+/// of a key; `place` names where holders are looked up.
 pub(crate) fn choose(
     arguments: &KeyArguments,
     place: &str,
@@ -397,7 +397,7 @@ pub(crate) fn choose(
     })
 }
 
-/// The keys at hand that people here have, with whose they are, to choose one of.
+/// Lists the available keys that belong to people here, with their holders, as suggestions.
 pub(crate) fn known(people: &People) -> Vec<String> {
     let all = all().unwrap_or_default().into_iter();
     all.filter_map(|locked| {
@@ -407,7 +407,7 @@ pub(crate) fn known(people: &People) -> Vec<String> {
     .collect()
 }
 
-/// Reads a public key given as a file (`.pub`), or as a name in the key directory.
+/// Reads a public key, given as a file (`.pub`) or as a name in the key directory.
 pub(crate) fn public(text: &str) -> Result<Vec<PublicKey>> {
     let named = home::keys()?.join(format!("{text}.pub"));
     let path = if !text.contains('/') && named.is_file() {

@@ -1,4 +1,5 @@
-//! One command at a time works on a repository, and none while git is in the middle of something.
+//! Prevents two commands from working on a repository at once, and any command while git is in the middle
+//! of an operation.
 
 use std::fs::{File, TryLockError};
 
@@ -7,16 +8,16 @@ use conex_repo::GitRepository;
 use crate::error::{CommandError, Result, at};
 use crate::tree::Tree;
 
-/// Held while a command changes a working copy; given back when it ends, however it ends.
+/// Held while a command changes a working copy. Released when the command ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _directory: File,
 }
 
-/// Takes the lock, without waiting. The directory itself is locked, so that no file is left behind.
+/// Takes the lock without waiting. It locks the directory itself, so no file is left behind.
 pub(crate) fn take(tree: &Tree) -> Result<Lock> {
     let shown = tree.path().display();
-    // The repository may be a directory of a larger working copy.
+    // The repository may be a subdirectory of a larger working copy.
     let path = tree.path().canonicalize().map_err(at(&shown))?;
     let repository = path.ancestors().find_map(|it| GitRepository::open(it).ok());
     if let Some(what) = repository.and_then(|repository| repository.in_progress()) {

@@ -1,6 +1,6 @@
 //! The program `conex`: signs and verifies community data repositories.
 //!
-//! One file per command below `command/`; what they share stands beside it.
+//! Each command has a file below `command/`. The code they share is beside it.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -35,7 +35,8 @@ mod tree;
 mod verification;
 mod view;
 
-/// Many small values on many threads: verification is a tenth faster than with the usual allocator.
+/// Verification allocates many small values on many threads. This allocator makes it a tenth faster than
+/// the default one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -50,7 +51,7 @@ struct Arguments {
         global = true,
         default_value = ".",
         value_name = "DIR",
-        // After what is the command's own.
+        // After the command's own options.
         display_order = 900
     )]
     repo: PathBuf,
@@ -63,14 +64,14 @@ struct Arguments {
 enum Command {
     /// Start a repository: write root 1, with its janitors and their rules
     Init(command::init::Arguments),
-    /// Make and look at keys
+    /// Make, list and show keys
     #[command(subcommand)]
     Key(command::key::Command),
     /// Day zero: vouch for everything there is, in one batch
     Bootstrap(command::bootstrap::Arguments),
     /// Approve what is pending: look at it, answer one prompt, sign one page
     Approve(command::approve::Arguments),
-    /// Say what a branch, a patch or pull requests ask for, and of whom
+    /// Show what a branch, a patch or pull requests need approved, and by whom
     Review(command::review::Arguments),
     /// Become an author: prove that a key is yours
     Enroll(command::enroll::Arguments),
@@ -80,7 +81,7 @@ enum Command {
     Publish(command::publish::Arguments),
     /// Take back approvals of what was never merged
     Retract(command::retract::Arguments),
-    /// Janitors come and go: propose, sign and look at roots
+    /// Change janitors and rules: propose, sign and show roots
     #[command(subcommand)]
     Root(command::root::Command),
     /// Give an author another key
@@ -89,36 +90,36 @@ enum Command {
     Retire(command::retire::Arguments),
     /// Show a team, or change its members
     Team(command::team::Arguments),
-    /// Put one page in place of many
+    /// Replace many pages with one
     Compact(command::compact::Arguments),
     /// Print a statement, page or batch as it is signed
     Show(command::show::Arguments),
-    /// Say how things stand: what is approved, what is missing, what awaits you
+    /// Show the state of things: what is approved, what is missing, what awaits you
     Status(command::status::Arguments),
-    /// Write a page on how things stand: what is signed, by whom, and what waits
+    /// Write a web page about the repository: what is signed, by whom, and what waits
     Report(command::report::Arguments),
     /// Verify a repository, as its clients do
     Verify(command::verify::Arguments),
-    /// Say why the last verification ended as it did
+    /// Explain the result of the last verification
     Why(command::why::Arguments),
-    /// Have opam verify what it fetches, and find out whether it does
+    /// Make opam verify what it fetches, and check whether it does
     OpamHook(command::opam_hook::Arguments),
-    /// Write the archive that a server offers, with what is signed in it
+    /// Write the archive that a server offers, signatures included
     Archive(command::archive::Arguments),
-    /// Lead the branch that clients follow on to what is approved
+    /// Advance the branch that clients follow to what is approved
     Advance(command::advance::Arguments),
-    /// Be a hook of git: refuse pushes that clients would refuse
+    /// Run as a git hook that refuses pushes which clients would refuse
     PreReceive(command::pre_receive::Arguments),
-    /// Play a small community from its first day on, and six attacks on it
+    /// Demonstrate a small community from its first day on, and six attacks on it
     Demo(command::demo::Arguments),
-    /// Print the completions of a shell
+    /// Print completions for a shell
     Completions(command::completions::Arguments),
     /// Write manual pages, one for each command
     Man(command::man::Arguments),
 }
 
-/// The command line. Under a name that says so, the program only verifies: package managers that
-/// were set up for OCaml conex start a program without naming a command.
+/// Returns the command line. If the program is called `conex-verify` or `conex_verify`, it only verifies:
+/// package managers set up for OCaml conex start it without a command.
 fn arguments() -> Vec<OsString> {
     let mut words: Vec<OsString> = std::env::args_os().collect();
     let name = words.first().and_then(|word| Path::new(word).file_name());

@@ -1,13 +1,13 @@
-//! Names that people take for one another.
+//! Names that people could mistake for one another.
 
 use std::collections::BTreeMap;
 
 use conex_core::model::name::PackageName;
 
-/// Names this short are all one edit apart.
+/// Names up to this length are all one edit apart.
 const SHORT: usize = 4;
 
-/// For each new name that could be taken for an old one: the old one, and why.
+/// Returns, for each new name that could be mistaken for an old one, the old name and the reason.
 pub(crate) fn lookalikes<'n>(
     new: &[&'n PackageName],
     old: &[&'n PackageName],
@@ -34,7 +34,8 @@ pub(crate) fn lookalikes<'n>(
     found
 }
 
-/// A name with what looks alike made the same, and what is read over left out.
+/// Reduces a name to what people notice: characters that look alike become the same, and easily overlooked
+/// ones are dropped.
 fn skeleton(name: &PackageName) -> String {
     name.as_str()
         .to_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! What goes to the terminal: colour and progress on a terminal only, untrusted text escaped.
+//! Terminal output: colour and progress only on a terminal, untrusted text escaped.
 
 use std::io::{self, Write};
 
@@ -8,18 +8,18 @@ use conex_repo::Parallel;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 
-/// Standard output; colour codes are stripped where it is no terminal.
+/// Returns standard output. Colour codes are stripped unless it is a terminal.
 pub(crate) fn stdout() -> AutoStream<io::StdoutLock<'static>> {
     AutoStream::auto(io::stdout().lock())
 }
 
-/// Standard error, likewise.
+/// Returns standard error, likewise.
 pub(crate) fn stderr() -> AutoStream<io::StderrLock<'static>> {
     AutoStream::auto(io::stderr().lock())
 }
 
-/// Text from a repository with its control characters escaped: it must not move the cursor, nor
-/// have what stands beside it read in another order.
+/// Escapes the control characters in text from a repository, so that it cannot move the cursor or change
+/// the reading order of the text around it.
 pub(crate) fn plain(text: &str) -> String {
     if !text.chars().any(is_odd) {
         return text.to_owned();
@@ -35,8 +35,8 @@ pub(crate) fn plain(text: &str) -> String {
         .collect()
 }
 
-/// Whether a character is something else than one that is seen: a control character, a line end, a
-/// change of direction, nothing at all.
+/// Whether a character is not a visible one: a control character, a line end, a change of direction, or
+/// invisible.
 fn is_odd(found: char) -> bool {
     found.is_control()
         || matches!(
@@ -46,7 +46,7 @@ fn is_odd(found: char) -> bool {
         )
 }
 
-/// The same for a text of several lines.
+/// Like [`plain`], for a text of several lines.
 pub(crate) fn escaped(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
@@ -57,22 +57,22 @@ pub(crate) const GREEN: &str = "\x1b[1;32m";
 pub(crate) const DIM: &str = "\x1b[2m";
 pub(crate) const RESET: &str = "\x1b[0m";
 
-/// Writes a line; a reader that went away (`conex show | head`) is no error worth telling.
+/// Writes a line. A closed pipe (`conex show | head`) is not an error worth reporting.
 pub(crate) fn line(out: &mut impl Write, text: impl core::fmt::Display) {
     let _ = writeln!(out, "{text}");
 }
 
-/// Runs jobs on all cores and shows how far they are, on a terminal and for long lists only.
+/// Runs jobs on all cores. Shows progress on a terminal, for long lists.
 #[derive(Debug)]
 pub(crate) struct Watched {
     bar: ProgressBar,
 }
 
-/// Lists shorter than this are done before a bar could be read.
+/// Shorter lists finish before anybody could read a progress bar.
 const LONG: usize = 500;
 
 impl Watched {
-    /// With progress on standard error if it is a terminal.
+    /// Creates one that shows progress if standard error is a terminal.
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template("verifying {wide_bar} {pos}/{len}") {
@@ -122,7 +122,7 @@ impl Workers for Watched {
     }
 }
 
-/// So many of something, in words: `1 package`, `2 packages`.
+/// Formats a count in words: `1 package`, `2 packages`.
 pub(crate) fn count(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")

@@ -1,4 +1,4 @@
-//! Asking people, and doing without people in scripts.
+//! Prompts, and their replacements in scripts.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io::{self, BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write as _};
@@ -14,12 +14,12 @@ use crate::output;
 /// The environment variable that holds a passphrase for scripts.
 pub(crate) const PASSPHRASE: &str = "CONEX_PASSPHRASE";
 
-/// Whether somebody can be asked.
+/// Whether there is a terminal to ask on.
 pub(crate) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks a question that only `y` or `yes` answers; anything else ends the command.
+/// Asks a question. Any answer other than `y` or `yes` ends the command.
 pub(crate) fn confirm(question: &str) -> Result<()> {
     if ask(question)? {
         Ok(())
@@ -30,7 +30,7 @@ pub(crate) fn confirm(question: &str) -> Result<()> {
     }
 }
 
-/// Asks a question that only `y` or `yes` answers.
+/// Asks a question. Only `y` or `yes` count as agreement.
 pub(crate) fn ask(question: &str) -> Result<bool> {
     if !is_possible() {
         return Err(CommandError::usage(
@@ -52,12 +52,12 @@ pub(crate) fn ask(question: &str) -> Result<bool> {
     Ok(is_yes(&answer))
 }
 
-/// Anything else is a no, also what is no text.
+/// Any other answer means no, including one that is not text.
 fn is_yes(answer: &[u8]) -> bool {
     matches!(answer.trim_ascii(), b"y" | b"Y" | b"yes")
 }
 
-/// A passphrase given for scripts: by file descriptor or environment.
+/// Returns a passphrase provided for scripts, by file descriptor or environment variable.
 pub(crate) fn scripted_passphrase(descriptor: Option<RawFd>) -> Result<Option<Zeroizing<Vec<u8>>>> {
     if let Some(descriptor) = descriptor {
         let mut text = Zeroizing::new(Vec::new());
@@ -73,7 +73,7 @@ pub(crate) fn scripted_passphrase(descriptor: Option<RawFd>) -> Result<Option<Ze
 }
 
 fn read_descriptor(descriptor: RawFd, text: &mut Vec<u8>) -> Result<()> {
-    // The path is the kernel's own view of our descriptors, so no unsafe adoption is needed.
+    // The path is the kernel's view of our own descriptors, so this needs no unsafe code.
     let path = format!("/dev/fd/{descriptor}");
     let file = std::fs::File::open(&path).map_err(|error| {
         CommandError::usage(format_args!("--passphrase-fd {descriptor}: {error}"))
@@ -109,11 +109,11 @@ pub(crate) fn passphrase(question: &str) -> Result<Zeroizing<Vec<u8>>> {
         })
 }
 
-/// Whether Ctrl-C ends the program, as it does but while a passphrase is typed: rpassword would end
-/// it with the terminal silent, and has to give it back first.
+/// Whether Ctrl-C ends the program. It does, except while a passphrase is typed: rpassword has to restore
+/// the terminal first, which would otherwise stay without echo.
 static ENDS: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
     let ends = Arc::new(AtomicBool::new(true));
-    // Where this fails, Ctrl-C does what it always does.
+    // If this fails, Ctrl-C keeps its usual behaviour.
     let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&ends));
     ends
 });

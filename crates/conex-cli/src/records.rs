@@ -1,5 +1,5 @@
-//! What is known of repositories that were verified: kept outside of them, one small file each, and for a client's copy
-//! the metadata beside it.
+//! Records of verified repositories. Each is a small file outside the repository. For a client's copy, the
+//! metadata is kept beside it.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
@@ -18,17 +18,17 @@ use crate::error::{CommandError, Result, at};
 use crate::floors::{Floors, Plan, regular};
 use crate::{home, reports};
 
-/// Where the record of one state is, and what stood there when this program looked.
+/// The location of one state's record, and its content when this program looked.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    /// The directory; none where there is no home to keep things in.
+    /// The directory; `None` if there is no home directory.
     directory: Option<PathBuf>,
     stem: String,
     found: Option<Vec<u8>>,
 }
 
 impl Kept {
-    /// Looks for the record of the repository at a path, or of one commit of it.
+    /// Looks up the record of the repository at a path, or of one of its commits.
     pub(crate) fn look(repository: &Path, commit: Option<&str>) -> Result<Self> {
         let mut key = reports::absolute(repository)?
             .into_os_string()
@@ -48,32 +48,32 @@ impl Kept {
         Ok(kept)
     }
 
-    /// The record, if it can be read and was made from these anchors. Any other says nothing.
+    /// Returns the record, if it can be read and was made from these anchors. Any other record is ignored.
     pub(crate) fn record(&self, trust: &Trust) -> Option<CopyRecord> {
         CopyRecord::from_bytes(self.found.as_deref()?)
             .ok()
             .filter(|record| record.confirmed().record.fits(trust))
     }
 
-    /// Why there is a record, and it cannot be read.
+    /// Explains why an existing record cannot be read.
     pub(crate) fn damage(&self) -> Option<String> {
         let error = CopyRecord::from_bytes(self.found.as_deref()?).err()?;
         let place = self.directory.as_ref()?.join(self.name());
         Some(format!("{}: {error}", place.display()))
     }
 
-    /// What it says of a state that nobody has a copy of.
+    /// Returns the recorded state of an input that is nobody's copy.
     pub(crate) fn state(&self, trust: &Trust) -> Option<LocalRecord> {
         Some(self.record(trust)?.confirmed().record.clone())
     }
 
-    /// Whether the metadata of a state is kept, in a file to which the next change may be added.
+    /// Whether the metadata of a state is kept in a file to which the next change can be appended.
     pub(crate) fn has_floor(&self, mark: &FloorMark) -> bool {
         self.floors()
             .is_some_and(|floors| floors.has(mark) && !floors.is_grown(mark))
     }
 
-    /// The metadata of a state, if it is kept as the record says.
+    /// Returns the metadata of a state, if it is kept intact.
     pub(crate) fn floor(&self, mark: &FloorMark) -> Option<MemoryStore> {
         self.floors()?.read(mark)
     }
@@ -85,22 +85,22 @@ impl Kept {
         })
     }
 
-    /// Keeps a record, whole or not at all. `over` says what it rests on: where that is the record
-    /// found before, another program may not have kept another one since.
+    /// Saves a record completely or not at all. `over` says what the record is based on. If that is the
+    /// record found before, fails if another program has saved a newer one since.
     pub(crate) fn save(&self, record: &LocalRecord, over: Over) -> Result<()> {
         self.save_copy(&CopyRecord::from(record.clone()), &Plan::default(), over)
     }
 
-    /// The same of a client's copy, with what is planned of its metadata.
+    /// Like [`Kept::save`], for a client's copy and the metadata planned for it.
     pub(crate) fn save_copy(&self, record: &CopyRecord, plan: &Plan, over: Over) -> Result<()> {
         let Some(floors) = self.floors() else {
-            // The verdict stands without it, and the next one does without it, too.
+            // The verdict is valid without a record, and so is the next one.
             return Ok(());
         };
         let directory = floors.directory;
         fs::create_dir_all(directory).map_err(unkept(directory))?;
         let lock = File::open(directory).map_err(unkept(directory))?;
-        // Held for a moment; the system gives it back however this program ends.
+        // Held only briefly. The system releases it however this program ends.
         lock.lock().map_err(unkept(directory))?;
         let now = self.read()?;
         let floor = record.confirmed().floor;
@@ -130,8 +130,9 @@ impl Kept {
         let name = TreePath::parse(&self.name()).map_err(CommandError::io)?;
         let mut change = Change::new();
         change.write(name, text);
-        // Should the machine stop right after this, the record may be the one before, and never half of one. Where
-        // there was none, it may be gone again, which costs a full verification, and the disk is not waited for.
+        // After a crash of the machine, the previous record may remain, but never half of one. If there was
+        // none before, the new record may be lost. That costs one full verification, so do not wait for the
+        // disk.
         if now.is_none() {
             change = change.fleeting();
         }
@@ -163,26 +164,27 @@ impl Kept {
     }
 }
 
-/// What cannot be kept, or read, and what mends that.
+/// Returns a function that reports what cannot be saved or read, with a hint.
 fn unkept(place: &Path) -> impl FnOnce(std::io::Error) -> CommandError {
     let failed = at(place.display().to_string());
     move |error| {
         failed(error).hint(
-            "conex keeps there what it verified: let the directory be yours, with nothing but what conex wrote in it, or set CONEX_STATE to another one",
+            "conex keeps its records there: own the directory, leave in it only what conex wrote, or set CONEX_STATE to another one",
         )
     }
 }
 
-/// What a new record takes the place of.
+/// The records that a new one may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
-    /// The one that was found, and no other: it rests on that.
+    /// Only the record that was found: the new one is based on it.
     Found,
-    /// Whatever there is: it rests on anchors alone.
+    /// Any record: the new one is based on anchors alone.
     Whatever,
 }
 
-/// A record without its time, which is all that two programs that verified the same disagree on.
+/// Returns a record without its time, the only field in which two programs that verified the same can
+/// differ.
 fn timeless(text: &[u8]) -> Vec<&[u8]> {
     let lines = text.split(|byte| *byte == b'\n');
     lines
@@ -190,5 +192,5 @@ fn timeless(text: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
-/// More than any record has: what would be longer is kept without the marks of the copy.
+/// The size limit of a record. A longer one is saved without the marks of the copy.
 const RECORD: u64 = 16 << 20;

@@ -1,4 +1,4 @@
-//! Reports that outlive their program: package managers hide the output of their hooks.
+//! Reports that outlive the program, because package managers hide the output of their hooks.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,10 +11,11 @@ use crate::error::{CommandError, Result, at};
 use crate::home;
 use crate::view::View;
 
-/// The path under which things are kept of a repository: one for all ways of writing it.
+/// Returns the path under which data about a repository is kept. It is the same for all spellings of the
+/// repository's path.
 pub(crate) fn absolute(repository: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(repository).map_err(at(repository.display()))?;
-    // Without a slash at the end.
+    // Collecting the components removes a trailing slash.
     Ok(absolute.components().collect())
 }
 
@@ -24,14 +25,15 @@ fn place(repository: &Path) -> Result<PathBuf> {
     Ok(home::reports()?.join(format!("{name}.json")))
 }
 
-/// A repository's path without the links that are on the way to it, which package managers may have used.
+/// Returns a repository's path without links in its parent directories, which package managers may have
+/// resolved.
 fn resolved(repository: &Path) -> Option<PathBuf> {
     let absolute = absolute(repository).ok()?;
     let directory = fs::canonicalize(absolute.parent()?).ok()?;
     Some(directory.join(absolute.file_name()?))
 }
 
-/// Keeps a report for `conex why`, whole or not at all.
+/// Saves a report for `conex why`, completely or not at all.
 pub(crate) fn save(repository: &Path, view: &View) -> Result<()> {
     let place = place(repository)?;
     let directory = place.parent().unwrap_or(&place);
@@ -45,7 +47,7 @@ pub(crate) fn save(repository: &Path, view: &View) -> Result<()> {
     store().map_err(at(place.display()))
 }
 
-/// The last report of a repository, or the last one altogether.
+/// Loads the last report of a repository, or the last report of all.
 pub(crate) fn load(repository: Option<&Path>) -> Result<View> {
     let nothing = || CommandError::usage("there is no report yet").hint("run conex verify first");
     let place = match repository {

@@ -1,5 +1,5 @@
-//! Changing what is stored of people and ownership: shown, foretold, vouched for and written in one
-//! step.
+//! Changes to stored statements about people and ownership: shows them, forecasts their effects, vouches
+//! for them and writes them in one step.
 
 use conex_core::model::path::Path;
 use conex_core::model::stored::Stored;
@@ -13,19 +13,19 @@ use crate::signing;
 use crate::tree::{Tree, Work};
 use crate::{keys, output, prompt};
 
-/// A stored statement that is about to change.
+/// A change to a stored statement.
 pub(crate) struct Restated<'r, T> {
     pub(crate) subject: Subject,
     pub(crate) place: Path,
-    /// As it is; none where it is new.
+    /// The present statement, or `None` if it is new.
     pub(crate) before: Option<&'r T>,
     pub(crate) after: &'r T,
-    /// Somebody whose own key is to sign nothing any more, and not this either.
+    /// The person whose own key is to stop signing. They cannot sign this change either.
     pub(crate) leaves: bool,
 }
 
-/// Writes a changed statement. A janitor vouches for it with the same prompt; whoever else signs
-/// adopts what they can.
+/// Writes a changed statement. A janitor vouches for it with the same prompt. Any other signer adopts what
+/// they can.
 pub(crate) fn finish<T: Stored>(
     tree: &Tree,
     work: &Work,

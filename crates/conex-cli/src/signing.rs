@@ -1,4 +1,4 @@
-//! One prompt, one signature, one change: how every command ends that publishes something.
+//! The end of every command that publishes something: one prompt, one signature, one change.
 
 use conex_core::model::crypto::Signer as _;
 use conex_core::model::key::Fingerprint;
@@ -17,20 +17,20 @@ use crate::keys::{self, KeyArguments, Locked, Unlocked};
 use crate::output::{self, line};
 use crate::tree::{Tree, Work};
 
-/// Somebody with the key they sign with.
+/// A person with the key they sign with.
 pub(crate) struct Member {
     pub(crate) locked: Locked,
     pub(crate) id: Id,
 }
 
 impl Member {
-    /// Whoever is known here by an approved statement.
+    /// Finds a signer who is known here through an approved statement.
     pub(crate) fn known(arguments: &KeyArguments, people: &People) -> Result<Self> {
         let (locked, id) = keys::signer(arguments, people)?;
         Ok(Self { locked, id })
     }
 
-    /// Whether their vouch for content of a package counts, be it not enough.
+    /// Whether their vouch for the content of a package counts, even if it is not enough alone.
     pub(crate) fn decides(&self, work: &Work, package: &PackageName) -> bool {
         let owners = work.state().owners(package);
         work.people().find(&self.id).is_some_and(|person| {
@@ -39,7 +39,7 @@ impl Member {
         })
     }
 
-    /// Whether the member is one of these owners, by themselves or as a member of a team.
+    /// Whether the member is one of these owners, directly or through a team.
     pub(crate) fn is_among(&self, work: &Work, owners: &[Id]) -> bool {
         let teams = &work.report.metadata().teams;
         owners.iter().any(|owner| {
@@ -48,8 +48,8 @@ impl Member {
         })
     }
 
-    /// Whoever is known, or somebody whose enrolment stands in the tree and is not approved yet: what they
-    /// sign counts as soon as they are.
+    /// Finds a signer who is known, or whose enrolment is in the tree but not approved yet. What the latter
+    /// signs counts once they are approved.
     pub(crate) fn known_or_enrolled(arguments: &KeyArguments, work: &Work) -> Result<Self> {
         let authors = &work.report.metadata().authors;
         let origin = &work.head.root().origin;
@@ -72,20 +72,20 @@ impl Member {
     }
 }
 
-/// Vouches to sign, with files that belong to them.
+/// Vouches to sign, and files that go with them.
 pub(crate) struct Publication<'a> {
-    /// Statements that are written with the page.
+    /// Statements to write together with the page.
     pub(crate) files: Files,
-    /// What to vouch for; where there is nothing, only the files are written.
+    /// The vouches. If there are none, only the files are written.
     pub(crate) drafts: Vec<Draft<'a>>,
-    /// More vouches than this go into batches.
+    /// The most vouches to put into the page itself; more of them go into batches.
     pub(crate) inline: usize,
-    /// What is asked before anything is signed.
+    /// The question to ask before signing.
     pub(crate) question: String,
 }
 
 impl<'a> Publication<'a> {
-    /// Vouches only, with a question that says how many.
+    /// Creates a publication of vouches only, with a question that gives their number.
     pub(crate) fn of(drafts: Vec<Draft<'a>>, id: &Id) -> Self {
         let question = match drafts.len() {
             1 => format!("Vouch for this as {id}?"),
@@ -99,7 +99,7 @@ impl<'a> Publication<'a> {
         }
     }
 
-    /// Asks, signs, checks the signature, and writes everything or nothing. Prints what was written.
+    /// Asks, signs, checks the signature, and writes everything or nothing. Prints what it wrote.
     pub(crate) fn sign(
         self,
         tree: &Tree,
@@ -123,7 +123,7 @@ impl<'a> Publication<'a> {
                 self.inline,
             )?;
             let secret = member.locked.confirm(arguments, &self.question)?;
-            // What is approved of another revision may be named by batches that stand only there.
+            // Content of another revision may be named by batches that exist only there.
             files.extend(page.batches_absent_from(tree, work));
             files.extend(page.sign(work, &secret)?);
         }
@@ -137,11 +137,11 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// A page that is ready to be signed, if there is anything to sign.
+/// A page ready to be signed, if there is anything to sign.
 pub(crate) struct Ready(Option<Composition>);
 
-/// Arranges vouches into a page under a key; more than `inline` go into batches. Where there are
-/// none there is no page.
+/// Arranges vouches into a page under a key; more than `inline` of them go into batches. Without vouches
+/// there is no page.
 pub(crate) fn compose<'f>(
     work: &Work,
     id: &Id,
@@ -169,8 +169,8 @@ pub(crate) fn compose<'f>(
     .map_err(CommandError::refused)
 }
 
-/// Whether somebody with so many pages that count may sign another one: a warning from half of the limit on, and a
-/// refusal at it (spec section 6.6).
+/// Checks whether a person with this many counting pages may sign another one. Returns a warning from half
+/// of the limit on, and refuses at the limit (spec section 6.6).
 fn room(id: &Id, pages: usize) -> Result<Option<String>> {
     if pages >= limits::ACCEPTED {
         return Err(CommandError::refused(format_args!(
@@ -188,7 +188,7 @@ fn room(id: &Id, pages: usize) -> Result<Option<String>> {
 }
 
 impl Ready {
-    /// The stored batches that the page names and a working copy lacks.
+    /// Returns the stored batches that the page names and the working copy lacks.
     pub(crate) fn batches_absent_from(&self, tree: &Tree, work: &Work) -> Files {
         let named = self.0.iter().flat_map(|it| it.page.batches());
         named
@@ -201,7 +201,7 @@ impl Ready {
             .collect()
     }
 
-    /// Signs the page, checks the signature, and gives the files to store.
+    /// Signs the page, checks the signature, and returns the files to store.
     pub(crate) fn sign(self, work: &Work, secret: &Unlocked) -> Result<Files> {
         let Some(composition) = self.0 else {
             return Ok(Files::new());

@@ -1,4 +1,4 @@
-//! The repository a command works on.
+//! The repository that a command works on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -31,14 +31,14 @@ use crate::git;
 use crate::output::plain;
 use crate::verification::{verify, verify_main};
 
-/// Where a clone usually has what clients follow.
+/// The usual names in a clone of the branch that clients follow.
 pub(crate) const FOLLOWED: [&str; 3] = ["signed", "origin/signed", "upstream/signed"];
 
-/// A working copy: what stands in it, and where what is signed goes.
+/// A working copy: the content that is read, and the place where signed files go.
 pub(crate) struct Tree {
     path: PathBuf,
     store: Box<dyn Store>,
-    /// Whether what is read is what stands in the working copy.
+    /// Whether the content is that of the working copy itself.
     is_working: bool,
 }
 
@@ -60,8 +60,8 @@ impl Tree {
         })
     }
 
-    /// A revision of the git repository that the working copy belongs to; what is signed of it
-    /// still goes into the working copy.
+    /// Opens a revision of the git repository that contains the working copy. Signed files still go into
+    /// the working copy.
     pub(crate) fn at_revision(path: &Path, revision: &str) -> Result<Self> {
         let store = git::at_revision(path, revision).map_err(|error| {
             CommandError::usage(error).hint(
@@ -75,8 +75,8 @@ impl Tree {
         })
     }
 
-    /// This tree with all pages and batches that another has, too: what is about to be signed here
-    /// has to fit what was signed there.
+    /// Returns this tree with all pages and batches that another tree has, too. New signatures here have to
+    /// fit what was signed there.
     pub(crate) fn with_pages_of(self, other: &Self) -> Result<Self> {
         let files = other.pages_beyond(&*self.store)?;
         let store = Overlay::new(self.store, files).map_err(CommandError::refused)?;
@@ -87,7 +87,7 @@ impl Tree {
         })
     }
 
-    /// The pages and batches that this tree has and another has not.
+    /// Returns the pages and batches that this tree has and another does not.
     pub(crate) fn pages_beyond(
         &self,
         other: &dyn Store,
@@ -97,7 +97,7 @@ impl Tree {
             let mut directories = vec![place(below)?];
             while let Some(directory) = directories.pop() {
                 for entry in listed(&self.store, &directory)? {
-                    // What has no valid name is no page; whoever verifies that tree says so.
+                    // A file with an invalid name is not a page. Verifying that tree reports it.
                     let Ok(path) = directory.join(&entry.name) else {
                         continue;
                     };
@@ -121,14 +121,14 @@ impl Tree {
         Ok(files)
     }
 
-    /// The names of all packages in the tree.
+    /// Returns the names of all packages in the tree.
     pub(crate) fn packages(&self, head: &Head) -> Result<BTreeSet<PackageName>> {
         let known = known(head)?;
         let found = self.survey(head, &known).packages;
         Ok(found.into_iter().map(|unit| unit.name).collect())
     }
 
-    /// The layout that the root names, with the packages it finds.
+    /// Calls a function with the layout of the root and the packages that it finds.
     pub(crate) fn with_layout<T>(
         &self,
         head: &Head,
@@ -139,7 +139,7 @@ impl Tree {
         Ok(job(known.layout(), &found))
     }
 
-    /// The packages that paths belong to, as far as the layout tells that by the path alone.
+    /// Returns the packages that paths belong to, as far as the layout can tell from the paths alone.
     pub(crate) fn concerned(
         head: &Head,
         paths: &BTreeSet<TreePath>,
@@ -157,7 +157,7 @@ impl Tree {
         &*self.store
     }
 
-    /// Verifies everything.
+    /// Verifies the whole tree.
     pub(crate) fn verify(&self, trust: &Trust, mode: Mode, ahead: bool) -> Report {
         let noticing = Noticing::new(self.store());
         let mut report = verify(&noticing, trust, mode, ahead);
@@ -165,7 +165,7 @@ impl Tree {
         report
     }
 
-    /// Refuses to sign content as it stands in a working copy of git that will store something else.
+    /// Refuses to sign content of a git working copy that git would store differently.
     pub(crate) fn stored_alike<'s>(
         &self,
         head: &Head,
@@ -187,7 +187,7 @@ impl Tree {
         attributes::stored_alike(&self.path, head, &packages, repository)
     }
 
-    /// What clients follow, where a clone has it.
+    /// Returns the state that clients follow, if the clone has it.
     fn followed_tree(&self) -> Option<Self> {
         git::around(&self.path).ok()?;
         let mut found = FOLLOWED
@@ -196,7 +196,8 @@ impl Tree {
         found.next()
     }
 
-    /// How things stand in what clients follow, with the pages of this tree; none where that is not known.
+    /// Returns the status of the state that clients follow, with the pages of this tree; `None` if it is
+    /// not known.
     pub(crate) fn followed(&self) -> Result<Option<&'static Work>> {
         let Some(followed) = self.followed_tree() else {
             return Ok(None);
@@ -205,10 +206,12 @@ impl Tree {
         Ok(Work::of(report).ok())
     }
 
-    /// How things stand in a working copy, for the people who work on it: the tree's own first
-    /// root is believed, approvals may run ahead, and what would not reach clients from here is not approved.
-    /// The result lives as long as the program, which ends with the command: giving a large
-    /// repository's memory back piece by piece would only keep people waiting.
+    /// Returns the status of a working copy for the people who work on it. The tree's own first root is
+    /// trusted, approvals may run ahead, and content that would not reach clients from here counts as
+    /// unapproved.
+    ///
+    /// The result lives until the program ends together with the command. Freeing the memory of a large
+    /// repository piece by piece would only keep people waiting.
     pub(crate) fn examine(&self) -> Result<&'static Work> {
         let followed = self.followed_tree();
         let baseline =
@@ -216,7 +219,7 @@ impl Tree {
         Work::of(self.report(baseline.as_ref()))
     }
 
-    /// What is found of a tree that people work on.
+    /// Verifies a tree that people work on.
     fn report(&self, baseline: Option<&Baseline>) -> Report {
         let noticing = Noticing::new(self.store());
         let mut report = verify_main(&noticing, baseline);
@@ -240,11 +243,11 @@ impl Tree {
         }
         change.commit(&self.path).map_err(|error| {
             CommandError::io(format_args!("could not write: {error}"))
-                .hint("make room or rights, and run it again; git status says if anything was written before it failed")
+                .hint("free some space or get write access, and run it again; git status says if anything was written before it failed")
         })
     }
 
-    /// Computes the statements of one package from the data.
+    /// Computes the statements of one package from its data.
     pub(crate) fn package(&self, head: &Head, name: &PackageName) -> Result<Option<Package>> {
         let known = known(head)?;
         let found = self
@@ -264,7 +267,8 @@ impl Tree {
         })
     }
 
-    /// The checksums of all releases of a package, as subjects; none of one that is not there or cannot be read.
+    /// Returns the subjects of the checksums of all releases of a package; empty if it is absent or cannot
+    /// be read.
     pub(crate) fn checksums(
         &self,
         head: &Head,
@@ -279,7 +283,7 @@ impl Tree {
         Ok(releases.map(|unit| subject(unit.name)).collect())
     }
 
-    /// The statement of a package's releases, under the newest projection.
+    /// Returns the statement of a package's releases, under the newest projection.
     pub(crate) fn releases(&self, head: &Head, package: &Package) -> Result<Releases> {
         let known = known(head)?;
         let projections = known.projections();
@@ -291,7 +295,7 @@ impl Tree {
         ))
     }
 
-    /// The digest of a package's releases, under the newest projection: what to vouch for.
+    /// Returns the digest to vouch for: that of a package's releases, under the newest projection.
     pub(crate) fn releases_digest(
         &self,
         head: &Head,
@@ -306,7 +310,7 @@ impl Tree {
             .releases_digest(name, releases, newest))
     }
 
-    /// Reads a release as it is named on a command line: as the layout writes it, or `foo/1.0`.
+    /// Parses a release as given on a command line: in the form of the layout, or as `foo/1.0`.
     pub(crate) fn parse_release(head: &Head, text: &str) -> Result<(PackageName, ReleaseName)> {
         let slash = || {
             let (package, release) = text.split_once('/')?;
@@ -323,7 +327,7 @@ impl Tree {
             })
     }
 
-    /// The repository files.
+    /// Reads the repository files.
     pub(crate) fn repository(&self, head: &Head) -> Result<Repository> {
         let known = known(head)?;
         let paths = self.survey(head, &known).repository;
@@ -338,7 +342,7 @@ impl Tree {
             })
     }
 
-    /// What stands at the top of the tree, under the rules of a root.
+    /// Lists what is at the top of the tree, under the rules of a root.
     pub(crate) fn top(&self, root: &Root) -> Result<Survey> {
         let known = Known::of(root, &KnownSchemes)
             .map_err(|problem| CommandError::refused(&problem).hint(problem.code.advice()))?;
@@ -365,7 +369,7 @@ impl Tree {
     }
 }
 
-/// A working copy as it stands.
+/// A working copy and its status.
 pub(crate) struct Work {
     pub(crate) report: Report,
     pub(crate) head: Head,
@@ -392,7 +396,7 @@ impl Work {
     }
 
     /// # Errors
-    /// Where no root is valid, with the first reason.
+    /// If no root is valid, with the first reason.
     fn of(report: Report) -> Result<&'static Self> {
         let report = match Self::new(report) {
             Ok(work) => return Ok(Box::leak(Box::new(work))),
@@ -407,7 +411,7 @@ impl Work {
             CommandError::refused(format_args!("there is no valid root here: {first}")).hint(
                 match code {
                     Some(Code::RootMissing) => {
-                        "start with conex init, or say with -C where there is a directory conex"
+                        "start with conex init, or give with -C the directory that has conex/ in it"
                     }
                     Some(code) => code.advice(),
                     None => "conex verify says more",
@@ -417,8 +421,8 @@ impl Work {
     }
 }
 
-/// Writes one file that is no part of a tree, whole or not at all. `example` says how the command is
-/// given a file.
+/// Writes one file outside of the tree, completely or not at all. `example` is a command line that shows
+/// how to name a file.
 pub(crate) fn write_beside(file: &Path, bytes: Vec<u8>, example: &str) -> Result<()> {
     let name = file.file_name().and_then(|name| name.to_str());
     let name = name.and_then(|name| TreePath::parse(name).ok());
@@ -440,7 +444,7 @@ pub(crate) fn write_beside(file: &Path, bytes: Vec<u8>, example: &str) -> Result
     change.write(name, bytes);
     change.commit(directory).map_err(|error| {
         CommandError::io(format_args!("{}: {error}", directory.display()))
-            .hint("nothing was written; make room or rights, and run it again")
+            .hint("nothing was written; free some space or get write access, and run it again")
     })
 }
 
@@ -448,7 +452,7 @@ fn place(text: &str) -> Result<TreePath> {
     TreePath::parse(text).map_err(CommandError::io)
 }
 
-/// What stands in a directory; nothing where it is not there.
+/// Lists a directory; empty if it does not exist.
 fn listed(store: &dyn Store, directory: &TreePath) -> Result<Vec<Entry>> {
     match store.list(directory) {
         Ok(entries) => Ok(entries),

@@ -1,4 +1,5 @@
-//! Verification as commands do it: by what this program knows, on all cores, with progress.
+//! Verification for commands: with all layouts and projections of this program, on all cores, with
+//! progress.
 
 use std::path::Path;
 
@@ -28,7 +29,7 @@ pub(crate) fn verify(store: &dyn Store, trust: &Trust, mode: Mode, ahead: bool) 
     .run()
 }
 
-/// Verifies a main line beside what clients follow, where that is known.
+/// Verifies a main line beside the state that clients follow, if that is known.
 pub(crate) fn verify_main(store: &dyn Store, baseline: Option<&Baseline>) -> Report {
     let verification = Verification {
         store,
@@ -45,7 +46,7 @@ pub(crate) fn verify_main(store: &dyn Store, baseline: Option<&Baseline>) -> Rep
     }
 }
 
-/// Verifies one commit as an update of another one, as clients do.
+/// Verifies one commit as an update of another, as clients do.
 pub(crate) fn step(
     before: &GitStore,
     record: &LocalRecord,
@@ -54,7 +55,7 @@ pub(crate) fn step(
 ) -> Report {
     let changes = before.changed(after).map(Changes::from);
     Update {
-        // What a commit has never changes, and its record is kept under its id.
+        // The content of a commit never changes, and its record is kept under its id.
         before: Before::dangerous_believed(before, record),
         after,
         changes: &changes.unwrap_or_else(|_| Changes::everywhere()),
@@ -67,8 +68,8 @@ pub(crate) fn step(
     .run_fast()
 }
 
-/// The record of a commit: what was kept when this program accepted it, else what verification says
-/// of it now; or why it is refused.
+/// Returns the record of a commit: the one kept when this program accepted it, otherwise the one that
+/// verification gives now. If the commit is refused, returns the reason.
 pub(crate) fn recorded(
     repo: &Path,
     (commit, store): (CommitId, &GitStore),
@@ -81,8 +82,8 @@ pub(crate) fn recorded(
     Ok(unrecorded(store, trust, mode))
 }
 
-/// The record of a state of which none was kept. How strict clients are is a matter of what follows it,
-/// so one that is accepted in the mode `warn` has a record in every mode.
+/// Returns the record of a state without a stored one. The mode affects only later updates, so a state that
+/// is accepted in the mode `warn` has a record in every mode.
 pub(crate) fn unrecorded(
     store: &GitStore,
     trust: &Trust,

@@ -1,4 +1,4 @@
-//! A report as people and programs see it: one form for the terminal, `--json` and `conex why`.
+//! A report as shown to people and programs: one form for the terminal, `--json` and `conex why`.
 
 use std::io::Write;
 
@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::CommandError;
 use crate::output::{BOLD, DIM, GREEN, RED, RESET, count, escaped, line, plain};
 
-/// A report, as JSON has it. Fields are only ever added.
+/// A report in its JSON form. Fields may be added, never removed or changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct View {
-    /// `accepted`, `refused` or `observed`; `failed` where it did not come to a verdict.
+    /// `accepted`, `refused` or `observed`; `failed` if there was no verdict.
     pub(crate) verdict: String,
     mode: String,
-    /// What was verified, as it was given.
+    /// The input of the verification, as it was given.
     pub(crate) directory: String,
-    /// What the one who asked calls it, if that says more.
+    /// The caller's name for it, if that is more informative.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) title: Option<String>,
     origin: Option<String>,
@@ -29,7 +29,7 @@ pub(crate) struct View {
     /// Whether an update was verified.
     #[serde(default)]
     update: bool,
-    /// Whether only what an update concerns was looked at.
+    /// Whether only the parts concerned by an update were read.
     #[serde(default)]
     fast: bool,
     /// Why there is no verdict.
@@ -115,7 +115,7 @@ impl View {
         }
     }
 
-    /// Of what was refused before anything of it could be verified.
+    /// Returns the view of an input that was refused before anything could be verified.
     pub(crate) fn refused(problem: &Problem, directory: &str, mode: Mode) -> Self {
         let verdict = match mode {
             Mode::Observe => "observed",
@@ -126,7 +126,7 @@ impl View {
         view
     }
 
-    /// Of what did not come to a verdict.
+    /// Returns the view of a verification without a verdict.
     pub(crate) fn failed(error: &CommandError, directory: &str, mode: Mode) -> Self {
         let mut view = Self::nothing("failed", directory, mode);
         view.error = Some(error.to_string());
@@ -151,12 +151,12 @@ impl View {
         }
     }
 
-    /// Whether whoever asked has to stop here.
+    /// Whether the caller has to stop here.
     pub(crate) fn is_refused(&self) -> bool {
         self.verdict == "refused"
     }
 
-    /// Prints the report; at most `most` problems and no notes, unless `most` is none.
+    /// Prints the report: at most `most` problems and no notes, or everything if `most` is `None`.
     pub(crate) fn print(&self, out: &mut impl Write, most: Option<usize>) {
         let shown = most.unwrap_or(usize::MAX);
         for problem in self.problems.iter().take(shown) {
@@ -171,7 +171,8 @@ impl View {
                 ),
             );
         }
-        // Beside a refusal stands what may have caused it. That the copy or its record is not what it was is always said.
+        // Show beside a refusal what may have caused it. Always show that the copy or its record is not
+        // what it was.
         let explains = |note: &&ProblemView| {
             let causes = [Code::Attributes, Code::PlainPatch];
             let always = [Code::Drifted, Code::Unrecorded];
@@ -193,7 +194,7 @@ impl View {
         };
         let explaining: Vec<&ProblemView> = self.notes.iter().filter(explains).collect();
         let problems: Vec<&ProblemView> = self.problems.iter().collect();
-        // What may have caused the problems comes first.
+        // Possible causes of the problems come first.
         let codes = [codes(&explaining), codes(&problems)].concat();
         let told = [explaining, problems].concat();
         if !codes.is_empty() {
@@ -282,7 +283,7 @@ impl ProblemView {
         }
     }
 
-    /// Prints it below what it is about.
+    /// Prints it below its subject.
     pub(crate) fn print_below(&self, out: &mut impl Write) {
         let statement = self
             .statement
@@ -334,7 +335,7 @@ fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// Every code with what it means to the reader, for `conex why --codes`.
+/// Prints every code with its meaning for the reader, for `conex why --codes`.
 pub(crate) fn codes(out: &mut impl Write) {
     for code in Code::ALL {
         line(out, format_args!("{code}: {}", code.advice()));

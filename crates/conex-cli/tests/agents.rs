@@ -365,13 +365,19 @@ fn an_agent_that_does_not_list_is_an_error() {
         (Does::Drips, "did not answer for 2 s"),
         (
             Does::Sends(b"HTTP/1.1 400 Bad Request\r\n".to_vec()),
-            "nonsense",
+            "invalid answer",
         ),
-        (Does::Sends(string(b"\x0c\0\0\0\x09")), "nonsense"),
-        (Does::Sends(vec![0xff; 4]), "nonsense, of 4294967295 bytes"),
-        (Does::Sends(vec![0; 4]), "nonsense, of 0 bytes"),
-        (Does::Sends(vec![0, 0, 0, 9, 12]), "broke off"),
-        (Does::Sends(Vec::new()), "broke off"),
+        (Does::Sends(string(b"\x0c\0\0\0\x09")), "invalid answer"),
+        (
+            Does::Sends(vec![0xff; 4]),
+            "invalid answer of 4294967295 bytes",
+        ),
+        (Does::Sends(vec![0; 4]), "invalid answer of 0 bytes"),
+        (
+            Does::Sends(vec![0, 0, 0, 9, 12]),
+            "connection to ssh-agent broke",
+        ),
+        (Does::Sends(Vec::new()), "connection to ssh-agent broke"),
         (Does::Sends(string(&[5])), "refuses"),
     ] {
         pretend(&place, does, Does::Hangs);
@@ -397,9 +403,12 @@ fn an_agent_that_does_not_sign_is_an_error() {
     for (does, because) in [
         (Does::Hangs, "did not answer for 2 s"),
         (Does::Sends(string(&[5])), "refuses"),
-        (Does::Sends(string(&[12, 0, 0, 0, 0])), "nonsense"),
-        (Does::Sends(vec![0xff; 4]), "nonsense, of 4294967295 bytes"),
-        (Does::Sends(Vec::new()), "broke off"),
+        (Does::Sends(string(&[12, 0, 0, 0, 0])), "invalid answer"),
+        (
+            Does::Sends(vec![0xff; 4]),
+            "invalid answer of 4294967295 bytes",
+        ),
+        (Does::Sends(Vec::new()), "connection to ssh-agent broke"),
         (
             Does::Sends(string(&[&[14][..], &string(&junk)].concat())),
             "not valid",

@@ -280,8 +280,7 @@ fn force_pushed_base() {
         .refused("approve --pr 1 --base origin/main --key alice -y");
     let said = &pulls.session.transcript;
     assert_eq!(
-        said.matches("went different ways; nothing was signed")
-            .count(),
+        said.matches("have diverged; nothing was signed").count(),
         2,
         "{said}"
     );

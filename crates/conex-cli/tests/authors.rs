@@ -561,7 +561,10 @@ fn addresses_that_only_look_local_are_not_asked() {
         "http://localhost.example.invalid/x",
     ] {
         let (said, code) = session.output(&format!("enroll frank --keys {address} -y"));
-        assert!(code == 2 && said.contains("without protection"), "{said}");
+        assert!(
+            code == 2 && said.contains("unprotected connection"),
+            "{said}"
+        );
     }
     let (said, _) = session.output("enroll frank --keys . -y");
     assert!(said.contains("hint: "), "{said}");

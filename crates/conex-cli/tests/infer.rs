@@ -52,7 +52,10 @@ fn who_only_looks_needs_no_key_and_no_history() {
     fs::remove_dir_all(session.tree().join(".git")).unwrap();
     let (without, code) = session.output("bootstrap --infer");
     assert_eq!(code, 0, "{without}");
-    assert!(without.contains("no history of git here"), "{without}");
+    assert!(
+        without.contains("there is no git history here"),
+        "{without}"
+    );
     session.accepted();
 }
 

@@ -1,7 +1,7 @@
-//! ssh-agent (OpenSSH `PROTOCOL.agent`, draft-ietf-sshm-ssh-agent), as bytes: the two messages that
-//! signing takes.
+//! The ssh-agent protocol (OpenSSH `PROTOCOL.agent`, draft-ietf-sshm-ssh-agent) as bytes: the two messages
+//! that signing needs.
 //!
-//! The program brings the socket, as a [`Transport`]. Nothing an agent answers is believed: a
+//! The program provides the socket, as a [`Transport`]. Nothing that an agent answers is trusted: a
 //! signature is verified with the public key before anybody gets it.
 
 use alloc::string::String;
@@ -16,45 +16,45 @@ use crate::scheme::{Scheme, rsa};
 use crate::sshsig;
 use crate::wire::{Reader, push_string};
 
-/// Largest message and answer, in bytes: what OpenSSH's own agent takes.
+/// The largest message and answer, in bytes: the limit of OpenSSH's own agent.
 pub const MAX_MESSAGE: usize = 256 << 10;
 
-/// Numbers of messages and answers.
+/// The numbers of messages and answers.
 const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES: u8 = 12;
 const SIGN_REQUEST: u8 = 13;
 const SIGN_RESPONSE: u8 = 14;
-/// The number of a refusal, and two of older agents.
+/// The number of a refusal, and two used by older agents.
 const FAILURES: [u8; 3] = [5, 30, 102];
 
-/// Asks for SHA-512 where an RSA key signs. Without it, agents take SHA-1.
+/// Requests SHA-512 if an RSA key signs. Without it, agents use SHA-1.
 const RSA_SHA2_512: u32 = 4;
 
-/// Carries a message to an agent, and its answer back.
+/// Carries a message to an agent and returns its answer.
 pub trait Transport {
-    /// Why it could not.
+    /// The reason for a failure.
     type Error: fmt::Display;
 
-    /// Sends one message and waits for the answer, both without the length in front. The answer has
-    /// 1 to [`MAX_MESSAGE`] bytes.
+    /// Sends one message and waits for the answer, both without the length prefix. The answer has 1 to
+    /// [`MAX_MESSAGE`] bytes.
     ///
     /// # Errors
-    /// Whatever keeps the answer from coming.
+    /// Any failure to obtain the answer.
     fn exchange(&self, message: &[u8]) -> Result<Vec<u8>, Self::Error>;
 }
 
-/// Why an agent was of no help.
+/// The reasons why an agent did not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AgentError<E> {
     /// No answer came.
     #[error("{0}")]
     Transport(E),
-    /// The agent is locked, somebody said no, or a token is not there.
+    /// The agent is locked, the user refused, or a token is missing.
     #[error("ssh-agent refuses")]
     Refused,
-    /// The answer is none to what was asked.
-    #[error("ssh-agent answers nonsense")]
+    /// The answer does not fit the request.
+    #[error("ssh-agent sent an invalid answer")]
     Nonsense,
     /// The key cannot be used.
     #[error("{0}")]
@@ -67,13 +67,13 @@ pub enum AgentError<E> {
 /// A key that an agent holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Its public half, of any algorithm.
+    /// The public key, of any algorithm.
     pub key: PublicKey,
-    /// What the agent calls it. Anything may stand in here: it is escaped before it is shown.
+    /// The agent's name for it. It may contain anything and is escaped for display.
     pub comment: String,
 }
 
-/// Lists the keys of an agent, in its order, each once.
+/// Lists the keys of an agent, in its order, without duplicates.
 ///
 /// # Errors
 /// [`AgentError::Transport`], [`AgentError::Refused`] and [`AgentError::Nonsense`].
@@ -97,7 +97,7 @@ fn parse_identities(answer: &[u8]) -> Option<Vec<Identity>> {
     Some(identities)
 }
 
-/// A key in an agent, to sign with.
+/// A key in an agent that is used for signing.
 #[derive(Debug, Clone)]
 pub struct AgentKey<T> {
     agent: T,
@@ -105,7 +105,7 @@ pub struct AgentKey<T> {
 }
 
 impl<T: Transport> AgentKey<T> {
-    /// The key with this public half. Whether the agent holds it shows when it signs.
+    /// Creates a signer for this public key. Signing fails if the agent does not hold it.
     pub fn new(agent: T, key: PublicKey) -> Self {
         Self { agent, key }
     }
@@ -118,7 +118,7 @@ impl<T: Transport> Signer for AgentKey<T> {
         &self.key
     }
 
-    /// Has the agent sign, and verifies what comes back.
+    /// Asks the agent to sign, and verifies the signature.
     fn sign(&self, namespace: Namespace, message: &[u8]) -> Result<Signature, Self::Error> {
         Scheme::of(&self.key).map_err(AgentError::Key)?;
         let flags = match self.key.algorithm() {
@@ -146,7 +146,7 @@ fn parse_signature(answer: &[u8]) -> Option<&[u8]> {
     Some(inner)
 }
 
-/// What stands behind the number of the answer, if it is the expected one.
+/// Sends a request. Returns the contents of the answer, if it has the expected number.
 fn ask<T: Transport>(
     agent: &T,
     message: &[u8],
@@ -171,7 +171,7 @@ mod tests {
 
     const MESSAGE: &[u8] = b"message";
 
-    /// Gives the same answer to everything.
+    /// Gives the same answer to every message.
     struct Says(Vec<u8>);
 
     impl Transport for Says {
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    /// Signs with a key, whatever key is asked for.
+    /// Signs with its key, whatever key was requested.
     struct Holds(SecretKey);
 
     impl Transport for Holds {
@@ -209,7 +209,7 @@ mod tests {
             assert_eq!(reader.uint32(), Some(0));
             assert!(reader.end().is_some());
             let signature = self.0.sign(Namespace::Page, MESSAGE).unwrap();
-            // `string` of the name and 64 bytes stands at the end.
+            // The signature ends with the name as a `string` and 64 bytes.
             let inner = &signature.blob()[signature.blob().len() - 83..];
             let mut answer = vec![SIGN_RESPONSE];
             push_string(&mut answer, inner);

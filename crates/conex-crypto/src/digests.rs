@@ -17,8 +17,8 @@ pub(crate) fn blake3(context: Context, bytes: &[u8]) -> Digest {
     Digest::from_bytes(hasher.finalize().into())
 }
 
-/// What the context's string hashes to, which is half the work of digesting a small statement;
-/// so it is done once for each context.
+/// Returns the key derived from the context's string. Deriving it is half the work of hashing a small
+/// statement, so it is done once per context.
 #[cfg(feature = "std")]
 fn context_key(context: Context) -> ContextKey {
     use std::sync::LazyLock;
@@ -26,7 +26,7 @@ fn context_key(context: Context) -> ContextKey {
     static KEYS: LazyLock<[ContextKey; Context::ALL.len()]> =
         LazyLock::new(|| Context::ALL.map(|context| hash_derive_key_context(context.as_str())));
 
-    // `ALL` is in the order of declaration; a test holds every context against `derive_key`.
+    // `ALL` is in the order of declaration. A test compares every context with `derive_key`.
     KEYS.get(context as usize)
         .copied()
         .unwrap_or_else(|| hash_derive_key_context(context.as_str()))
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn sha256_is_the_published_one() {
-        // FIPS 180-4, the example for one block.
+        // FIPS 180-4, the one-block example.
         assert_eq!(
             sha256(b"abc").to_string(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,6 +1,6 @@
-//! OpenSSH private key files (OpenSSH `PROTOCOL.key`), as bytes.
+//! OpenSSH private key files (OpenSSH `PROTOCOL.key`) as bytes.
 //!
-//! The program reads and writes the files, looks at their permissions and asks for passphrases.
+//! The program reads and writes the files, checks their permissions and asks for passphrases.
 
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -21,47 +21,47 @@ use crate::scheme::ed25519;
 use crate::sshsig;
 use crate::wire::Reader;
 
-/// Why a private key cannot be read or written.
+/// The reasons why a private key cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// Some other file, such as the public half or a key in an older format.
+    /// It is some other file, such as the public half or a key in an older format.
     #[error("this is not an OpenSSH private key file")]
     NotAKeyFile,
-    /// A private key file, but a damaged one.
+    /// It is a damaged private key file.
     #[error("the private key file is damaged")]
     Damaged,
-    /// The file is encrypted and no passphrase was given.
+    /// It is encrypted, and no passphrase was given.
     #[error("the private key is encrypted: its passphrase is needed")]
     Encrypted,
-    /// The passphrase does not open the file.
+    /// The passphrase does not decrypt the file.
     #[error("the passphrase is wrong, or the private key file is damaged")]
     Passphrase,
-    /// A key of an algorithm this build cannot sign with.
+    /// This build cannot sign with the key's algorithm.
     #[error("private keys of type {0} are not supported")]
     Unsupported(String),
-    /// Encrypted in a way this build does not know.
+    /// This build does not know the encryption.
     #[error("private keys encrypted with {0} are not supported")]
     Encryption(String),
-    /// A passphrase to encrypt with, but an empty one.
+    /// The passphrase to encrypt with is empty.
     #[error("an empty passphrase protects nothing")]
     EmptyPassphrase,
-    /// A comment that is more than one line of text.
+    /// The comment is more than one line of text.
     #[error("a comment is one line of text without control characters")]
     Comment,
-    /// The operating system has no randomness to give.
+    /// The operating system provided no randomness.
     #[error("the operating system gave no randomness")]
     Randomness,
 }
 
-/// A secret Ed25519 key, erased from memory when dropped. `Debug` shows the public half only.
+/// A secret Ed25519 key, erased from memory when dropped. `Debug` shows only the public half.
 pub struct SecretKey {
     secret: SigningKey,
     public: PublicKey,
 }
 
 impl SecretKey {
-    /// Makes a key from the operating system's randomness.
+    /// Generates a key from the operating system's randomness.
     ///
     /// # Errors
     /// [`KeyFileError::Randomness`] if there is none.
@@ -71,16 +71,15 @@ impl SecretKey {
         Ok(Self::new(SigningKey::from_bytes(&seed)))
     }
 
-    /// Makes the key that a seed determines (RFC 8032 section 5.1.5), for test vectors and
-    /// generators of test data. Whoever knows the seed has the key: for keys that mean anything use
-    /// [`generate`](Self::generate).
+    /// Derives the key of a seed (RFC 8032 section 5.1.5), for test vectors and generated test data.
+    /// Anybody who knows the seed has the key: for real keys, use [`generate`](Self::generate).
     pub fn from_seed(mut seed: [u8; 32]) -> Self {
         let secret = SigningKey::from_bytes(&seed);
         seed.zeroize();
         Self::new(secret)
     }
 
-    /// Reads a private key file. A passphrase for a file that is not encrypted is ignored.
+    /// Reads a private key file. The passphrase is ignored if the file is not encrypted.
     ///
     /// # Errors
     /// As [`KeyFile::parse`] and [`KeyFile::unlock`].
@@ -88,12 +87,12 @@ impl SecretKey {
         KeyFile::parse(file)?.unlock(passphrase)
     }
 
-    /// Writes a private key file as `ssh-keygen` does: with a passphrase encrypted by aes256-ctr
-    /// under bcrypt-pbkdf with 24 rounds, without one in the clear.
+    /// Writes a private key file as `ssh-keygen` does. With a passphrase it is encrypted by aes256-ctr
+    /// under bcrypt-pbkdf with 24 rounds, otherwise it is plain text.
     ///
     /// # Errors
-    /// [`KeyFileError::EmptyPassphrase`], [`KeyFileError::Comment`], and
-    /// [`KeyFileError::Randomness`] when there is none for the salt.
+    /// [`KeyFileError::EmptyPassphrase`], [`KeyFileError::Comment`], and [`KeyFileError::Randomness`] if
+    /// there is none for the salt.
     pub fn write(
         &self,
         comment: &str,
@@ -115,7 +114,7 @@ impl SecretKey {
             .map_err(|_| KeyFileError::Damaged)
     }
 
-    /// The public half.
+    /// Returns the public half.
     pub fn public_key(&self) -> &PublicKey {
         &self.public
     }
@@ -149,7 +148,7 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// A private key file, taken apart as far as that goes without its passphrase.
+/// A private key file, parsed as far as possible without its passphrase.
 pub struct KeyFile {
     public: PublicKey,
     encrypted: bool,
@@ -157,12 +156,12 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    /// Parses a file of one Ed25519 key in OpenSSH's own format.
+    /// Parses a file with one Ed25519 key in OpenSSH's own format.
     ///
     /// # Errors
-    /// [`KeyFileError::NotAKeyFile`], [`KeyFileError::Damaged`], [`KeyFileError::Unsupported`] for a
-    /// key of another algorithm, [`KeyFileError::Encryption`] for an unknown cipher or more than
-    /// [`MAX_ROUNDS`] rounds.
+    /// [`KeyFileError::NotAKeyFile`], [`KeyFileError::Damaged`], [`KeyFileError::Unsupported`] for a key of
+    /// another algorithm, [`KeyFileError::Encryption`] for an unknown cipher or more than [`MAX_ROUNDS`]
+    /// rounds.
     pub fn parse(file: &[u8]) -> Result<Self, KeyFileError> {
         let binary = unarmour(file)?;
         let envelope = Envelope::parse(&binary).ok_or(KeyFileError::Damaged)?;
@@ -184,17 +183,17 @@ impl KeyFile {
         self.encrypted
     }
 
-    /// What the file says is the public half, as something to show. Of an encrypted file it is
-    /// believed only once [`unlock`](Self::unlock) has compared it.
+    /// Returns the public half that the file claims, for display. If the file is encrypted, it is reliable
+    /// only after [`unlock`](Self::unlock) has compared it.
     pub fn public_key(&self) -> &PublicKey {
         &self.public
     }
 
-    /// Takes the secret key out. A passphrase for a file that is not encrypted is ignored.
+    /// Decrypts the secret key. The passphrase is ignored if the file is not encrypted.
     ///
     /// # Errors
-    /// [`KeyFileError::Encrypted`] when a passphrase is needed, [`KeyFileError::Passphrase`] when it
-    /// is another one, [`KeyFileError::Damaged`] when the halves do not belong together.
+    /// [`KeyFileError::Encrypted`] if a passphrase is needed, [`KeyFileError::Passphrase`] if it is the
+    /// wrong one, [`KeyFileError::Damaged`] if the halves do not belong together.
     pub fn unlock(&self, passphrase: Option<&[u8]>) -> Result<SecretKey, KeyFileError> {
         let mut key = PrivateKey::from_bytes(&self.binary).map_err(|_| KeyFileError::Damaged)?;
         if self.encrypted {
@@ -208,7 +207,7 @@ impl KeyFile {
             return Err(KeyFileError::Damaged);
         };
         let secret = SecretKey::new(SigningKey::from_bytes(pair.private.as_ref()));
-        // Nothing before this held the secret half against the public one.
+        // So far, nothing has compared the secret half with the public one.
         if secret.public != self.public {
             return Err(KeyFileError::Damaged);
         }
@@ -225,17 +224,17 @@ impl fmt::Debug for KeyFile {
     }
 }
 
-/// Most rounds of bcrypt-pbkdf a file may ask for: about half a minute of work. Files have 16 or 24;
-/// one that asks for four billion would never open.
+/// The most rounds of bcrypt-pbkdf that a file may ask for: about half a minute of work. Files have 16 or
+/// 24; one that asks for four billion would never open.
 pub const MAX_ROUNDS: u32 = 4_096;
 
-/// Rounds that newer `ssh-keygen` writes; older ones write 16.
+/// The number of rounds in newer versions of `ssh-keygen`. Older ones use 16.
 const ROUNDS: u32 = 24;
 const SALT: usize = 16;
-/// Largest private key file, in bytes: one of RSA-16384 has some 13 KiB.
+/// The largest private key file, in bytes: one of RSA-16384 has some 13 KiB.
 const MAX_FILE: usize = 64 << 10;
-/// The ciphers that `ssh-keygen -Z` offers and this build can undo; aes256-ctr is what it takes
-/// unless told otherwise.
+/// The ciphers that `ssh-keygen -Z` offers and this build can decrypt. The default of `ssh-keygen` is
+/// aes256-ctr.
 const CIPHERS: [&str; 9] = [
     "aes256-ctr",
     "aes192-ctr",
@@ -276,7 +275,7 @@ fn fill(bytes: &mut [u8]) -> Result<(), KeyFileError> {
     getrandom::fill(bytes).map_err(|_| KeyFileError::Randomness)
 }
 
-/// The binary inside the armour. Line breaks stand where they like, as `ssh-keygen` has it.
+/// Decodes the binary inside the armour. Line breaks may be anywhere, as in `ssh-keygen`.
 fn unarmour(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let body = str::from_utf8(file)
         .ok()
@@ -287,7 +286,7 @@ fn unarmour(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
         .trim_ascii_end()
         .strip_suffix(END)
         .ok_or(KeyFileError::Damaged)?;
-    // Of the final size at once: growing would leave copies behind.
+    // Allocate the final size at once: growing would leave copies behind.
     let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
     base64.extend(body.chars().filter(|c| !matches!(c, '\n' | '\r')));
     Base64::decode_vec(&base64)
@@ -295,7 +294,7 @@ fn unarmour(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
         .map_err(|_| KeyFileError::Damaged)
 }
 
-/// What stands in the clear at the front of every private key file.
+/// The unencrypted beginning of every private key file.
 struct Envelope<'a> {
     cipher: &'a [u8],
     kdf: &'a [u8],
@@ -342,7 +341,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// A name out of the file that may appear in a message.
+/// Returns a name from the file, if it is safe to show in a message.
 fn printable(name: &[u8]) -> Result<&str, KeyFileError> {
     str::from_utf8(name)
         .ok()

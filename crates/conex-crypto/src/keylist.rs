@@ -1,4 +1,4 @@
-//! Public keys as people have them: `id_ed25519.pub`, a forge's `/<name>.keys`.
+//! Lists of public keys as people have them: `id_ed25519.pub`, a forge's `/<name>.keys`.
 
 use alloc::vec::Vec;
 
@@ -8,23 +8,22 @@ use conex_core::model::key::{KeyError, PublicKey};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} is not a public key with at most a comment")]
 pub struct KeyListError {
-    /// Counted from 1.
+    /// The line number, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The fault in the line.
     #[source]
     pub error: KeyError,
 }
 
 /// Parses lines of `ALGORITHM BASE64 [COMMENT]`, skipping blank lines and those that begin with `#`.
 ///
-/// Spaces and tabs separate; comments are dropped; a key that stands there twice comes once, in the
-/// first place. The keys are of any algorithm: whether one can be used is for
-/// [`conex_core::model::crypto::Signatures::accept`] to say.
+/// Fields are separated by spaces and tabs. Comments are dropped. A duplicate key is returned once, in its
+/// first position. The keys are of any algorithm: [`conex_core::model::crypto::Signatures::accept`] says whether
+/// one can be used.
 ///
 /// # Errors
-/// [`KeyListError`] with the first line that is anything else. Options in front of a key, as
-/// `authorized_keys` may have them, are refused: they restrict a key, and nothing here would heed
-/// them.
+/// [`KeyListError`] with the first invalid line. Options before a key, as in `authorized_keys`, are
+/// refused: they restrict the key, and nothing here would honour them.
 pub fn public_keys(text: &str) -> Result<Vec<PublicKey>, KeyListError> {
     let mut keys = Vec::new();
     let mut seen = alloc::collections::BTreeSet::new();
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn keys_of_every_algorithm_are_read() {
-        // The last line of a key of which only the name is looked at here.
+        // The last line has a key of which only the name is checked here.
         let text =
             "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAAA== token";
         let keys = public_keys(text).unwrap();

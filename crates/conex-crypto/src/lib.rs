@@ -1,8 +1,7 @@
-//! The algorithms of conex: what implements the traits of [`conex_core::model::crypto`].
+//! The algorithms of conex: the implementation of the traits of [`conex_core::model::crypto`].
 //!
-//! Bytes in, bytes out: no file, terminal or environment is touched here. The one thing asked of
-//! the operating system is randomness, for new keys. Everything here follows `docs/spec.md`,
-//! section 5.
+//! Bytes in, bytes out: this crate touches no file, terminal or environment. It asks the operating system
+//! only for randomness, for new keys. Everything here follows `docs/spec.md`, section 5.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -28,10 +27,10 @@ pub use keylist::{KeyListError, public_keys};
 
 use scheme::Scheme;
 
-/// The algorithms of format 1: SHA-256, BLAKE3, and SSHSIG with Ed25519, ECDSA, RSA and security keys
-/// (spec section 5).
+/// The algorithms of format 1: SHA-256, BLAKE3, and SSHSIG with Ed25519, ECDSA, RSA and security keys (spec
+/// section 5).
 ///
-/// Holds nothing, so it costs nothing to make or copy.
+/// It has no state, so it is free to create and copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StandardCrypto;
 

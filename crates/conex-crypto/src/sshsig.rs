@@ -1,8 +1,8 @@
 //! SSHSIG, the signature format of `ssh-keygen -Y` (OpenSSH `PROTOCOL.sshsig`; spec section 5).
 //!
-//! A verifier knows everything in a signature beforehand but the innermost bytes: the trusted key,
-//! the namespace and the hash. So nothing is read and then believed: what should be there is
-//! written down and compared, and a signature has exactly one spelling.
+//! A verifier knows everything in a signature beforehand except the innermost bytes: the trusted key, the
+//! namespace and the hash. It therefore does not parse these fields but builds what they have to be and
+//! compares. Each signature has exactly one encoding.
 
 use alloc::vec::Vec;
 
@@ -15,10 +15,10 @@ use crate::wire::{Reader, push_string};
 
 const MAGIC: &[u8; 6] = b"SSHSIG";
 const VERSION: u32 = 1;
-/// Must be empty in version 1.
+/// This field must be empty in version 1.
 const RESERVED: &[u8] = b"";
-/// What `ssh-keygen -Y sign` hashes the message with unless told otherwise. The format knows
-/// sha256 too; nothing needs it, so it is refused.
+/// The default hash of `ssh-keygen -Y sign`. The format also allows sha256, but nothing needs it, so it is
+/// refused.
 const HASH: &[u8] = b"sha512";
 
 /// Verifies `signature` over `message`, made with `key`, in `namespace`.
@@ -33,7 +33,7 @@ pub(crate) fn verify(
     scheme.verify(&signed_bytes(namespace, message), inner)
 }
 
-/// The bytes that the key itself signs.
+/// Returns the bytes that the key itself signs.
 pub(crate) fn signed_bytes(namespace: Namespace, message: &[u8]) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     push_string(&mut bytes, namespace.as_str().as_bytes());
@@ -43,10 +43,10 @@ pub(crate) fn signed_bytes(namespace: Namespace, message: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Wraps what the key made of [`signed_bytes`].
+/// Wraps a signature of [`signed_bytes`] by a key.
 ///
 /// # Errors
-/// [`KeyError::TooLarge`] when that is no size for a signature.
+/// [`KeyError::TooLarge`] if it is not of an acceptable size.
 pub(crate) fn wrap(
     key: &PublicKey,
     namespace: Namespace,
@@ -57,7 +57,7 @@ pub(crate) fn wrap(
     Signature::from_blob(blob)
 }
 
-/// The innermost signature, if all around it is as it has to be, and nothing follows.
+/// Returns the innermost signature, if everything around it is as required and nothing follows.
 fn inner<'a>(key: &PublicKey, namespace: Namespace, blob: &'a [u8]) -> Option<&'a [u8]> {
     let mut rest = Reader::new(blob.strip_prefix(header(key, namespace).as_slice())?);
     let inner = rest.string()?;
@@ -65,7 +65,7 @@ fn inner<'a>(key: &PublicKey, namespace: Namespace, blob: &'a [u8]) -> Option<&'
     Some(inner)
 }
 
-/// All that stands in front of the innermost signature.
+/// Returns everything before the innermost signature.
 fn header(key: &PublicKey, namespace: Namespace) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&VERSION.to_be_bytes());
@@ -97,8 +97,8 @@ mod tests {
             .is_ok_and(|signature| verify(key, namespace, message, &signature).is_ok())
     }
 
-    /// A signature with each part to be chosen, written without the code under test, and signed
-    /// with the key for what it says.
+    /// A signature whose parts can be chosen freely. It is written without the code under test, and signed
+    /// with a key that matches its contents.
     struct Forge<'a> {
         magic: &'a [u8],
         version: u32,
@@ -308,7 +308,7 @@ mod tests {
                 continue;
             };
             assert!(!verdict(&flipped, page, MESSAGE, honest.blob()));
-            // Nor when the signature names the flipped key.
+            // It is also refused if the signature names the flipped key.
             let mut inner = Vec::new();
             let value = &honest.blob()[honest.blob().len() - 64..];
             push_string(&mut inner, b"ssh-ed25519");

@@ -1,4 +1,4 @@
-//! The SSH data types everything here is made of (RFC 4251 section 5).
+//! The SSH data types that all formats here consist of (RFC 4251 section 5).
 
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ pub(crate) fn push_string(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Reads from the front; `None` when there is less than asked for.
+/// Reads from the front. Returns `None` if there is less than requested.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -36,18 +36,18 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// The magnitude of an `mpint` above zero, big-endian and without leading zeros; `None` also when
-    /// it is not in its one, shortest encoding.
+    /// Reads the magnitude of a positive `mpint`, big-endian and without leading zeros. Also returns `None`
+    /// if it is not in its canonical, shortest encoding.
     pub(crate) fn positive(&mut self) -> Option<&'a [u8]> {
         match self.string()? {
-            // A leading zero keeps the number positive, and stands nowhere else.
+            // A leading zero keeps the number positive, and is allowed only for that.
             [0, rest @ ..] => rest.first().filter(|byte| **byte >= 0x80).map(|_| rest),
             value @ [1..0x80, ..] => Some(value),
             _ => None,
         }
     }
 
-    /// What is left, if that is nothing.
+    /// Checks that nothing is left.
     pub(crate) fn end(&self) -> Option<()> {
         self.0.is_empty().then_some(())
     }
@@ -75,7 +75,7 @@ mod tests {
         ] {
             assert_eq!(read(value).as_deref(), Some(magnitude));
         }
-        // Zero, zero spelled out, negative, a needless zero, two zeros.
+        // Zero, zero spelled out, negative, an unnecessary zero, two zeros.
         for value in [
             &[][..],
             &[0],

@@ -1,10 +1,10 @@
-//! A tree in a compressed archive (`.tar.gz`), read and written.
+//! Reads and writes a tree in a compressed archive (`.tar.gz`).
 //!
-//! An archive can be small and hold endless data, name one file twice, or lead out of the tree. What is
-//! read here holds regular files and directories only, each path once, within limits that are checked
-//! while it is unpacked. Programs differ in how they read what is unusual: up to opam 2.5 the system's tar
-//! unpacks an archive, later versions read it themselves. Only what both read alike is read here, and
-//! an error says which of the two does not. What is written depends on nothing but the tree.
+//! An archive can be small and contain endless data, name one file twice, or lead out of the tree. This
+//! module accepts only regular files and directories, each path once, within limits that are checked while
+//! unpacking. Programs differ in how they read unusual archives: up to opam 2.5 the system's tar unpacks
+//! them, and later versions read them themselves. Only what both read alike is accepted; otherwise the
+//! error says which of the two does not read it. A written archive depends on nothing but the tree.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -24,59 +24,60 @@ mod unpack;
 
 use files::Files;
 
-/// Most bytes that an archive may unpack to: ten times opam-repository, with the padding of small files.
+/// The most bytes that an archive may unpack to: ten times opam-repository, including the padding of small
+/// files.
 pub const UNPACKED: u64 = 1 << 30;
 
-/// Most files and directories in an archive: ten times all there are in opam-repository, twice over.
+/// The most files and directories in an archive: twenty times as many as opam-repository has.
 pub const MEMBERS: usize = 1 << 20;
 
-/// Most times that unpacked data may be larger than packed data. Packages' descriptions reach twenty.
+/// The greatest allowed ratio of unpacked to packed size. Descriptions of packages reach twenty.
 pub const RATIO: u64 = 200;
 
-/// The time that all files of a written archive have: 2000-01-01. Not 1970: to `diff` and `patch` a file of
-/// that date is none.
+/// The modification time of all files in a written archive: 2000-01-01. It is not 1970 because `diff` and
+/// `patch` treat a file of that date as absent.
 const MTIME: u64 = 946_684_800;
 
-/// Why an archive could not be read or written.
+/// The reasons why an archive could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// It could not be read or written; the system's own words.
+    /// It could not be read or written, in the system's own words.
     #[error("the archive: {0}")]
     Io(String),
-    /// The compressed layer is damaged, or not one that every opam reads.
+    /// The compressed layer is damaged, or some version of opam cannot read it.
     #[error("this is no gzip file that opam reads: {0}")]
     Gzip(&'static str),
     /// It ends before its data does.
     #[error("the archive is cut off")]
     CutOff,
-    /// A second gzip member follows: tar reads on there, and opam 2.6 does not.
+    /// A second gzip member follows. tar continues with it, opam 2.6 does not.
     #[error(
         "a second gzip member follows the first, which some versions of opam read and others do not"
     )]
     SecondMember,
-    /// Something else follows the compressed data.
+    /// Other data follows the compressed data.
     #[error(
         "something follows the compressed data, at which some versions of opam stop and others do not"
     )]
     Behind,
-    /// It has no end: tar does without, opam 2.6 does not.
+    /// It has no end marker, which opam 2.6 needs and tar does not.
     #[error("the archive has no end, two blocks of zeros, without which opam 2.6 cannot read it")]
     NoEnd,
-    /// One block of zeros, at which tar stops and opam 2.6 does not.
+    /// It has a single block of zeros, at which tar stops and opam 2.6 does not.
     #[error(
         "members follow a lone block of zeros, which some versions of opam read and others do not"
     )]
     LoneZeros,
-    /// Something follows after the end of the archive.
+    /// Other data follows the end of the archive.
     #[error("something follows the end of the archive")]
     Trailing,
-    /// A header that is damaged, or that programs read differently.
+    /// A header is damaged, or programs read it differently.
     #[error("the header at byte {at} of the unpacked archive: {what}")]
     Header {
-        /// Where it begins.
+        /// The offset at which the header begins.
         at: u64,
-        /// What is wrong with it.
+        /// The fault of the header.
         what: &'static str,
     },
     /// It unpacks to more than [`UNPACKED`] bytes, or more than [`RATIO`] times its own size.
@@ -88,40 +89,40 @@ pub enum ArchiveError {
     /// A file is larger than [`limits::DATA_FILE`].
     #[error("{0} in the archive is larger than a file may be")]
     FileTooLarge(Path),
-    /// A member whose name is no path inside a repository.
+    /// The name of a member is not a path inside a repository.
     #[error("{name:?} in the archive: {error}")]
     Name {
-        /// The name, with what is not text replaced.
+        /// The name, with invalid UTF-8 replaced.
         name: String,
-        /// Why it is none.
+        /// The reason why it is not a path.
         error: PathError,
     },
-    /// A hard link; `opam admin index` writes one for a file that a link points to.
+    /// It contains a hard link; `opam admin index` writes one for a file that a link points to.
     #[error(
         "{0} in the archive is a hard link, which opam 2.6 cannot read: have the server offer the file itself"
     )]
     HardLink(Path),
-    /// A link, a device, or anything else that is no regular file or directory.
+    /// It contains a link, a device, or anything else that is not a regular file or directory.
     #[error("{0} in the archive is no regular file or directory")]
     Special(Path),
-    /// A directory with data, which programs read as further members.
+    /// A directory has data, which programs read as further members.
     #[error("{0} in the archive is a directory with data of its own")]
     DirectoryData(Path),
-    /// A file that is there twice: opam 2.6 takes the first in some places, and tar the last.
+    /// A file occurs twice. opam 2.6 takes the first in some cases, and tar the last.
     #[error("{0} is in the archive twice, of which versions of opam take different ones")]
     Twice(Path),
-    /// A file at a place where others are in a directory.
+    /// A path is both a file and a directory.
     #[error("{0} is a file and a directory in the archive")]
     FileAndDirectory(Path),
-    /// A file to be written could not be read.
+    /// A file to be written into the archive could not be read.
     #[error("{0}: {1}")]
     Store(Path, StoreError),
 }
 
-/// Makes the mark of a file of its content.
+/// Computes the mark of a file from its content.
 type Mark<'a> = &'a (dyn Fn(&[u8]) -> [u8; 32] + Sync);
 
-/// A tree that was read from an archive, whole.
+/// A tree read from an archive, held in memory as a whole.
 #[derive(Debug, Clone)]
 pub struct ArchiveStore {
     files: Files,
@@ -145,8 +146,8 @@ impl ArchiveStore {
         Self::unpack(input, None)
     }
 
-    /// Reads an archive, and makes a mark of every file's content while it is unpacked; the function
-    /// is a digest of bytes, such as SHA-256. See [`Self::marks`].
+    /// Reads an archive and computes a mark of every file's content while unpacking. The function `mark` is
+    /// a digest of bytes, such as SHA-256. See [`Self::marks`].
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -159,7 +160,7 @@ impl ArchiveStore {
 
     #[tracing::instrument(level = "debug", skip_all, err)]
     fn unpack(input: impl Read + Send, mark: Option<Mark<'_>>) -> Result<Self, ArchiveError> {
-        // Unpacking takes most of the time, so it has a thread of its own.
+        // Unpacking takes most of the time, so it runs on a thread of its own.
         std::thread::scope(|scope| {
             let (full, pieces) = sync_channel(unpack::PIECES);
             let (back, empty) = sync_channel(unpack::PIECES);
@@ -171,7 +172,7 @@ impl ArchiveStore {
                 let files = members::read(pieces, back, None)?;
                 return Ok(Self { files });
             };
-            // Marks take about as long as unpacking, so another thread makes them.
+            // Computing marks takes about as long as unpacking, so it runs on another thread.
             let (marker, full) = channel();
             let marking = std::thread::Builder::new()
                 .name("mark".into())
@@ -184,12 +185,13 @@ impl ArchiveStore {
         })
     }
 
-    /// The files with their contents, sorted by their paths as components.
+    /// Returns the files with their contents, sorted by the components of their paths.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|file| (file.path, file.bytes))
     }
 
-    /// The files with the marks of their contents, if [`Self::read_marked`] made them; in the order of [`Self::files`].
+    /// Returns the files with the marks of their contents, in the order of [`Self::files`], or `None`
+    /// unless [`Self::read_marked`] computed them.
     pub fn marks(&self) -> Option<impl Iterator<Item = (&str, [u8; 32])>> {
         self.files.marks()
     }
@@ -230,17 +232,17 @@ impl Store for ArchiveStore {
     }
 }
 
-/// An error of the system, or of a library that writes.
+/// Wraps an error of the system or of a library that writes.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: io::Error) -> ArchiveError {
     ArchiveError::Io(error.to_string())
 }
 
-/// Writes an archive of some files, and all files below some directories, of a tree: the same bytes for the
-/// same tree, whoever writes it and when. Gives the number of files.
+/// Writes an archive of some files of a tree and of all files below some directories. The same tree gives
+/// the same bytes, whoever writes it and when. Returns the number of files.
 ///
 /// # Errors
-/// [`ArchiveError`]; what was written until then is no whole archive.
+/// [`ArchiveError`]. What has been written by then is not a complete archive.
 #[tracing::instrument(level = "debug", skip_all, err)]
 pub fn write(
     store: &(impl Store + ?Sized),

@@ -1,10 +1,12 @@
-//! What git's attributes in a tree make of its files: in a checkout, or in an archive made by `git archive`.
+//! The effects of git attributes in a tree on its files, in a checkout or in an archive made by `git
+//! archive`.
 //!
-//! What is signed is what git stores. Attributes can have git write files otherwise than it stores them; who
-//! then signs or verifies the written files meets other bytes than everybody else. Only files in the tree are
-//! looked at here, by the rules of gitattributes(5); what users set for themselves is not known.
+//! Signatures cover what git stores. Attributes can make git write files that differ from what it stores.
+//! Anyone who then signs or verifies the written files sees other bytes than everybody else. This module
+//! considers only attribute files in the tree, by the rules of gitattributes(5); a user's own settings are
+//! not known.
 //!
-//! Whoever serves a tree writes these files, too: what is looked at is bounded.
+//! Whoever serves a tree also writes these files, so the work is bounded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,59 +17,59 @@ mod pattern;
 
 use pattern::{Pattern, Steps};
 
-/// The name of a file of attributes.
+/// The name of an attribute file.
 pub const FILE: &str = ".gitattributes";
 
-/// Most bytes of such a file that are looked at: a thousand lines.
+/// The most bytes to read of an attribute file: a thousand lines.
 const SIZE: u64 = 64 << 10;
 
-/// Longest line that git reads.
+/// The longest line that git reads.
 const LINE: usize = 2_048;
 
-/// What an attribute does to a file.
+/// The effect of an attribute on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     /// A checkout has other bytes than git stores.
     Checkout,
-    /// The same, where git knows the filter that the attribute names.
+    /// Like [`Self::Checkout`], but only if git knows the filter that the attribute names.
     Filter,
-    /// An archive made by `git archive` has other bytes, or lacks the file.
+    /// An archive made by `git archive` has other bytes or lacks the file.
     Archive,
 }
 
-/// Files that one line changes.
+/// The files that one attribute of one line changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alteration {
-    /// The file of attributes.
+    /// The attribute file.
     pub source: Path,
-    /// Its line, from 1.
+    /// The line in it, from 1.
     pub line: usize,
-    /// The attribute as it is written there, or in the macro that the line names.
+    /// The attribute as written in that line, or in the macro that the line names.
     pub attribute: String,
-    /// What it does.
+    /// Its effect.
     pub effect: Effect,
-    /// The first of the files.
+    /// The first of the changed files.
     pub first: Path,
-    /// How many they are.
+    /// The number of changed files.
     pub files: usize,
 }
 
-/// Why attributes could not be looked at.
+/// The reasons why attributes could not be examined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttributesError {
-    /// A file of attributes could not be read, or is longer than what is looked at.
+    /// An attribute file could not be read, or exceeds the size limit.
     #[error("{0}: {1}")]
     Store(Path, StoreError),
-    /// There is too much in it to compare with all files.
+    /// It has too many patterns to compare with all files.
     #[error("{0}: there are too many patterns for so many files")]
     TooMuch(Path),
 }
 
-/// Files of attributes, as far as they matter.
+/// The relevant contents of attribute files.
 #[derive(Debug, Default)]
 pub struct Attributes {
-    /// The deepest first, as the deepest has the last word.
+    /// The deepest directories first, since their attributes take precedence.
     sources: Vec<Source>,
     macros: HashMap<String, Vec<Assignment>>,
 }
@@ -100,11 +102,11 @@ enum State {
     Value(String),
 }
 
-/// What is set for one file, and where.
+/// The attributes set for one file, each with its source and line.
 type Found<'a> = HashMap<&'a str, (&'a State, &'a Source, usize)>;
 
 impl Attributes {
-    /// Reads files of attributes; each has to be named [`FILE`].
+    /// Reads attribute files; each has to be named [`FILE`].
     ///
     /// # Errors
     /// [`AttributesError::Store`].
@@ -157,7 +159,7 @@ impl Attributes {
         });
     }
 
-    /// Whether nothing in them changes any file.
+    /// Whether they change no file at all.
     pub fn is_harmless(&self) -> bool {
         let rules = self.sources.iter().flat_map(|source| &source.rules);
         let all = rules
@@ -166,7 +168,7 @@ impl Attributes {
         !all.flatten().any(|it| it.effect().is_some())
     }
 
-    /// What is changed of some files, sorted by place.
+    /// Returns the changes to some files, sorted by source and line.
     ///
     /// # Errors
     /// [`AttributesError::TooMuch`].
@@ -180,7 +182,7 @@ impl Attributes {
         for file in files {
             let set = self.of(file, false, &mut steps)?;
             let mut altered = alterations(&set);
-            // What is left out with its directory has no attribute of its own.
+            // A file that is left out with its directory needs no attribute of its own.
             let mut above = file.parent();
             while let Some(directory) = above.filter(|it| *it != Path::top()) {
                 above = directory.parent();
@@ -217,9 +219,9 @@ impl Attributes {
         Ok(found.collect())
     }
 
-    /// The attributes that have git store a file otherwise than it stands in a work tree, as they are written,
-    /// with the place of each; where git knows no filter of such a name, or there is nothing to convert, it
-    /// stores the same bytes.
+    /// Returns the attributes that make git store a file differently from the work tree, as they are
+    /// written, with their sources and lines. If git does not know the filter, or there is nothing to
+    /// convert, it stores the same bytes all the same.
     ///
     /// # Errors
     /// [`AttributesError::TooMuch`].
@@ -241,7 +243,7 @@ impl Attributes {
         Ok(set.collect())
     }
 
-    /// What is set for one file or directory.
+    /// Collects the attributes set for one file or directory.
     fn of(
         &self,
         place: &Path,
@@ -266,7 +268,7 @@ impl Attributes {
         Ok(found)
     }
 
-    /// Sets what a line sets and nothing before set. What a macro stands for is set with it.
+    /// Adds the attributes of a line that are not set yet, and expands macros.
     fn fill<'a>(&'a self, found: &mut Found<'a>, source: &'a Source, rule: &'a Rule) {
         let mut next: Vec<&Assignment> = rule.assignments.iter().collect();
         while let Some(assignment) = next.pop() {
@@ -281,7 +283,7 @@ impl Attributes {
     }
 }
 
-/// What the attributes of a file do to it.
+/// Returns the effects of a file's attributes.
 fn alterations<'a>(found: &Found<'a>) -> BTreeSet<(&'a Path, usize, String, Effect)> {
     let mut altered = BTreeSet::new();
     // Without `text`, its older name counts.
@@ -302,7 +304,7 @@ fn alterations<'a>(found: &Found<'a>) -> BTreeSet<(&'a Path, usize, String, Effe
     altered
 }
 
-/// What an attribute does by itself.
+/// Returns the effect of an attribute by itself.
 fn effect(name: &str, state: &State) -> Option<Effect> {
     match (name, state) {
         ("eol", State::Value(value)) if value == "crlf" => Some(Effect::Checkout),
@@ -360,13 +362,13 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('-') && name.bytes().all(allowed)
 }
 
-/// What a line begins with.
+/// The first word of a line.
 enum Name {
     Macro(String),
     Pattern(Vec<u8>),
 }
 
-/// Reads a line; nothing of a comment, or of one that git passes over.
+/// Parses a line. Returns `None` for a comment or a line that git skips.
 fn parse(line: &[u8]) -> Option<(Name, Vec<Assignment>)> {
     if line.len() >= LINE {
         return None;

@@ -1,4 +1,4 @@
-//! What differs between two trees.
+//! The differences between two trees.
 
 use core::cmp::Ordering;
 use core::sync::atomic::{AtomicUsize, Ordering as Memory};
@@ -9,17 +9,17 @@ use conex_core::model::path::Path;
 use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 use rayon::prelude::*;
 
-/// Most entries that are looked at. A repository of ten times opam's size has half as many; a git
-/// tree that holds itself ten times over, ten levels deep, has more than anybody can count.
+/// The most entries to compare. A repository ten times the size of opam's has half as many. A git tree that
+/// contains itself ten times, ten levels deep, has more than anybody can count.
 const STEPS: usize = 1 << 20;
 
-/// Why it could not be found out what differs.
+/// Why two trees could not be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {error}")]
 pub struct ChangesError {
     /// The directory that could not be compared.
     pub place: Path,
-    /// Why not.
+    /// The reason.
     pub error: StoreError,
 }
 
@@ -32,13 +32,12 @@ impl ChangesError {
     }
 }
 
-/// Finds what differs between two trees by reading both whole, in parallel.
+/// Finds the differences between two trees by reading both completely, in parallel.
 ///
-/// The set has the path of every file, or special file, that stands in one tree only, or in both with
-/// different bytes or kinds, and that of every directory that is empty in one tree only. A file that cannot
-/// be read differs. Something whose name is no component of a path stands for
-/// nothing that could be in the set; where such a thing may differ, the set has the directory that it
-/// stands in.
+/// The set contains the path of every regular or special file that exists in only one tree, or in both with
+/// different bytes or kinds, and the path of every directory that is empty in only one tree. A file that
+/// cannot be read counts as different. An entry whose name is not a valid path component cannot be in the
+/// set; where such an entry may differ, the set contains its directory.
 ///
 /// # Errors
 /// [`ChangesError`] when a directory cannot be listed.
@@ -56,7 +55,7 @@ where
     compare(old, new, top)
 }
 
-/// The same, of a path and what is below it.
+/// Finds the differences like [`changed`], limited to a path and everything below it.
 ///
 /// # Errors
 /// [`ChangesError`] when a directory cannot be listed.
@@ -86,7 +85,7 @@ where
     };
     let mut changed = BTreeSet::new();
     let mut next = vec![pair];
-    // Level by level, so that no depth of a tree is a depth of the stack.
+    // Work level by level, so that a deep tree does not need a deep stack.
     while !next.is_empty() {
         let found = core::mem::take(&mut next)
             .into_par_iter()
@@ -102,12 +101,12 @@ where
     Ok(changed)
 }
 
-/// Counts entries that are looked at.
+/// Counts the compared entries.
 #[derive(Debug, Default)]
 pub(crate) struct Steps(AtomicUsize);
 
 impl Steps {
-    /// Takes one more.
+    /// Counts one more.
     pub(crate) fn take(&self, directory: &Path) -> Result<(), ChangesError> {
         if self.0.fetch_add(1, Memory::Relaxed) < STEPS {
             Ok(())
@@ -123,14 +122,14 @@ struct Comparison<'a, A: ?Sized, B: ?Sized> {
     steps: Steps,
 }
 
-/// What stands at one path in both trees.
+/// The entries at one path in both trees.
 struct Pair {
     place: Path,
     old: Option<EntryKind>,
     new: Option<EntryKind>,
 }
 
-/// What looking at a pair gave.
+/// The result of comparing a pair.
 #[derive(Default)]
 struct Looked {
     differs: Vec<Path>,
@@ -288,7 +287,7 @@ mod tests {
             DirectoryStore::open(old.path()).unwrap(),
             DirectoryStore::open(new.path()).unwrap(),
         );
-        // Links are not looked into, so they always differ.
+        // Links are not followed, so they always differ.
         assert_eq!(paths(&old, &new), ["a", "emptier", "link", "way-out"]);
     }
 

@@ -22,28 +22,28 @@ use thread_local::ThreadLocal;
 use crate::marks;
 use marked::Seen;
 
-/// A directory, opened once; everything is resolved beneath it and no link is ever followed.
+/// A directory that is opened once. Every path is resolved beneath it, and no link is ever followed.
 ///
-/// A path of a thousand components or a directory that is moved away while it is read cannot lead
-/// outside: the kernel resolves each path beneath the opened directory (`openat2` with
-/// `RESOLVE_BENEATH` and `RESOLVE_NO_SYMLINKS`); where it cannot, the path is walked one component
-/// at a time.
+/// A path of a thousand components, or a directory that is moved while it is read, cannot lead outside: the
+/// kernel resolves each path beneath the opened directory (`openat2` with `RESOLVE_BENEATH` and
+/// `RESOLVE_NO_SYMLINKS`). Where it cannot do that, the path is walked one component at a time.
 ///
-/// Version control's own at the top is not listed (spec section 8.1), as far as it is what its name says.
+/// Directories of a version control system at the top are not listed (spec section 8.1), if they really are
+/// what their names say.
 #[derive(Debug)]
 pub struct DirectoryStore {
     top: OwnedFd,
     root: PathBuf,
     beneath: bool,
     own: Vec<&'static CStr>,
-    /// What was seen, if it is to be remembered.
+    /// The entries seen so far, if they are to be remembered.
     seen: Option<(MarkKind, ThreadLocal<Mutex<Seen>>)>,
 }
 
-/// What git, Mercurial and darcs keep at the top of a working copy.
+/// The entries of git, Mercurial and darcs at the top of a working copy.
 const OWN: [&CStr; 3] = [c".git", c".hg", c"_darcs"];
 
-/// Longest file `.git` that is read: one path.
+/// The longest `.git` file to read: it contains one path.
 const POINTER: u64 = 4 << 10;
 
 impl DirectoryStore {
@@ -53,7 +53,7 @@ impl DirectoryStore {
     /// [`StoreError`] when it is not there, or is not a directory.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root = root.into();
-        // The path to the tree is the user's own and may lead through links.
+        // The path to the tree is the user's own and may contain links.
         let top = rustix::fs::open(
             &root,
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -76,8 +76,8 @@ impl DirectoryStore {
         })
     }
 
-    /// The same, which remembers the marks of what it gives: [`marks::Marks::of_directory`] then are of what was
-    /// read, and not of what stands there afterwards.
+    /// Returns the same store, which remembers the marks of what it reads. [`marks::Marks::of_directory`]
+    /// then describes what was read, not what is there afterwards.
     #[must_use]
     pub fn remembering(mut self, kind: MarkKind) -> Self {
         self.seen = Some((kind, ThreadLocal::new()));
@@ -91,8 +91,9 @@ impl DirectoryStore {
         }
     }
 
-    /// The same, where only what stands in the tree before an update, too, is version control's own: its
-    /// programs make theirs before they fetch anything. What came with the data is listed as data.
+    /// Returns the same store for the tree after an update. It treats as version control only what the tree
+    /// before the update has, too: a version control program creates its directory before it fetches
+    /// anything. Anything that came with the data is listed as data.
     #[must_use]
     pub fn after(mut self, before: Option<&Self>) -> Self {
         self.own
@@ -100,7 +101,7 @@ impl DirectoryStore {
         self
     }
 
-    /// Where the tree is, as it was given.
+    /// Returns the path of the tree, as it was given.
     pub fn root(&self) -> &SystemPath {
         &self.root
     }
@@ -110,7 +111,7 @@ impl DirectoryStore {
             return rustix::fs::openat(&self.top, c".", flags, Mode::empty());
         }
         if self.beneath {
-            // The kernel asks to try again when something on the way was renamed meanwhile.
+            // The kernel asks to try again if something on the path was renamed meanwhile.
             for _ in 0..16 {
                 match rustix::fs::openat2(&self.top, path.as_str(), flags, Mode::empty(), resolve())
                 {
@@ -135,7 +136,7 @@ impl DirectoryStore {
         rustix::fs::openat(at.as_ref().unwrap_or(&self.top), last, flags, Mode::empty())
     }
 
-    /// What stands in an opened directory, sorted by the bytes of the names.
+    /// Lists an opened directory, sorted by the bytes of the names.
     fn entries(&self, directory: &Path, opened: &OwnedFd) -> Result<Vec<Entry>, StoreError> {
         let mut buffer = [MaybeUninit::uninit(); LISTING];
         let mut reader = RawDir::new(opened, &mut buffer);
@@ -172,8 +173,8 @@ impl DirectoryStore {
     }
 }
 
-/// Whether an entry at the top is what its name says: the directory of a repository, or the file by which git
-/// finds it from a further working copy. A link is neither.
+/// Whether an entry at the top is what its name says: the directory of a repository, or the file by which
+/// git finds the repository from an additional work tree. A link is neither.
 fn is_version_control(top: &OwnedFd, root: &SystemPath, name: &CStr) -> bool {
     let Ok(stat) = rustix::fs::statat(top, name, AtFlags::SYMLINK_NOFOLLOW) else {
         return false;
@@ -188,7 +189,7 @@ fn is_version_control(top: &OwnedFd, root: &SystemPath, name: &CStr) -> bool {
     }
 }
 
-/// Whether a directory is one that git takes for a repository's own.
+/// Whether git would accept a directory as a repository.
 fn is_git(directory: &SystemPath) -> bool {
     directory.join("HEAD").symlink_metadata().is_ok()
         && ["objects", "refs"]
@@ -196,21 +197,21 @@ fn is_git(directory: &SystemPath) -> bool {
             .all(|name| directory.join(name).is_dir())
 }
 
-/// Whether a file says where the repository of a further work tree, or of a submodule, is.
+/// Whether a file gives the location of the repository of an additional work tree or submodule.
 fn points_to_git(file: &SystemPath) -> bool {
     let mut pointer = String::new();
     let read = File::open(file).and_then(|file| file.take(POINTER).read_to_string(&mut pointer));
     let Some(target) = pointer.strip_prefix("gitdir: ").filter(|_| read.is_ok()) else {
         return false;
     };
-    // Relative to where the file is, unless it is absolute.
+    // A relative path starts at the directory of the file.
     let Some(directory) = file
         .parent()
         .map(|top| top.join(target.trim_end_matches('\n')))
     else {
         return false;
     };
-    // A further work tree shares all but HEAD and the index.
+    // An additional work tree shares everything but HEAD and the index.
     is_git(&directory)
         || (directory.join("HEAD").is_file() && directory.join("commondir").is_file())
 }
@@ -240,18 +241,18 @@ fn store_error(errno: Errno, expected: &'static str) -> StoreError {
         Errno::NOENT => StoreError::Missing,
         Errno::LOOP | Errno::MLINK => StoreError::Special("symbolic link"),
         Errno::NOTDIR if expected == "directory" => StoreError::Special("file"),
-        // A socket cannot be opened at all, a pipe without a writer only so.
+        // A socket cannot be opened at all. A pipe without a writer can be opened only like this.
         Errno::NXIO => StoreError::Special("socket or pipe"),
         other => StoreError::Io(std::io::Error::from(other).to_string()),
     }
 }
 
-/// Whether nothing about a file changed, by a clock that nobody sets back.
+/// Whether a file is unchanged, assuming that nobody sets the clock back.
 fn is_untouched(before: &Stat, after: &Stat) -> bool {
     before.st_ctime == after.st_ctime && before.st_ctime_nsec == after.st_ctime_nsec
 }
 
-/// Bytes of a listing fetched at once: some hundred entries, on the stack.
+/// The number of bytes of a listing to fetch at once: some hundred entries, on the stack.
 const LISTING: usize = 8 << 10;
 
 impl Store for DirectoryStore {
@@ -277,7 +278,7 @@ impl Store for DirectoryStore {
             EntryKind::Special(kind) => return Err(StoreError::Special(kind)),
         }
         if stat.st_nlink > 1 {
-            // Somebody can change it under another name, also from outside the tree.
+            // It can be changed under its other name, even from outside the tree.
             return Err(StoreError::Special("file with a second hard link"));
         }
         let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
@@ -287,7 +288,7 @@ impl Store for DirectoryStore {
         buffer.clear();
         let expected = usize::try_from(size).map_err(|_| StoreError::TooLarge(limit))?;
         buffer.reserve(expected + 1);
-        // One byte more than expected tells a file that grew from one that did not.
+        // Read one byte more than expected to detect a file that grew.
         let mut opened = File::from(opened).take(size + 1);
         opened
             .read_to_end(buffer)
@@ -309,21 +310,21 @@ impl Store for DirectoryStore {
     }
 
     fn kind(&self, path: &Path) -> Result<Option<EntryKind>, StoreError> {
-        // Opened as a mere place, nothing blocks and a link is the link itself.
+        // Opening with PATH never blocks, and a link is opened as the link itself.
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let stat = self
             .open_beneath(path, flags)
             .and_then(|place| rustix::fs::fstat(&place));
         match stat {
             Ok(stat) => Ok(Some(kind(FileType::from_raw_mode(stat.st_mode)))),
-            // A link on the way leads out of the tree: nothing of the tree stands there.
+            // A link on the path leads out of the tree, so the tree has nothing there.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
             Err(errno) => Err(store_error(errno, "file")),
         }
     }
 }
 
-/// A name as text; what is not UTF-8 is escaped, with a backslash that no valid name has.
+/// Converts a name to text. Invalid UTF-8 is escaped with a backslash, which no valid name contains.
 fn text(name: &CStr) -> String {
     name.to_str().map_or_else(
         |_| name.to_bytes().escape_ascii().to_string(),
@@ -345,7 +346,7 @@ mod tests {
         store.read(&path(file), 100, &mut buffer).map(|()| buffer)
     }
 
-    /// The same tree through both ways of resolving paths.
+    /// Opens the same tree with both ways of resolving paths.
     fn stores(root: &SystemPath) -> [DirectoryStore; 2] {
         let mut walked = DirectoryStore::open(root).unwrap();
         walked.beneath = false;
@@ -375,7 +376,7 @@ mod tests {
         }
     }
 
-    /// Makes files and directories; the latter end in a slash.
+    /// Creates files, and directories for places that end in a slash.
     fn make(root: &SystemPath, places: &[&str]) {
         for place in places {
             let path = root.join(place);
@@ -417,7 +418,7 @@ mod tests {
             let below = store.list(&path("a")).unwrap();
             assert_eq!(below.len(), 3, "only at the top");
         }
-        // What stands there only after an update came with it.
+        // Something that exists only after an update came with it.
         let before = tempfile::tempdir().unwrap();
         let open = |at: &SystemPath| DirectoryStore::open(at).unwrap();
         make(before.path(), &GIT);

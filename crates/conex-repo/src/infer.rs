@@ -1,8 +1,8 @@
-//! Whose a package might be, by evidence in its files and in the history of its repository.
+//! Proposes owners of packages, by evidence in their files and in the history of the repository.
 //!
-//! Three things are looked at: who the releases name as their maintainers, who added the releases,
-//! and in whose account on a forge the sources are. Where they agree, a proposal is clear. It is a
-//! proposal for people to judge: nothing here is proof of who somebody is.
+//! There are three sources of evidence: whom the releases name as maintainers, who added the releases, and
+//! whose account on a forge holds the sources. If they agree, a proposal is clear. It remains a proposal
+//! for people to judge: nothing here proves who somebody is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,10 +18,10 @@ use crate::opam::facts::Facts;
 use crate::opam::version;
 use crate::people::{Handle, Home, Person};
 
-/// Most people that a proposal is made for: what names more names everybody who ever helped.
+/// The most owners of a proposal. A package that names more lists everybody who ever helped.
 const OWNERS: usize = 8;
 
-/// A package, as far as it tells whose it might be.
+/// A package, with the evidence about its owners.
 #[derive(Debug, Clone)]
 pub struct Package {
     /// Its name.
@@ -30,18 +30,18 @@ pub struct Package {
     pub releases: Vec<Release>,
 }
 
-/// A release, likewise.
+/// A release, with the evidence about its owners.
 #[derive(Debug, Clone)]
 pub struct Release {
     /// Its name.
     pub name: ReleaseName,
-    /// What its files say; none where they cannot be read, or do not say such things.
+    /// The facts from its files. `None` if they cannot be read or contain no such facts.
     pub facts: Option<Facts>,
-    /// How it came into the repository, if that is known.
+    /// How it was added to the repository, if known.
     pub landing: Option<Landing>,
 }
 
-/// Reads what packages say, and joins it with their history.
+/// Reads the facts of packages and joins them with their history.
 pub fn packages(
     store: &dyn Store,
     layout: &dyn Layout,
@@ -49,7 +49,7 @@ pub fn packages(
     landings: &Landings,
 ) -> Vec<Package> {
     let read = |unit: &PackageUnit| {
-        // What is not in order is somebody else's business: conex verify says so.
+        // Faulty releases are not this module's concern. `conex verify` reports them.
         let releases = layout.releases(store, unit).unwrap_or_default();
         let mut releases: Vec<Release> = releases
             .into_iter()
@@ -70,7 +70,7 @@ pub fn packages(
     units.par_iter().map(read).collect()
 }
 
-/// What the description of a release says.
+/// Reads the facts from the description of a release.
 fn facts(store: &dyn Store, layout: &dyn Layout, release: &ReleaseUnit) -> Option<Facts> {
     let described = release.files.iter().find(|file| {
         let inside = file.as_str().strip_prefix(release.directory.as_str());
@@ -84,15 +84,15 @@ fn facts(store: &dyn Store, layout: &dyn Layout, release: &ReleaseUnit) -> Optio
     Facts::read(&bytes).ok()
 }
 
-/// Whose handles are known: those that people said, and the accounts of enrolled authors.
+/// The people with known handles: from the user's statements, and from the accounts of enrolled authors.
 #[derive(Debug, Clone, Default)]
 pub struct Acquaintances(BTreeMap<Handle, Id>);
 
 impl Acquaintances {
-    /// Adds a handle; the first to have it keeps it.
+    /// Adds a handle. The first person to get it keeps it.
     ///
     /// # Errors
-    /// Whoever has it already.
+    /// The id of the person who has it already.
     pub fn add(&mut self, handle: Handle, id: &Id) -> Result<(), Id> {
         match self.0.get(&handle) {
             Some(other) if other != id => Err(other.clone()),
@@ -111,17 +111,17 @@ impl Acquaintances {
     }
 }
 
-/// Somebody whom evidence speaks of.
+/// A person in the evidence.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     /// An author, a janitor or a team.
     Known(Id),
-    /// Somebody who is nobody here yet.
+    /// Somebody who is not enrolled yet.
     Unknown(Handle),
 }
 
 impl Who {
-    /// Their id, if they have one.
+    /// Returns their id, if they have one.
     pub fn id(&self) -> Option<&Id> {
         match self {
             Self::Known(id) => Some(id),
@@ -129,7 +129,7 @@ impl Who {
         }
     }
 
-    /// Whether this could be asked to enrol: not a mere name, and not a mailing list.
+    /// Whether they could be asked to enrol: more than a name, and not a mailing list.
     fn is_somebody(&self) -> bool {
         match self {
             Self::Known(_) | Self::Unknown(Handle::Account(_)) => true,
@@ -148,24 +148,24 @@ impl core::fmt::Display for Who {
     }
 }
 
-/// How sure a proposal is.
+/// How certain a proposal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Evidence of different kinds agrees, and nothing contradicts it.
     Clear,
-    /// As clear, but it would give much to one person: look at them one by one.
+    /// Just as clear, but it would give many packages to one person: examine them one by one.
     Many,
-    /// Somebody is named or was at work, and nothing else supports it, or something contradicts it.
+    /// Somebody is named or contributed, but nothing else supports it, or something contradicts it.
     Doubtful,
     /// Nobody is named who could be asked.
     Nobody,
 }
 
 impl Class {
-    /// All, in the order in which they are looked at.
+    /// All classes, in the order in which they are presented.
     pub const ALL: [Self; 4] = [Self::Clear, Self::Many, Self::Doubtful, Self::Nobody];
 
-    /// A word for it.
+    /// Returns the name of the class.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Clear => "clear",
@@ -176,42 +176,42 @@ impl Class {
     }
 }
 
-/// What speaks for somebody.
+/// The evidence for one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// Who.
+    /// The person.
     pub who: Who,
-    /// In how many releases they are named as maintainer.
+    /// The number of releases that name them as maintainer.
     pub named: usize,
-    /// Whether the newest release is among them.
+    /// Whether the newest release does.
     pub named_last: bool,
-    /// How many releases they added.
+    /// The number of releases they added.
     pub added: usize,
-    /// Whether the sources stand in their account, by what the newest release says.
+    /// Whether the sources are in their account, according to the newest release.
     pub home: bool,
-    /// Whether the newest release came from the very account that the sources stand in.
+    /// Whether the newest release came from the very account that holds the sources.
     pub from_home: bool,
 }
 
-/// Whose a package might be.
+/// The proposed owners of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposal {
     /// The package.
     pub package: PackageName,
-    /// How sure it is.
+    /// How certain it is.
     pub class: Class,
-    /// How many kinds of evidence speak for the owner for whom the fewest do: to be named in the newest
-    /// release, to be named in all of several, to have added releases, to have the sources.
+    /// The number of kinds of evidence for the owner with the least: being named in the newest release,
+    /// being named in all of several releases, having added releases, having the sources.
     pub confidence: usize,
-    /// The owners that are proposed, sorted.
+    /// The proposed owners, sorted.
     pub owners: Vec<Who>,
-    /// All that is known of anybody, most first.
+    /// All evidence about anybody, the strongest first.
     pub evidence: Vec<Evidence>,
-    /// What speaks against it.
+    /// The evidence against the proposal.
     pub doubts: Vec<String>,
-    /// How many releases there are, and of how many it is known who added them.
+    /// The number of releases.
     pub releases: usize,
-    /// Of how many releases it is known who added them.
+    /// The number of releases for which it is known who added them.
     pub known: usize,
 }
 
@@ -220,7 +220,7 @@ impl Evidence {
         releases > 1 && self.named == releases
     }
 
-    /// How many kinds of evidence there are.
+    /// Returns the number of kinds of evidence.
     fn kinds(&self, releases: usize) -> usize {
         [
             self.named_last,
@@ -233,7 +233,7 @@ impl Evidence {
         .count()
     }
 
-    /// What speaks for them, in words.
+    /// Describes the evidence for this person in words.
     pub fn reasons(&self, proposal: &Proposal) -> Vec<String> {
         let mut reasons = Vec::new();
         match (self.named, proposal.releases) {
@@ -262,7 +262,8 @@ impl Evidence {
     }
 }
 
-/// Proposes owners for packages. Who would own more than `few` clear ones is looked at by themselves.
+/// Proposes owners for packages. Proposals that would give one person more than `few` clear packages get a
+/// class of their own.
 pub fn propose(packages: &[Package], known: &Acquaintances, few: usize) -> Vec<Proposal> {
     let mut proposals: Vec<Proposal> = packages
         .par_iter()
@@ -285,13 +286,14 @@ pub fn propose(packages: &[Package], known: &Acquaintances, few: usize) -> Vec<P
     proposals
 }
 
-/// What is known of everybody who has to do with a package.
+/// Everything known about the people connected with a package.
 struct Dossier {
     people: BTreeMap<Who, Evidence>,
-    /// Who added the newest release: whoever wrote the commit, or else has the account it came from.
+    /// The person who added the newest release: the author of the commit, or else the holder of the account it came
+    /// from.
     last_adder: Option<Who>,
-    /// Whether only that account is known, which says nothing against an address: it may be the same
-    /// person's.
+    /// Whether only that account is known. It does not contradict an address, since both may belong to the
+    /// same person.
     by_account: bool,
     known: usize,
 }
@@ -304,8 +306,8 @@ impl Dossier {
             by_account: false,
             known: 0,
         };
-        // An address that history has and no file, under a name that a file has with an address: for
-        // this package they are taken for the same person.
+        // If the history has an address that no file has, and its name occurs with another address in a
+        // file, then for this package both belong to the same person.
         let mut named: BTreeMap<String, Handle> = BTreeMap::new();
         let mut handles: BTreeSet<Handle> = BTreeSet::new();
         for person in package.maintainers() {
@@ -447,7 +449,7 @@ impl Dossier {
 }
 
 impl Package {
-    /// Everybody who is named as maintainer, as the releases name them.
+    /// Returns all maintainers, as the releases name them.
     fn maintainers(&self) -> impl Iterator<Item = &Person> {
         let facts = self.releases.iter().filter_map(|it| it.facts.as_ref());
         facts.flat_map(|facts| &facts.maintainers)
@@ -460,7 +462,8 @@ mod tests {
     use crate::git::history::Date;
     use crate::people::Address;
 
-    /// A package; each release with its maintainers, the account of its sources, and who added it.
+    /// Builds a package from its releases, each with its maintainers, the account of its sources, and who
+    /// added it.
     fn package(releases: &[(&[&str], &str, Option<&str>)]) -> Package {
         let releases = releases.iter().enumerate();
         let release =
@@ -482,7 +485,7 @@ mod tests {
         }
     }
 
-    /// Added by a person, or by a pull request from an account.
+    /// Builds a landing by a person, or by a pull request from an account.
     fn landing(adder: &str) -> Landing {
         let account = Home::parse(adder);
         let author = Some(Person::parse(adder)).filter(|_| account.is_none());
@@ -513,13 +516,13 @@ mod tests {
     #[test]
     fn what_agrees_is_clear() {
         for (releases, confidence) in [
-            // Named in all of several.
+            // Named in all of several releases.
             (&[(&[BOB][..], "", None), (&[BOB], "", None)][..], 2),
-            // Added it.
+            // Added the release.
             (&[(&[BOB], "", Some("bob@x.org"))], 2),
-            // Under another address, by the same name.
+            // Used another address with the same name.
             (&[(&[BOB], "", Some("Bob <bob@work.org>"))], 2),
-            // It came from where the sources are.
+            // The release came from the account of the sources.
             (
                 &[(&[BOB], "https://github.com/b/foo", Some("github.com/b"))],
                 2,
@@ -543,22 +546,22 @@ mod tests {
     fn what_stands_alone_or_is_contradicted_is_doubtful() {
         for (releases, expected) in [
             (&[(&[BOB][..], "", None)][..], ["bob@x.org"].as_slice()),
-            // Taken over, and nothing shows by whom.
+            // Taken over, with no evidence by whom.
             (
                 &[(&[BOB], "", None), (&[CAROL], "", None)],
                 &["carol@x.org"],
             ),
-            // Somebody else came last.
+            // Somebody else added the last release.
             (
                 &[(&[BOB], "", None), (&[BOB], "", Some("eve@x.org"))],
                 &["bob@x.org"],
             ),
-            // One of two has nothing else to show.
+            // One of the two has no other evidence.
             (
                 &[(&[BOB], "", None), (&[BOB, CAROL], "", None)],
                 &["bob@x.org", "carol@x.org"],
             ),
-            // Nobody is named, but somebody was at work.
+            // Nobody is named, but somebody contributed.
             (&[(&[], "", Some("bob@x.org"))], &["bob@x.org"]),
         ] {
             let proposal = propose_one(package(releases), &[]);
@@ -575,7 +578,7 @@ mod tests {
             let proposal = propose_one(package(&releases), &[]);
             assert_eq!(proposal.class, Class::Nobody, "{maintainers:?}");
         }
-        // Unless somebody says who that is.
+        // Unless the user says who that is.
         let releases = [(&["The foo team"][..], "", None); 2];
         let proposal = propose_one(package(&releases), &[("foo-team", "The foo team")]);
         assert_eq!(proposal.class, Class::Clear);
@@ -607,7 +610,7 @@ mod tests {
         let proposal = propose_one(package(&releases), &[("bob", "github.com/b")]);
         assert_eq!(proposal.class, Class::Clear);
         assert_eq!(owners(&proposal), ["bob@x.org"]);
-        // But who is known to be another does.
+        // But a person known to be somebody else does contradict it.
         let known = [("bob", "bob@x.org"), ("eve", "eve@x.org")];
         let releases = [(&[BOB][..], "", None), (&[BOB], "", Some("eve@x.org"))];
         let proposal = propose_one(package(&releases), &known);

@@ -1,9 +1,9 @@
-//! Where data repositories are stored, and what they look like.
+//! Stores, layouts and projections of data repositories.
 //!
-//! Stores give bytes, layouts say what they mean, projections tell source from upkeep; verification
-//! itself is in `conex-core`. Everything that touches a file system is in this crate.
+//! Stores provide bytes, layouts give them meaning, and projections separate source from upkeep.
+//! Verification itself is in `conex-core`. Everything that touches a file system is in this crate.
 //!
-//! Verifying a directory, here one without anything in it:
+//! Verifying a directory, here an empty one:
 //!
 //! ```
 //! use conex_core::state::chain::Trust;

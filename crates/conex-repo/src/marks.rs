@@ -1,4 +1,4 @@
-//! What tells a client's copy from any other tree (spec section 9.5).
+//! Marks, which distinguish a client's copy from any other tree (spec section 9.5).
 
 use std::collections::BTreeSet;
 
@@ -17,33 +17,35 @@ use crate::opam::RepoProjection;
 /// The mark of one file.
 pub type Mark = [u8; 32];
 
-/// What a path is told by: a digest of it, as long as keeps everybody from finding two of one key.
+/// The key of a path: a digest that is long enough that nobody can find two paths with one key.
 pub(crate) type Key = [u8; 16];
 
-/// The marks of all files of a tree, special files included. A tree is its files: directories have none.
+/// The marks of all files of a tree, including special files. Directories have none.
 #[derive(Debug, Clone)]
 pub struct Marks {
     kind: MarkKind,
-    /// Sorted by key, each once.
+    /// Sorted by key, without duplicates.
     files: Vec<(Key, Mark)>,
 }
 
-/// opam prints this file anew when it has no `opam-version`.
+/// The file that opam rewrites if it lacks an `opam-version`.
 const REPO: &str = "repo";
 
-/// What it prints then.
+/// The line that opam then adds.
 const OPAM_VERSION: &[u8] = b"opam-version: \"2.0\"\n";
 
-/// Bytes that are digested at once.
+/// The number of bytes to hash at once.
 const PART: usize = 16 << 10;
 
 impl Marks {
-    /// The marks of a directory. Those by metadata are made of sizes, and of times of the content and of the entry: a
-    /// file that was written to, replaced or copied has another one, and a directory that was moved has the
-    /// same. Those by content take reading all of it.
+    /// Computes the marks of a directory.
     ///
-    /// Of files that were read already, see [`DirectoryStore::remembering`], the marks are those from
-    /// when they were read.
+    /// Marks by metadata consist of sizes, and of the times of the content and of the entry: a file that
+    /// was written to, replaced or copied has another mark, and a moved directory has the same marks. Marks
+    /// by content require reading all files.
+    ///
+    /// For files that were read already, see [`DirectoryStore::remembering`], the marks describe them at
+    /// that time.
     ///
     /// # Errors
     /// [`ChangesError`] when a directory cannot be listed.
@@ -56,7 +58,7 @@ impl Marks {
         Ok(marks)
     }
 
-    /// The marks of an archive that was read with [`ArchiveStore::read_marked`] and [`mark`];
+    /// Returns the marks of an archive that was read with [`ArchiveStore::read_marked`] and [`mark`], or
     /// `None` if it was not.
     pub fn of_archive(store: &ArchiveStore) -> Option<Self> {
         let mut files: Vec<(Key, Mark)> = store
@@ -72,7 +74,7 @@ impl Marks {
         Some(marks)
     }
 
-    /// Marks the file that opam prints anew by what it keeps of it.
+    /// Marks the file that opam rewrites by the part that opam keeps.
     fn mark_repo(&mut self, store: &dyn Store) {
         let repo = key(REPO);
         let at = self.files.binary_search_by_key(&repo, |(key, _)| *key);
@@ -82,8 +84,8 @@ impl Marks {
         }
     }
 
-    /// One digest over all marks, where `edited` files have the marks that are given, or are not there, whatever
-    /// stands there now. Paths are in order.
+    /// Computes one digest of all marks. The `edited` files, in the order of their paths, have the given
+    /// marks, or none if they do not exist, whatever is there now.
     pub fn digest(&self, edited: &[(&Path, Option<Mark>)]) -> CopyMark {
         let edited: Vec<(Key, Mark)> = edited
             .iter()
@@ -91,7 +93,7 @@ impl Marks {
             .collect();
         let keys: BTreeSet<Key> = edited.iter().map(|(key, _)| *key).collect();
         let others = self.files.iter().filter(|(key, _)| !keys.contains(key));
-        // No path has this key: the files that were edited follow.
+        // No path has this key. It separates the edited files that follow.
         let between = [(Key::default(), Mark::default())];
         let mut hasher = blake3::Hasher::new();
         let mut part = Vec::with_capacity(PART + 48);
@@ -111,7 +113,7 @@ impl Marks {
     }
 }
 
-/// The key of a path.
+/// Computes the key of a path.
 pub(crate) fn key(path: &str) -> Key {
     let digest = blake3::hash(path.as_bytes());
     let mut key = Key::default();
@@ -121,7 +123,7 @@ pub(crate) fn key(path: &str) -> Key {
     key
 }
 
-/// The mark of a file by its content; `None` if there is nothing.
+/// Computes the mark of a file by its content, or returns `None` if it does not exist.
 pub fn content<S: Store + ?Sized>(store: &S, path: &Path) -> Option<Mark> {
     let mut bytes = Vec::new();
     match store.read(path, limits::DATA_FILE, &mut bytes) {
@@ -132,11 +134,11 @@ pub fn content<S: Store + ?Sized>(store: &S, path: &Path) -> Option<Mark> {
     }
 }
 
-/// The mark of a file by its bytes. The file `repo` of opam's repositories has one for all that opam may make
-/// of it: it is marked by what of it is signed.
+/// Computes the mark of a file from its bytes. For the file `repo` of opam repositories, all versions that
+/// opam may make of it have the same mark: it covers the signed part only.
 pub fn mark_at(path: &Path, bytes: &[u8]) -> Mark {
     if path.as_str() == REPO {
-        // Nothing stands twice in such a file, so only one of these can be read.
+        // No field occurs twice in such a file, so only one of these can be read.
         let printed = [OPAM_VERSION, bytes].concat();
         for text in [&printed, bytes] {
             let mut form = Vec::new();
@@ -148,17 +150,17 @@ pub fn mark_at(path: &Path, bytes: &[u8]) -> Mark {
     mark(bytes)
 }
 
-/// The mark of bytes: a digest of them.
+/// Computes the mark of bytes: their digest.
 pub fn mark(bytes: &[u8]) -> Mark {
     *blake3::hash(bytes).as_bytes()
 }
 
-/// The mark of something that is no regular file.
+/// Returns the mark of something that is not a regular file.
 pub(crate) fn special(kind: &str) -> Mark {
     tagged(b's', &[kind.as_bytes()])
 }
 
-/// The mark of a file by its metadata.
+/// Computes the mark of a file by its metadata.
 pub(crate) fn metadata(stat: &rustix::fs::Stat) -> Mark {
     tagged(
         b'm',
@@ -238,7 +240,7 @@ mod tests {
                 let dir = tree();
                 let before = of(dir.path());
                 assert_eq!(before, of(dir.path()));
-                // Directories are nothing.
+                // Directories have no marks.
                 fs::create_dir_all(dir.path().join("x/y")).unwrap();
                 assert_eq!(before, of(dir.path()));
                 edit(dir.path());
@@ -282,7 +284,7 @@ mod tests {
                 fs::write(dir.path().join("a/d"), "other").unwrap();
                 let marks = Marks::of_directory(&store, kind).unwrap();
                 assert_eq!(marks.digest(&[]) == before, remembering);
-                // What was remembered is remembered once.
+                // Remembered files occur once.
                 let marks = Marks::of_directory(&store, kind).unwrap();
                 assert_ne!(marks.digest(&[]), before);
                 fs::rename(dir.path().join("away"), dir.path().join("a/d")).unwrap();
@@ -354,9 +356,9 @@ mod tests {
         assert_eq!(mark_at(&repo, written), mark_at(&repo, printed));
         assert_ne!(mark_at(&repo, written), mark_at(&repo, other));
         for (one, two) in [
-            // What opam does not do is another file.
+            // A change that opam does not make gives another mark.
             ("stamp: \"1\"\n", "opam-version: \"1.2\"\nstamp: \"1\"\n"),
-            // What looks like a field may be part of a string.
+            // Text that looks like a field may be part of a string.
             (
                 "x-a: \"1\nopam-version : one\n\"\n",
                 "x-a: \"1\nopam-version : two\n\"\n",

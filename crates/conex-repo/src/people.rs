@@ -1,22 +1,21 @@
 //! People as data and history name them: names, addresses, accounts on forges.
 //!
-//! All of it is evidence of who somebody is, and none of it proof: anybody can write any address into
-//! a file or a commit. Who somebody is to conex, keys say.
+//! All of this is evidence of who somebody is, and none of it is proof: anybody can write any address into
+//! a file or a commit. For conex, a person is identified by keys.
 
 use core::fmt;
 
-/// Somebody as an opam file or a commit names them.
+/// A person as an opam file or a commit names them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Person {
-    /// The name; empty where there is an address only.
+    /// The name; empty if there is only an address.
     pub name: String,
     /// The address, if there is one.
     pub address: Option<Address>,
 }
 
 impl Person {
-    /// Reads `Name <address>`, also where the bracket is never closed, `Name address`, an address, or
-    /// a name.
+    /// Parses `Name <address>`, even if the bracket is never closed, `Name address`, an address, or a name.
     pub fn parse(text: &str) -> Self {
         let (name, address) = if let Some((name, rest)) = text.split_once('<') {
             let address = rest.split_once('>').map_or(rest, |(inside, _)| inside);
@@ -49,12 +48,12 @@ impl fmt::Display for Person {
     }
 }
 
-/// An e-mail address, in lower case. It is evidence of who somebody is, and never proof.
+/// An e-mail address in lower case. It is evidence of who somebody is, and never proof.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(String);
 
 impl Address {
-    /// Takes what has an `@` with something on both sides of it and no space or bracket.
+    /// Accepts text that has an `@` with something on both sides of it, and no space or bracket.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (user, host) = text.rsplit_once('@')?;
@@ -69,19 +68,19 @@ impl Address {
         Some(Self(text.to_lowercase()))
     }
 
-    /// The address.
+    /// Returns the address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The account behind an address that a forge makes up for commits.
+    /// Returns the account, if this is an address that a forge generates for commits.
     pub fn account(&self) -> Option<Home> {
         let user = self.0.strip_suffix("@users.noreply.github.com")?;
         let account = user.split_once('+').map_or(user, |(_, account)| account);
         Home::new("github.com", account)
     }
 
-    /// Whether it looks like a mailing list, which many people read and nobody is.
+    /// Whether it looks like a mailing list, which belongs to no single person.
     pub fn is_list(&self) -> bool {
         let (user, host) = self.0.rsplit_once('@').unwrap_or(("", &self.0));
         let on_host = host
@@ -97,14 +96,14 @@ impl fmt::Display for Address {
     }
 }
 
-/// An account of a person or a group on a forge, as an author's own accounts are written:
-/// `github.com/bob`. In lower case.
+/// An account of a person or a group on a forge, such as `github.com/bob`, in lower case. Authors' own
+/// accounts are written in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Home(String);
 
 impl Home {
-    /// The account below which an address stands, if it is an address on a forge:
-    /// `git+https://github.com/bob/foo.git`, `git@github.com:bob/foo`, `https://bob.github.io/foo`.
+    /// Returns the account in an address on a forge: `git+https://github.com/bob/foo.git`,
+    /// `git@github.com:bob/foo`, `https://bob.github.io/foo`.
     pub fn parse(address: &str) -> Option<Self> {
         let address = address.trim().to_lowercase();
         let rest = match address.split_once("://") {
@@ -121,7 +120,7 @@ impl Home {
             return Self::new(forge, account);
         }
         let is_forge = FORGES.contains(&host) || host.starts_with("gitlab.");
-        // Behind a colon stands a port, or the path itself.
+        // A port or the path itself follows the colon.
         let behind_port =
             |rest: &'_ str| rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let path = match path.strip_prefix(':') {
@@ -139,12 +138,12 @@ impl Home {
         sound.then(|| Self(format!("{forge}/{account}")))
     }
 
-    /// The account.
+    /// Returns the account.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The account's name, without its forge.
+    /// Returns the account's name, without its forge.
     pub fn account(&self) -> &str {
         self.0
             .rsplit_once('/')
@@ -158,7 +157,7 @@ impl fmt::Display for Home {
     }
 }
 
-/// Hosts on which the first part of a path is somebody's account; besides, all named `gitlab.`.
+/// Hosts on which the first part of a path is an account, in addition to all hosts named `gitlab.`.
 const FORGES: [&str; 7] = [
     "github.com",
     "codeberg.org",
@@ -169,7 +168,7 @@ const FORGES: [&str; 7] = [
     "salsa.debian.org",
 ];
 
-/// Where forges show the pages of an account, with the forge.
+/// The domains under which forges publish the pages of an account, with the forge.
 const PAGES: [(&str, &str); 4] = [
     (".github.io", "github.com"),
     (".gitlab.io", "gitlab.com"),
@@ -177,19 +176,19 @@ const PAGES: [(&str, &str); 4] = [
     (".codeberg.page", "codeberg.org"),
 ];
 
-/// What evidence knows somebody by. Text of others: to be escaped where it is shown.
+/// The identification of a person in the evidence. It is foreign text and has to be escaped for display.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Handle {
     /// An e-mail address.
     Address(Address),
     /// An account on a forge.
     Account(Home),
-    /// A name and nothing else, in lower case.
+    /// A name without anything else, in lower case.
     Name(String),
 }
 
 impl Handle {
-    /// Reads an address, an account such as `github.com/bob`, or a name.
+    /// Parses an address, an account such as `github.com/bob`, or a name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::of(&Person::parse(text)).map(|handle| match handle {
             Self::Name(name) => match Home::parse(&name) {
@@ -200,7 +199,8 @@ impl Handle {
         })
     }
 
-    /// The best there is of a person: the address; of one that a forge makes up, the account.
+    /// Returns the best identification of a person: the address, or the account if a forge generated the
+    /// address.
     pub fn of(person: &Person) -> Option<Self> {
         match &person.address {
             Some(address) => Some(
@@ -224,7 +224,7 @@ impl fmt::Display for Handle {
     }
 }
 
-/// A text with single spaces.
+/// Collapses white space into single spaces.
 fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -252,7 +252,7 @@ mod tests {
             ("Bob <bob@x.org", "Bob", "bob@x.org"),
             ("Bob B<bob@x.org>", "Bob B", "bob@x.org"),
             ("Bob B bob@x.org", "Bob B", "bob@x.org"),
-            // An address with a space in it is a slip of which nobody knows what was meant.
+            // An address with a space in it is a typo, and nobody knows what was meant.
             ("Bob <bo b@x.org>", "Bob <bo b@x.org>", ""),
             ("bob@", "bob@", ""),
             ("https://x.org/@bob", "https://x.org/@bob", ""),

@@ -1,17 +1,17 @@
-//! Doing the work on all cores.
+//! Parallel execution on all cores.
 
 use conex_core::tree::store::Workers;
 use rayon::prelude::*;
 
-/// Runs jobs on the threads of the surrounding rayon pool, in small pieces, so that one large
-/// package does not keep the others waiting.
+/// Runs jobs on the threads of the surrounding rayon pool, in small pieces, so that one large package does
+/// not keep the others waiting.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Parallel;
 
-/// So few items are done before other threads would be awake.
+/// So few items are finished before other threads would have woken up.
 const FEW: usize = 8;
 
-/// Most items that one thread takes at once, while the others may have nothing left to do.
+/// The most items that one thread takes at once, while the others may have nothing left to do.
 const PIECE: usize = 16;
 
 impl Workers for Parallel {

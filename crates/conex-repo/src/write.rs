@@ -1,4 +1,4 @@
-//! Changing a tree so that it is never half-changed.
+//! Changes a tree so that it is never half-changed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,17 +8,17 @@ use std::path::{Path as SystemPath, PathBuf};
 use conex_core::model::path::Path;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
-/// Files to be written into a tree, and others to be deleted, all or none as far as a file system
-/// allows.
+/// Files to be written into a tree, and others to be deleted, all or none as far as the file system allows.
 ///
-/// Every file is first written in full, without a name where the file system can, and flushed to
-/// disk; only when all are there, each is put into its place, in the order they were added. So a
-/// reader sees each file old or new, and a full disk changes nothing. Where a file is replaced, the
-/// new one has a name of its own for a moment, `.conex-` and six letters or digits: whoever is killed
-/// just then leaves it behind, and the next change of that directory removes it. What has to be there before something refers to it is
-/// added first: should the machine stop in between, what is there refers to nothing absent.
-/// Deletions come last, when what takes the place of the deleted files is there and on disk: should
-/// the machine stop before, some of both are there, which says the same twice.
+/// Every file is first written completely, without a name if the file system supports that, and flushed to
+/// disk. Only then is each file put in place, in the order in which they were added. A reader sees each
+/// file either old or new, and a full disk changes nothing. While a file is replaced, the new one briefly
+/// has a name of its own, `.conex-` and six letters or digits. A program that is killed at that moment
+/// leaves it behind, and the next change of that directory removes it.
+///
+/// A file that others refer to is added before them: if the machine stops in between, nothing on disk
+/// refers to an absent file. Deletions come last, when the replacements of the deleted files are on disk.
+/// If the machine stops before, some of both exist, which is redundant but harmless.
 #[derive(Debug, Default)]
 pub struct Change {
     files: Vec<(Path, Vec<u8>)>,
@@ -27,7 +27,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// An empty change.
+    /// Creates an empty change.
     pub fn new() -> Self {
         Self::default()
     }
@@ -37,13 +37,13 @@ impl Change {
         self.files.push((path, bytes.into()));
     }
 
-    /// Deletes a file; it has to be there.
+    /// Deletes a file, which has to exist.
     pub fn delete(&mut self, path: Path) {
         self.deleted.push(path);
     }
 
-    /// Does not wait for the disk. Should the machine stop soon after, a file may be there and empty, or not
-    /// at all: for what is as good as absent then.
+    /// Returns the same change, which does not wait for the disk. If the machine stops soon after, a file
+    /// may be empty or missing, so use it only for files that may be lost.
     #[must_use]
     pub fn fleeting(self) -> Self {
         Self {
@@ -52,7 +52,7 @@ impl Change {
         }
     }
 
-    /// The files to be written.
+    /// Returns the files to be written.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|(path, _)| path)
     }
@@ -65,8 +65,8 @@ impl Change {
     /// Writes everything below `root`, then deletes.
     ///
     /// # Errors
-    /// The system's, with the path in the text. Nothing is changed then, unless a rename or
-    /// deletion itself failed; directories that were made stay, empty.
+    /// The system's, with the path in the text. Nothing has changed then, unless a rename or deletion
+    /// itself failed. Directories that were created remain, empty.
     #[tracing::instrument(level = "debug", skip_all, fields(root = %root.display(), files = self.files.len()), err)]
     pub fn commit(self, root: &SystemPath) -> io::Result<()> {
         let doomed: Vec<PathBuf> = self
@@ -95,8 +95,8 @@ impl Change {
         let mut staged = staged.into_iter().peekable();
         while let Some((file, target, path)) = staged.next() {
             file.publish(&target).map_err(|error| named(path, &error))?;
-            // What stands in one directory is on disk before what refers to it stands in the next.
-            // The last files may be lost with the machine's power, but never half of one.
+            // The files of one directory are on disk before those of the next, which may refer to them. A
+            // power failure may lose the last files, but never leaves half of one.
             let moves_on = staged.peek().map_or(!doomed.is_empty(), |(_, next, _)| {
                 next.parent() != target.parent()
             });
@@ -114,7 +114,7 @@ impl Change {
     }
 }
 
-/// Where a file to be deleted stands, if it is a file and can go.
+/// Returns the location of a file to be deleted, if it is a file and can be deleted.
 fn deletable(root: &SystemPath, path: &Path) -> io::Result<PathBuf> {
     refuse_links(root, path)?;
     let target = root.join(path.as_str());
@@ -124,16 +124,16 @@ fn deletable(root: &SystemPath, path: &Path) -> io::Result<PathBuf> {
     Ok(target)
 }
 
-/// A file that is written in full, and not yet in its place.
+/// A completely written file that is not in place yet.
 #[derive(Debug)]
 enum Staged {
-    /// Without a name: whoever stops here, however suddenly, leaves nothing behind.
+    /// A file without a name: a program that stops here, however suddenly, leaves nothing behind.
     Nameless(fs::File),
-    /// Where the file system has no nameless files.
+    /// A file with a name, for file systems without nameless files.
     Named(tempfile::NamedTempFile),
 }
 
-/// A repository's files are read by everybody; only private keys are not, and those go elsewhere.
+/// Everybody may read a repository's files. Only private keys are secret, and they are stored elsewhere.
 const MODE: u32 = 0o644;
 
 impl Staged {
@@ -153,7 +153,7 @@ impl Staged {
         Ok(Self::Named(file))
     }
 
-    /// Puts the file into its place, over what stood there.
+    /// Puts the file in place, replacing the old one.
     fn publish(self, target: &SystemPath) -> io::Result<()> {
         let file = match self {
             Self::Named(file) => {
@@ -166,7 +166,7 @@ impl Staged {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => return result,
         }
-        // Only a rename replaces a file, and only what has a name can be renamed.
+        // Only a rename replaces a file, and only a file with a name can be renamed.
         let directory = target.parent().unwrap_or(target);
         file.lock()?;
         temporary()
@@ -185,20 +185,20 @@ fn link(file: &fs::File, path: &SystemPath) -> io::Result<()> {
     Ok(())
 }
 
-/// A new file with a name, locked by this program.
+/// Creates a new file with a name, locked by this program.
 fn owned(directory: &SystemPath) -> io::Result<tempfile::NamedTempFile> {
     loop {
         let file = temporary().tempfile_in(directory)?;
         file.as_file().lock()?;
-        // Between the two, another program may have taken it for a dead one's, and removed it.
+        // In between, another program may have mistaken it for a leftover and removed it.
         if fs::symlink_metadata(file.path()).is_ok() {
             return Ok(file);
         }
     }
 }
 
-/// Removes what programs that were killed left in a directory. Each holds a lock on its file as long
-/// as it lives; what cannot be removed stays, and the change itself says what is wrong.
+/// Removes what killed programs left in a directory. A running program holds a lock on its file. What
+/// cannot be removed stays, and the change itself reports what is wrong.
 fn sweep(directory: &SystemPath) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let is_ours = is_temporary(entry.file_name().as_encoded_bytes())
@@ -214,15 +214,15 @@ fn sweep(directory: &SystemPath) {
     }
 }
 
-/// Whether a file is named like one on its way to its place.
+/// Whether a file is named like one that is not in place yet.
 fn is_temporary(name: &[u8]) -> bool {
     name.strip_prefix(PREFIX.as_bytes())
         .is_some_and(|rest| rest.len() == RANDOM && rest.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// How the name of a file on its way begins.
+/// The prefix of the name of a file that is not in place yet.
 const PREFIX: &str = ".conex-";
-/// How many random letters and digits follow.
+/// The number of random letters and digits that follow.
 const RANDOM: usize = 6;
 
 fn temporary() -> tempfile::Builder<'static, 'static> {
@@ -235,7 +235,7 @@ fn temporary() -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// A symbolic link on the way would lead the write out of the tree.
+/// Refuses symbolic links on the path, which would lead the write out of the tree.
 fn refuse_links(root: &SystemPath, path: &Path) -> io::Result<()> {
     let mut at = root.to_owned();
     for component in path.components() {
@@ -307,7 +307,7 @@ mod tests {
     fn what_a_killed_program_left_is_removed_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        // Their owners are gone; the last was made by one that lives.
+        // Their owners are gone; the last one was made by a running program.
         let dead = [".conex-aB3dE6", ".conex-000000"];
         let others = [
             ".conex-short",

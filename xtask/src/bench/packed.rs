@@ -1,4 +1,4 @@
-//! What an update of a packed repository costs, beside unpacking the archive and nothing else.
+//! The cost of updating a packed repository, compared with unpacking the archive and nothing else.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::{Table, as_f64};
 use crate::measure::{Usage, measure, median};
 use crate::scene::{self, Scene};
 
-/// Reads an archive, unpacks it with the decompressor of the program, and throws the data away.
+/// Reads an archive, unpacks it with the program's decompressor, and discards the data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The archive
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn inflate(arguments: &Arguments) -> Result<()> {
     let packed = fs::read(&arguments.archive)?;
-    // Those that `conex archive` and opam write have a header of ten bytes.
+    // Archives by `conex archive` and opam have a header of ten bytes.
     let mut rest = packed.get(10..).context("this is no archive")?;
     let mut inflate = zlib_rs::Inflate::new(false, 15);
     let mut piece = vec![0; 256 << 10];
@@ -50,13 +50,13 @@ pub(super) struct Packed<'a> {
     scene: &'a Scene,
     anchor: &'a str,
     archive: String,
-    /// What the update leads to.
+    /// The result of the update.
     new: PathBuf,
     patch: String,
 }
 
 impl<'a> Packed<'a> {
-    /// Packs the tree before, and the one after, which the scene has.
+    /// Packs the old tree, and the new one from the scene.
     pub(super) fn new(scene: &'a Scene, anchor: &'a str, old: &Path, patch: &Path) -> Result<Self> {
         let base = old.parent().context("a parent")?;
         let archive = base.join("packed.tar.gz");
@@ -83,9 +83,9 @@ impl<'a> Packed<'a> {
         self.scene.measure(&[&enforce, arguments].concat())
     }
 
-    /// Verifies the archive whole, from nothing, and an update of it.
+    /// Verifies the whole archive without a record, and an update of it.
     fn whole_and_fast(&self) -> Result<(Usage, Usage)> {
-        // A record that is kept already is not written again.
+        // An existing record is not written again.
         self.scene.forget_records()?;
         let whole = self.verify(&["--dir", &self.archive])?;
         let (archive, patch) = (self.archive.as_str(), self.patch.as_str());
@@ -95,8 +95,8 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// The same with another build, which signs its own repository: roots and projections of a newer one may
-/// be nothing to it.
+/// Like [`Packed`], with another build. It signs its own repository, because it may not know the roots and
+/// projections of a newer one.
 pub(super) struct Earlier {
     scene: Scene,
     anchor: String,
@@ -176,7 +176,7 @@ fn floor(archive: &Path) -> Result<Usage> {
     )
 }
 
-/// Writes what a server offers of a tree.
+/// Writes the archive that a server would offer of a tree.
 fn pack(scene: &Scene, tree: &Path, archive: &Path) -> Result<()> {
     let mut command = scene.command_of(scene.program(), tree, &["archive"]);
     let output = command.arg(archive).output()?;

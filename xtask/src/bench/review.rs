@@ -1,4 +1,4 @@
-//! What it costs to look at a large change before it is merged.
+//! The cost of reviewing a large change before it is merged.
 
 use anyhow::{Context as _, Result};
 
@@ -6,11 +6,11 @@ use super::updates::{commit, git};
 use super::{Pair, Table, edit};
 use crate::scene::Scene;
 
-/// Packages that the change touches.
+/// The number of packages that the change touches.
 const PACKAGES: usize = 300;
 
-/// A pull request that changes 300 packages of a real repository, fetched from where its author pushed
-/// it and reviewed beside a full verification of the repository that it would be merged into.
+/// Measures the review of a pull request that changes 300 packages of a real repository, fetched from where
+/// its author pushed it, against a full verification of the repository it would be merged into.
 pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) -> Result<()> {
     let before = commit(scene)?;
     let fork = scene.tree().with_file_name("fork");
@@ -27,7 +27,7 @@ pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) 
         "--message",
         "a change",
     ])?;
-    // Of so many objects git keeps the pack in which they came.
+    // Git keeps the received pack if it has this many objects.
     git(&[
         "-C",
         &here,

@@ -1,4 +1,4 @@
-//! What a repository of ten times the size costs, beside one of opam-repository's.
+//! The cost of a repository of ten times the size, compared with one of opam-repository's size.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use super::{Pair, Table, metadata_of};
 use crate::measure::Usage;
 use crate::scene::{Scene, copy};
 
-/// About what opam-repository has.
+/// About the size of opam-repository.
 const ONE: Size = Size {
     packages: 4_600,
     releases: 18_800,
     seed: 1,
 };
 
-/// Verification of all, and of an update of five packages.
+/// Measures a full verification, and that of an update of five packages.
 pub(super) fn generated(conex: &Path, runs: usize, table: &mut Table) -> Result<()> {
     let (one, ten) = (
         Generated::new(conex, ONE)?,

@@ -1,4 +1,4 @@
-//! What updates cost: as patches and as revisions, the default way and the fast way.
+//! The cost of updates: as patches and as revisions, the default way and the fast way.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use super::{Pair, Table, edit, floor_of, metadata_of};
 use crate::measure::{Usage, measure, median};
 use crate::scene::{Scene, copy};
 
-/// Packages that an ordinary update touches, at most.
+/// The most packages that an ordinary update touches.
 pub(super) const PACKAGES: usize = 5;
 
-/// A client that verified a tree, and an update of it.
+/// A client that verified a tree, and an update of the tree.
 pub(super) struct Client<'a> {
     scene: &'a Scene,
     anchor: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// Verifies the tree before.
+    /// Verifies the old tree.
     pub(super) fn new(scene: &'a Scene, anchor: &'a str, old: &Path) -> Result<Self> {
         let file = patch(scene, old)?;
         let client = Self {
@@ -31,7 +31,7 @@ impl<'a> Client<'a> {
             old: old.display().to_string(),
             patch: file.display().to_string(),
         };
-        // This leaves a record of the state before.
+        // This leaves a record of the old state.
         client.full()?;
         Ok(client)
     }
@@ -42,7 +42,7 @@ impl<'a> Client<'a> {
             .measure(&[&enforce, [self.anchor].as_slice(), arguments].concat())
     }
 
-    /// The tree before.
+    /// Returns the old tree.
     pub(super) fn old(&self) -> &Path {
         Path::new(&self.old)
     }
@@ -61,7 +61,7 @@ impl<'a> Client<'a> {
 fn patch(scene: &Scene, old: &Path) -> Result<PathBuf> {
     let base = old.parent().context("a parent")?;
     let file = base.join("patch");
-    // A patch names the options that made it, so there is nothing but the tree to be compared.
+    // A patch contains the options that made it, so only the trees may be compared.
     let (git, aside) = (scene.tree().join(".git"), base.join("git"));
     let is_git = git.exists();
     if is_git {
@@ -81,7 +81,7 @@ fn patch(scene: &Scene, old: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// An update of five packages of a real repository that was verified.
+/// Measures an update of five packages of a verified real repository.
 pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) -> Result<()> {
     let old = keep(scene)?;
     let before = commit(scene)?;
@@ -101,7 +101,7 @@ pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) 
             floor: metadata_of(&old)?,
         });
         whole.push(client.full()?.wall);
-        // A record that is kept already is not written again.
+        // An existing record is not written again.
         scene.forget_records()?;
         client.full()?;
         client.verify(&["--revision", &before])?;
@@ -125,7 +125,7 @@ pub(super) fn real(scene: &Scene, anchor: &str, runs: usize, table: &mut Table) 
     Ok(())
 }
 
-/// Keeps the tree as it is beside it, without git's own; says where.
+/// Copies the tree to a place beside it, without git's own files. Returns the place.
 fn keep(scene: &Scene) -> Result<PathBuf> {
     let old = scene.tree().with_file_name("old");
     fs::create_dir_all(&old)?;
@@ -150,7 +150,7 @@ fn changes(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
-/// The tree before and a patch, of an update of five packages; the scene has the tree after.
+/// Returns the old tree and a patch for an update of five packages. The scene has the new tree.
 pub(super) fn patched(scene: &Scene) -> Result<(PathBuf, PathBuf)> {
     let old = keep(scene)?;
     changes(scene)?;
@@ -158,7 +158,7 @@ pub(super) fn patched(scene: &Scene) -> Result<(PathBuf, PathBuf)> {
     Ok((old, patch))
 }
 
-/// Commits everything there is, and says which commit that is.
+/// Commits everything, and returns the commit.
 pub(super) fn commit(scene: &Scene) -> Result<String> {
     let tree = scene.tree().display().to_string();
     git(&["-C", &tree, "add", "--all", "--force"])?;
@@ -174,7 +174,7 @@ pub(super) fn commit(scene: &Scene) -> Result<String> {
     git(&["-C", &tree, "rev-parse", "HEAD"])
 }
 
-/// Runs git, without anybody's settings; gives what it printed.
+/// Runs git without anybody's settings. Returns its output.
 pub(super) fn git(arguments: &[&str]) -> Result<String> {
     let output = Command::new("git")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")

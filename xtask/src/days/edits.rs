@@ -1,4 +1,4 @@
-//! What kinds of edits a real history is made of.
+//! The kinds of edits in a real history.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,22 +14,22 @@ use crate::merges::git::{Changes, Repository};
 use crate::merges::history::Pull;
 use crate::merges::revision::Revision;
 
-/// What was counted.
+/// The counts.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
-    /// Files that were changed, added or deleted in a release that was there before and is there behind it.
+    /// Files changed, added or deleted in a release that existed before and still exists afterwards.
     pub(super) edited: usize,
-    /// Of them, those whose change leaves the release's source as it was.
+    /// The number of these whose change leaves the release's source unchanged.
     pub(super) upkeep: usize,
-    /// New releases and removed ones.
+    /// New and removed releases.
     pub(super) added: usize,
     pub(super) removed: usize,
-    /// Edited files by kind; a file may count for several.
+    /// Edited files by kind. A file may count for several kinds.
     pub(super) by_kind: BTreeMap<Kind, usize>,
 }
 
 impl Edits {
-    /// The share of edited files that is upkeep, in percent.
+    /// Returns the percentage of edited files that is upkeep.
     #[expect(clippy::cast_precision_loss, reason = "some thousand files")]
     pub(super) fn share(&self) -> f64 {
         100.0 * self.upkeep as f64 / self.edited as f64

@@ -1,4 +1,4 @@
-//! What the replay of days counts, and the table it prints.
+//! The figures of the replay of days, and the table it prints.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,40 +9,40 @@ use conex_repo::opam::edit::Kind;
 use super::edits::Edits;
 use crate::measure::{median, share};
 
-/// The share of edited files that needs upkeep only, in percent, as it was counted independently.
+/// The percentage of edited files that needs only upkeep, from an independent count.
 const SHARE: f64 = 69.0;
 
 /// How far the share may be off.
 const TOLERANCE: f64 = 2.0;
 
-/// What is counted under one set of rules.
+/// The figures under one set of rules.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) merges: usize,
-    /// Merges approved ahead by a janitor; those that were not open in the morning.
+    /// Merges approved ahead by a janitor, and those that were not open in the morning.
     pub(super) ahead: usize,
     pub(super) not_open: usize,
     /// Merges that brought an owner's page.
     pub(super) published: usize,
     pub(super) enrolled: usize,
     pub(super) claimed: usize,
-    /// Statements changed by two.
+    /// Statements changed by two people.
     pub(super) same_statement: Vec<String>,
     pub(super) other_conflicts: usize,
     pub(super) strayed: usize,
     pub(super) data_conflicts: usize,
-    /// Files that nothing accounts for: a community takes them away.
+    /// Files that nothing accounts for. A community would remove them.
     pub(super) strays: BTreeSet<String>,
-    /// Days behind which something waited.
+    /// Days at whose end something waited.
     pub(super) waited: usize,
-    /// What waited when clients last followed.
+    /// The number of items waiting when clients last followed.
     pub(super) pending: usize,
     pub(super) compactions: usize,
-    /// Statements approved ahead that came out otherwise, and whose approval was taken back.
+    /// Statements approved ahead whose merge turned out differently, so the approval was taken back.
     pub(super) retracted: usize,
-    /// Days for which everything was verified.
+    /// Days that required full verification.
     pub(super) whole: usize,
-    /// Milliseconds to advance by each day, to verify that as an update, and of full verifications.
+    /// Milliseconds to advance by each day, to verify that as an update, and to verify fully.
     pub(super) days: Vec<f64>,
     pub(super) updates: Vec<f64>,
     pub(super) full: Vec<f64>,
@@ -51,14 +51,14 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// A janitor answers a prompt on a day, and signs so many pages.
+    /// Counts one prompt of a janitor on a day, and the pages signed with it.
     pub(super) fn prompt(&mut self, janitor: &Id, day: usize, pages: usize) {
         let worked = self.worked.entry((janitor.clone(), day)).or_default();
         worked.0 += 1;
         worked.1 += pages;
     }
 
-    /// The most prompts that a janitor answered on a day.
+    /// Returns the most prompts that a janitor answered on one day.
     #[cfg(test)]
     pub(super) fn prompts(&self) -> usize {
         self.worked.values().map(|it| it.0).max().unwrap_or(0)
@@ -144,7 +144,7 @@ impl Figures {
         ]
     }
 
-    /// The ratio of advancing by a day to a full verification; none where none was done.
+    /// Returns the ratio of advancing by a day to a full verification, or `None` if there was no full one.
     fn ratio(&self) -> Option<f64> {
         let ratio = median(self.days.iter().copied()) / median(self.full.iter().copied());
         (!self.full.is_empty()).then_some(ratio)
@@ -168,10 +168,10 @@ impl Figures {
     }
 }
 
-/// Prints the table: what was edited, then both sets of rules side by side.
+/// Prints the table: the edits, then both sets of rules side by side.
 ///
 /// # Errors
-/// When a target is missed; that of the share only where `whole` history was counted.
+/// If a target is missed. The target for the share applies only if the `whole` history was counted.
 pub(super) fn print(edits: &Edits, sides: [&Figures; 2], whole: bool) -> Result<()> {
     for (figures, rules) in sides.iter().zip(["upkeep 1", "upkeep = quorum"]) {
         for line in &figures.same_statement {

@@ -1,13 +1,13 @@
 //! `cargo xtask days`: the days of a community, at the pace of a real history.
 //!
-//! Every merge is handled as it would be. Those whom opam files name as maintainers, and who send pull
-//! requests, own their packages and publish with a page of theirs. All else is approved by the janitors,
-//! who are those that merged most: half of the pull requests ahead of their merge, as far as
-//! they were open before the day, the rest of a day in one go in the evening. Merges are git's. Behind each
-//! day clients follow, and everything has to be approved.
+//! Every merge is handled as the community would handle it. People whom opam files name as maintainers, and
+//! who send pull requests, own their packages and publish with a page of theirs. The janitors, who are the
+//! people with the most merges, approve everything else: half of the pull requests ahead of their merge, if
+//! they were open before the day, and the rest of a day at once in the evening. Merges are git's. After
+//! each day clients follow, and everything has to be approved.
 //!
-//! All of it happens twice: where one janitor decides about upkeep and unclaimed packages, and where that
-//! takes a quorum as everything else.
+//! All of this is played twice: once with one janitor deciding about upkeep and unclaimed packages, and
+//! once with a quorum for that, too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ use edits::Edits;
 use figures::Figures;
 use replay::Replay;
 
-/// Those who merged most, and more than ten times.
+/// The people with the most merges, and more than ten of them.
 const JANITORS: usize = 7;
 
 /// One janitor decides about upkeep and unclaimed packages.
@@ -46,7 +46,7 @@ const QUORUM: Rules = Rules {
     signers: 3,
 };
 
-/// Progress is told behind so many days.
+/// The number of days between progress reports.
 const PROGRESS: usize = 50;
 
 /// A small history, to be read with `git fast-import`, and its tables.
@@ -58,11 +58,11 @@ const SAMPLE: [(&str, &str); 3] = [
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the history is: opam-repository.bundle, merges.tsv, packages.tsv.
+    /// The directory with the history: opam-repository.bundle, merges.tsv, packages.tsv.
     #[arg(long, default_value = "../shared/data")]
     data: PathBuf,
 
-    /// Replays the first so many merges only.
+    /// Replays only this many merges.
     #[arg(long)]
     limit: Option<usize>,
 
@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     printed
 }
 
-/// What came of a replay, under one set of rules and the other.
+/// The outcome of a replay under both sets of rules.
 struct Outcome {
     edits: Edits,
     sides: [Side; 2],
@@ -95,7 +95,7 @@ struct Outcome {
 
 struct Side {
     figures: Figures,
-    /// A day that could not be handled or followed ends it.
+    /// An error if a day could not be handled or followed, which ends the replay.
     followed: Result<()>,
 }
 
@@ -109,7 +109,7 @@ impl Outcome {
     }
 }
 
-/// Replays the small history, in an empty directory.
+/// Replays the small history in an empty directory.
 fn sample(directory: &Path, limit: Option<usize>) -> Result<Outcome> {
     let data = directory.join("sample");
     fs::create_dir(&data)?;

@@ -1,4 +1,4 @@
-//! Who owns what in the replay: those whom the opam files name as maintainers, if they send pull requests.
+//! The owners in the replay: people whom the opam files name as maintainers, if they send pull requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,8 +10,8 @@ use conex_core::model::name::{Id, PackageName};
 use crate::merges::community::Owners;
 use crate::merges::history::Pull;
 
-/// The owners of every package that has any: its maintainers who wrote a pull request of the
-/// history and are no janitors. Whoever never does anything has no key, and owns nothing.
+/// Returns the owners of every package that has any: its maintainers who wrote a pull request of the
+/// history and are not janitors. Inactive people have no key and own nothing.
 pub(super) fn owners(table: &Path, pulls: &[Pull], janitors: &[Id]) -> Result<Owners> {
     let text = fs::read_to_string(table).with_context(|| table.display().to_string())?;
     let active: BTreeSet<&Id> = pulls

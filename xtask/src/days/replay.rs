@@ -1,4 +1,4 @@
-//! The days of a community: pull requests open, are approved, merged and followed.
+//! The days of a community: pull requests are opened, approved, merged and followed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -27,10 +27,10 @@ use crate::merges::{self, Arrival, Sides, State};
 use crate::updates::tree::Tree;
 use crate::updates::{accepted, is_stray};
 
-/// One of so many days is verified in full, too.
+/// One in this many days is also verified in full.
 const CROSS_CHECK: usize = 10;
 
-/// Pages after which somebody puts one in place of them all.
+/// The number of pages after which a person replaces them by one.
 const PAGES: usize = 32;
 
 /// A main line, the people who work on it, and the line that clients follow.
@@ -41,21 +41,21 @@ pub(super) struct Replay<'a> {
     community: Community,
     janitors: Vec<Id>,
     head: State,
-    /// The main line behind each position, approvals included.
+    /// The main line after each position, including approvals.
     after: Vec<State>,
-    /// The main line in memory, without what nothing accounts for, and every path at which it differs from
-    /// what clients have.
+    /// The main line in memory, without files that nothing accounts for, and every path at which it differs
+    /// from what clients have.
     main: Tree,
     changed: BTreeSet<Path>,
-    /// The tree of the main line that `main` was made of.
+    /// The tree of the main line from which `main` was made.
     mirrored: Oid,
-    /// What clients have.
+    /// The state that clients have.
     signed: Tree,
     record: LocalRecord,
     pub(super) figures: Figures,
 }
 
-/// A pull request, as it stands open.
+/// An open pull request.
 struct Branch {
     base: State,
     state: State,
@@ -64,7 +64,7 @@ struct Branch {
 }
 
 impl<'a> Replay<'a> {
-    /// Day zero: everything there is, signed, with owners where there are any; verified in full.
+    /// Plays day zero: signs everything, with owners for packages that have them, and verifies it in full.
     pub(super) fn start(
         repository: &'a Repository,
         pulls: &'a [Pull],
@@ -121,8 +121,8 @@ impl<'a> Replay<'a> {
         })
     }
 
-    /// A day: what is open in the morning and will be merged is approved, as far as it is ahead; all is
-    /// merged; what waits is approved; clients follow.
+    /// Plays a day. Pull requests that are open in the morning and will be merged are approved, if they are
+    /// among those approved ahead. Everything is merged, what waits is approved, and clients follow.
     pub(super) fn day(&mut self, first: usize, last: usize) -> Result<()> {
         let mut open = self.morning(first, last)?;
         for n in first..=last {
@@ -150,7 +150,7 @@ impl<'a> Replay<'a> {
         self.pulls.get(n).map_or("", |pull| pull.label.as_str())
     }
 
-    /// The janitor who sees to a pull request: who merged it, or whose turn it is.
+    /// Returns the janitor responsible for a pull request: the one who merged it, or the next in turn.
     fn janitor(&self, n: usize) -> Result<Id> {
         let merger = self.pull(n)?.merger.as_ref();
         let merger = merger.filter(|id| self.janitors.contains(id));
@@ -158,7 +158,7 @@ impl<'a> Replay<'a> {
         merger.or(turn).cloned().context("there are janitors")
     }
 
-    /// Makes the branch of a pull request where it was made, with the page of an owner.
+    /// Creates the branch of a pull request at its original base, with the page of an owner.
     fn branch(&mut self, n: usize) -> Result<Branch> {
         let pull = self.pull(n)?;
         let base = *self
@@ -197,8 +197,8 @@ impl<'a> Replay<'a> {
         })
     }
 
-    /// Approves pull requests ahead: half of all, as far as they were open before the day. Each is merged
-    /// for a test, onto those before it. A page each, one prompt for each janitor.
+    /// Approves pull requests ahead: half of all, if they were open before the day. Each is test-merged on
+    /// top of the ones before it. There is a page for each, and one prompt for each janitor.
     fn morning(&mut self, first: usize, last: usize) -> Result<BTreeMap<usize, Branch>> {
         let mut open = BTreeMap::new();
         let mut pages: BTreeMap<Id, usize> = BTreeMap::new();
@@ -225,7 +225,7 @@ impl<'a> Replay<'a> {
         Ok(open)
     }
 
-    /// What the janitor who sees to a pull request signs ahead of its merge; `tested` moves on to the merge.
+    /// Returns what the responsible janitor signs ahead of a merge. Advances `tested` to the merge.
     fn ahead(
         &mut self,
         n: usize,
@@ -237,7 +237,7 @@ impl<'a> Replay<'a> {
         if !merged.conflicts.is_empty() {
             return Ok(None);
         }
-        // What an owner signed waits for nobody.
+        // Content signed by an owner needs nobody else.
         let claims = claims(&branch.published.contribution);
         let mut touched = branch.touched.clone();
         let is_settled = |name: &PackageName| {
@@ -259,7 +259,7 @@ impl<'a> Replay<'a> {
         Ok(Some(contribution))
     }
 
-    /// Merges a pull request, as git does it. Where the data conflicts, people did what history has.
+    /// Merges a pull request as git does it. If the data conflicts, the result is taken from the history.
     fn merge(&mut self, n: usize, branch: Branch) -> Result<()> {
         let pull = self.pull(n)?;
         let merged: Merged = self
@@ -293,11 +293,11 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// The janitors approve what waits for them, each with one prompt and one page.
+    /// Has the janitors approve what waits for them, each with one prompt and one page.
     fn evening(&mut self, first: usize, last: usize) -> Result<()> {
         self.mirror()?;
         let report = verify(&self.main, &self.record.trust(), Mode::Observe, true);
-        // What is behind was approved ahead, and came out otherwise: its approval is taken back.
+        // A statement that is behind was approved ahead and turned out differently: take its approval back.
         let waits = |it: &&Finding| is_unapproved(it);
         let pending: Vec<&Finding> = report.findings.iter().filter(waits).collect();
         let retracted = pending.iter().filter(|it| !is_pending(it)).count();
@@ -313,7 +313,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Who approves what: for each statement as many as it lacks, first who merged it, then whoever
+    /// Assigns janitors to statements: as many as each lacks, first the one who merged it, then anyone who
     /// merged something on this day, then the others in turn.
     fn assign(
         &self,
@@ -373,7 +373,7 @@ impl<'a> Replay<'a> {
         Ok(vouches)
     }
 
-    /// The packages that a merge touched.
+    /// Returns the packages that a merge touched.
     fn paths(&self, n: usize) -> Result<Vec<PackageName>> {
         let before = self.repository.tree_of(self.pull(n - 1)?.commit)?;
         let data = self.repository.tree_of(self.pull(n)?.commit)?;
@@ -381,7 +381,7 @@ impl<'a> Replay<'a> {
         Ok(merges::touched(&changes).into_keys().collect())
     }
 
-    /// Whoever has many pages puts one in place of them, in a change of its own.
+    /// Has everybody with many pages replace them by one, in a separate change.
     fn compact(&mut self, last: usize) -> Result<()> {
         for id in self.community.everybody() {
             if self.community.pages_of(&id) >= PAGES {
@@ -393,7 +393,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// A commit on the main line.
+    /// Adds a commit to the main line.
     fn extend(&mut self, at: usize, contribution: Contribution, message: &str) -> Result<()> {
         let tree = merges::add(self.repository, self.head.tree, &contribution)?;
         let date = &self.pull(at)?.date;
@@ -405,7 +405,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Brings the tree in memory up to the main line.
+    /// Updates the tree in memory to the main line.
     fn mirror(&mut self) -> Result<()> {
         let trees = (Some(self.mirrored), self.head.tree);
         let strays = mirror(self.repository, trees, &mut self.main, &mut self.changed)?;
@@ -414,7 +414,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Advances what clients follow by the day. What waits goes on waiting; in the end nothing may.
+    /// Advances the state that clients follow by the day. What waits keeps waiting; at the end nothing may.
     fn follow(&mut self) -> Result<()> {
         self.mirror()?;
         let advance = Advance {
@@ -452,7 +452,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// What a client does with it: an update, verified the fast way, and every tenth time in full.
+    /// Verifies it as a client would: as an update, the fast way, and every tenth time in full.
     fn update(&mut self, after: &Tree, changes: &Changes) -> Result<()> {
         let update = Update {
             before: Before::dangerous_believed(&self.signed, &self.record),
@@ -483,8 +483,8 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Makes a tree in memory of the second tree, having been made of the first. Gives what nothing accounts
-/// for, and was left out.
+/// Turns a tree in memory that was made from the first tree into the second one. Returns the files that
+/// nothing accounts for, which are left out.
 fn mirror(
     repository: &Repository,
     (from, to): (Option<Oid>, Oid),
@@ -518,7 +518,7 @@ fn verify(tree: &Tree, trust: &Trust, mode: Mode, ahead: bool) -> Report {
     verification.run()
 }
 
-/// The statements about people and ownership among the files of a contribution.
+/// Returns the statements about people and ownership among the files of a contribution.
 fn claims(contribution: &Contribution) -> BTreeSet<Path> {
     let files = contribution.files.iter().map(|(path, _)| path);
     let statements = files.filter(|path| {

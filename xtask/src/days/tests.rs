@@ -1,4 +1,4 @@
-//! The small history: what happens in it has one of everything.
+//! The small history, which contains one of everything.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What git makes of `conex/` in a merge, held against what was sent.
+//! Compares what git makes of `conex/` in a merge with what was sent.
 
 use std::collections::BTreeSet;
 
@@ -10,25 +10,25 @@ use super::is_statement;
 /// The trees of a merge.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sides {
-    /// Where the branch left the main line.
+    /// The point where the branch left the main line.
     pub(crate) base: Oid,
     pub(crate) branch: Oid,
     pub(crate) main: Oid,
 }
 
-/// What came of `conex/`. What is out of the ordinary is said on standard error, too.
+/// The result of merging `conex/`. Anything unusual is also printed to standard error.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// What to go on with: the main line's, with what was sent. Where git combined two versions of a
-    /// statement, its word is taken; where it could not, the main line's.
+    /// The tree to continue with: the main line's, with what was sent. If git combined two versions of a
+    /// statement, its result is taken; if it could not, the main line's version.
     pub(crate) metadata: Oid,
     /// Statements that both sides changed, and that conflict.
     pub(crate) same_statement: Vec<String>,
-    /// Conflicts between what has nothing in common.
+    /// Conflicts between unrelated changes.
     pub(crate) other: Vec<String>,
     /// Statements that both sides changed, and that git combined.
     pub(crate) combined: usize,
-    /// Whether git made something else of `conex/` than was sent, without a conflict.
+    /// Whether git changed what was sent of `conex/` without a conflict.
     pub(crate) strayed: bool,
 }
 
@@ -43,7 +43,7 @@ impl Arrival {
         let before = metadata(sides.base)?;
         let sent = repository.changes(before, metadata(sides.branch)?)?;
         let meanwhile = repository.changes(before, metadata(sides.main)?)?;
-        // What both sides changed, each in its way.
+        // Paths that both sides changed in different ways.
         let disputed: BTreeSet<&String> = sent
             .iter()
             .filter(|(path, blob)| meanwhile.get(*path).is_some_and(|other| other != *blob))

@@ -1,6 +1,6 @@
-//! The people of the replay, and what each would bring: statements, pages, compactions.
+//! The people of the replay, and their contributions: statements, pages, compactions.
 //!
-//! Everything is made with the real types, digests and signatures; nobody verifies it on the way.
+//! Everything uses the real types, digests and signatures. Nobody verifies it on the way.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -37,10 +37,10 @@ mod landing;
 pub(crate) use approving::{Owners, Published, first_releases};
 pub(crate) use landing::{Change, Landing};
 
-/// So many janitors decide about people, ownership and sources.
+/// The number of janitors who decide about people, ownership and sources.
 pub(crate) const QUORUM: u16 = 2;
 
-/// What communities may settle otherwise. The quorum is two.
+/// The rules on which communities may differ. The quorum is two.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     /// Janitors who decide about upkeep.
@@ -63,7 +63,7 @@ const IGNORED: [&str; 8] = [
     "README.md",
 ];
 
-/// Somebody with a key, which follows from the id.
+/// A person with a key, which is derived from the id.
 #[derive(Debug)]
 pub(crate) struct Person {
     pub(crate) id: Id,
@@ -84,10 +84,10 @@ impl Person {
     }
 }
 
-/// Releases by package, each named in a change.
+/// The releases of each package that a change names.
 pub(crate) type Touched = BTreeMap<PackageName, BTreeSet<ReleaseName>>;
 
-/// What somebody adds at once.
+/// A contribution that somebody adds at once.
 #[derive(Debug, Default)]
 pub(crate) struct Contribution {
     /// Files to store.
@@ -99,7 +99,7 @@ pub(crate) struct Contribution {
     vouches: Vec<Vouch>,
 }
 
-/// Everybody, and what stands on the main line.
+/// Everybody, and the contents of the main line.
 #[derive(Debug)]
 pub(crate) struct Community {
     origin: Origin,
@@ -114,7 +114,7 @@ pub(crate) struct Community {
 }
 
 impl Community {
-    /// Gathers the janitors.
+    /// Creates a community of janitors.
     pub(crate) fn new(janitors: &[Id]) -> Result<Self> {
         let mut community = Self {
             origin: Origin::parse("opam-replay")?,
@@ -129,17 +129,17 @@ impl Community {
         Ok(community)
     }
 
-    /// The janitors' ids.
+    /// Returns the janitors' ids.
     pub(crate) fn janitors(&self) -> impl Iterator<Item = &Id> {
         self.janitors.iter().map(|janitor| &janitor.id)
     }
 
-    /// Everybody who has pages on the main line.
+    /// Returns everybody who has pages on the main line.
     pub(crate) fn everybody(&self) -> Vec<Id> {
         self.pages.keys().cloned().collect()
     }
 
-    /// How many pages somebody has on the main line.
+    /// Returns how many pages a person has on the main line.
     pub(crate) fn pages_of(&self, id: &Id) -> usize {
         self.pages.get(id).map_or(0, BTreeMap::len)
     }
@@ -152,8 +152,8 @@ impl Community {
         Rc::clone(person)
     }
 
-    /// Day zero: the first root, and batches over everything that some of the janitors sign, the people
-    /// among it who own packages from then on.
+    /// Plays day zero: the first root, and batches over everything that some of the janitors sign,
+    /// including the people who own packages from then on.
     pub(crate) fn day_zero(
         &mut self,
         store: &impl Store,
@@ -219,8 +219,8 @@ impl Community {
         Ok(contribution)
     }
 
-    /// What a pull request brings beside its data: a page; for who is new, who they are; for
-    /// releases that are new, who owns their package.
+    /// Returns what a pull request adds to its data: a page, an enrolment for a new author, and claims for
+    /// packages with new releases.
     pub(crate) fn contribute(
         &mut self,
         author: &Id,
@@ -258,7 +258,7 @@ impl Community {
         Ok(contribution)
     }
 
-    /// Claims of packages with a new release, and now and then a dispute about the first one.
+    /// Returns claims of packages with a new release, and now and then a dispute about the first one.
     fn claims(
         &self,
         person: &Person,
@@ -306,7 +306,7 @@ impl Community {
         Ok(claims)
     }
 
-    /// What two janitors add at the end of a day: their vouches for what was merged on it.
+    /// Returns what two janitors add at the end of a day: their vouches for what was merged on it.
     pub(crate) fn approve(
         &mut self,
         day: usize,
@@ -330,8 +330,8 @@ impl Community {
         Ok(contribution)
     }
 
-    /// What a tree says of the releases that were touched, of stored statements, and of the repository's
-    /// files if they changed.
+    /// Returns the statements of a tree about the touched releases, about stored statements, and about the
+    /// repository files if they changed.
     fn statements(
         &self,
         main: &impl Store,
@@ -360,7 +360,7 @@ impl Community {
         Ok(statements)
     }
 
-    /// Somebody as an author.
+    /// Returns a person as an author.
     fn author(&self, person: &Person) -> Result<Author> {
         Ok(Author::new(AuthorFields {
             id: person.id.clone(),
@@ -376,8 +376,8 @@ impl Community {
         (Subject::Author(author.id.clone()), digest)
     }
 
-    /// One page in place of all that somebody has on the main line, without what they superseded.
-    /// Batches stay as they are named: other pages may rest on them.
+    /// Replaces all pages of a person on the main line by one, without superseded vouches. Batches stay as
+    /// they are named: other pages may depend on them.
     pub(crate) fn compact(&mut self, id: &Id, at: usize) -> Result<Contribution> {
         let person = self.person(id);
         let pages = self.pages.get(id).cloned().unwrap_or_default();
@@ -419,8 +419,8 @@ impl Community {
         Ok(contribution)
     }
 
-    /// Remembers what arrived on the main line, and gives the number of vouches for a version that
-    /// had another content before.
+    /// Records what arrived on the main line. Returns the number of vouches for a version that had other
+    /// content before.
     pub(crate) fn land(&mut self, contribution: Contribution, at: usize) -> usize {
         let mut second_contents = 0;
         for vouch in contribution.vouches {
@@ -504,7 +504,7 @@ impl Community {
         )?)
     }
 
-    /// Batches that stood at a position and are small enough to be part of these vouches.
+    /// Returns batches that existed at a position and are small enough to be part of these vouches.
     fn batches_within(&self, vouches: &[Vouch], base: usize) -> BTreeMap<Digest, Batch> {
         self.batches
             .iter()
@@ -513,8 +513,8 @@ impl Community {
             .collect()
     }
 
-    /// Vouches for statements: in the greatest version that can be seen, if it is this very
-    /// content's and no other's, else in the next one.
+    /// Vouches for statements: in the greatest visible version if it has exactly this content and no other,
+    /// otherwise in the next one.
     fn vouches(&self, statements: Vec<(Subject, Digest)>, base: usize) -> Vec<Vouch> {
         let mut vouches = Vec::with_capacity(statements.len());
         for (subject, digest) in statements {
@@ -583,7 +583,7 @@ impl Community {
         self.package(store, &unit, Some(releases))
     }
 
-    /// The statements about a package: its releases, and the checksums of all or some of them.
+    /// Returns the statements about a package: its releases, and the checksums of all or some of them.
     fn package(
         &self,
         store: &impl Store,
@@ -630,7 +630,7 @@ fn with_owner(found: Authorisation, owner: &Id) -> AuthorisationFields {
     fields
 }
 
-/// A stored statement, where there is one.
+/// Returns a stored statement, if there is one.
 fn stored<T: Stored>(store: &impl Store, place: &Path) -> Result<Option<T>> {
     let mut buffer = Vec::new();
     match store.read(place, limits::STATEMENT_FILE, &mut buffer) {

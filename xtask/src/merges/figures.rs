@@ -1,8 +1,8 @@
-//! What the replay counts, and the table it prints.
+//! The figures of the replay, and the table it prints.
 
 use super::history::{self, Pull};
 
-/// What is counted.
+/// The figures.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) merges: usize,
@@ -26,7 +26,7 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    /// Prints the table; most lines say for themselves what they count.
+    /// Prints the table. Most lines explain themselves.
     pub(super) fn print(&self, pulls: &[Pull], seconds: f64) {
         let concurrent = (0..pulls.len())
             .map(|at| history::open_behind(pulls, at).count())

@@ -1,5 +1,5 @@
-//! Git as the replay uses it: trees and blobs in bulk through processes that stay, merges by git
-//! itself. The user's and the system's configuration have no part in it.
+//! Git as the replay uses it: trees and blobs in bulk through long-running processes, merges by git itself.
+//! The user's and the system's configuration have no effect.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// The name of a git object.
+/// The id of a git object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Oid([u8; 20]);
 
@@ -38,24 +38,24 @@ impl fmt::Debug for Oid {
     }
 }
 
-/// Files by path: each with its new blob, or `None` where it is gone.
+/// Changed files by path, each with its new blob, or `None` if it is deleted.
 pub(crate) type Changes = BTreeMap<String, Option<Oid>>;
 
-/// The bare repository in its directory.
+/// The name of the bare repository in its directory.
 pub(crate) const BARE: &str = "replay.git";
 
-/// What git made of a merge.
+/// The result of a merge by git.
 #[derive(Debug)]
 pub(crate) struct Merged {
-    /// The merged tree; where there are conflicts, with git's markers in it.
+    /// The merged tree, with git's markers if there are conflicts.
     pub(crate) tree: Oid,
     /// Paths in conflict, sorted.
     pub(crate) conflicts: Vec<String>,
-    /// What git says about each conflict.
+    /// Git's messages about each conflict.
     pub(crate) messages: Vec<String>,
 }
 
-/// A bare repository of its own, with a work tree beside it for merges as people do them.
+/// A separate bare repository, with a work tree beside it for merges as people do them.
 #[derive(Debug)]
 pub(crate) struct Repository {
     directory: PathBuf,
@@ -77,7 +77,7 @@ impl Repository {
         Self::open(directory)
     }
 
-    /// Makes an empty repository in an empty directory.
+    /// Creates an empty repository in an empty directory.
     #[cfg(test)]
     pub(crate) fn init(directory: &FilePath) -> Result<Self> {
         run(git(directory)
@@ -86,7 +86,7 @@ impl Repository {
         Self::open(directory)
     }
 
-    /// Reads what `git fast-export` wrote into an empty repository in a directory.
+    /// Imports the output of `git fast-export` into an empty repository in a directory.
     pub(crate) fn import(history: &FilePath, directory: &FilePath) -> Result<Self> {
         run(git(directory)
             .args(["init", "--quiet", "--bare", "--initial-branch=main"])
@@ -111,7 +111,7 @@ impl Repository {
         })
     }
 
-    /// The tree of a commit.
+    /// Returns the tree of a commit.
     pub(crate) fn tree_of(&self, commit: Oid) -> Result<Oid> {
         let bytes = self.object(commit)?;
         let line = bytes
@@ -125,7 +125,7 @@ impl Repository {
         )
     }
 
-    /// The entries of a tree, in git's order.
+    /// Returns the entries of a tree, in git's order.
     pub(crate) fn entries(&self, tree: Oid) -> Result<Vec<TreeEntry>> {
         let bytes = self.object(tree)?;
         let mut rest = bytes.as_slice();
@@ -158,7 +158,7 @@ impl Repository {
         Ok(entries)
     }
 
-    /// The object at a path below a tree.
+    /// Returns the object at a path below a tree.
     pub(crate) fn find(&self, tree: Oid, path: &str) -> Result<Option<Oid>> {
         let mut at = tree;
         for component in path.split('/') {
@@ -174,7 +174,7 @@ impl Repository {
         Ok(Some(at))
     }
 
-    /// What has to change for one tree to become another; unchanged directories are not opened.
+    /// Returns the changes that turn one tree into another. Unchanged directories are not opened.
     pub(crate) fn changes(&self, from: Option<Oid>, to: Option<Oid>) -> Result<Changes> {
         let mut changes = Changes::new();
         self.collect_changes("", from, to, &mut changes)?;
@@ -213,14 +213,14 @@ impl Repository {
             if is_tree {
                 self.collect_changes(&format!("{path}/"), Some(oid), None, changes)?;
             } else {
-                // A file in whose place a directory is now was not inserted above.
+                // A file that was replaced by a directory was not inserted above.
                 changes.entry(path).or_insert(None);
             }
         }
         Ok(())
     }
 
-    /// The tree with changes made to it.
+    /// Returns the tree with changes applied to it.
     pub(crate) fn edit(&self, tree: Oid, changes: &Changes) -> Result<Oid> {
         let changes: Vec<(&str, Option<Oid>)> = changes
             .iter()
@@ -240,7 +240,7 @@ impl Repository {
             .into_iter()
             .map(|entry| (entry.name, (entry.is_tree, entry.oid)))
             .collect();
-        // By component, for `a.b` sorts between `a` and `a/b`.
+        // Group by component, because `a.b` sorts between `a` and `a/b`.
         let mut below: BTreeMap<&str, Vec<(&str, Option<Oid>)>> = BTreeMap::new();
         for (path, blob) in changes {
             match (path.split_once('/'), blob) {
@@ -373,7 +373,7 @@ impl Repository {
         })
     }
 
-    /// The same merge by `git merge` in a full work tree: the tree, or the paths in conflict.
+    /// Repeats the merge with `git merge` in a full work tree. Returns the tree, or the paths in conflict.
     pub(crate) fn merge_in_work_tree(
         &self,
         main: Oid,
@@ -424,7 +424,7 @@ impl Repository {
         Ok(Err(paths))
     }
 
-    /// The bytes of any object.
+    /// Returns the bytes of any object.
     pub(crate) fn object(&self, oid: Oid) -> Result<Vec<u8>> {
         let mut objects = lock(&self.objects);
         writeln!(objects.input, "{oid}")?;
@@ -446,7 +446,7 @@ pub(crate) struct TreeEntry {
     pub(crate) oid: Oid,
 }
 
-/// A git process that answers one question after another.
+/// A git process that answers one request after another.
 #[derive(Debug)]
 struct Conversation {
     child: Child,
@@ -482,7 +482,7 @@ impl Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
-        // The repository is a temporary one; nothing is lost with the process.
+        // The repository is temporary, so nothing is lost with the process.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -495,7 +495,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .expect("nothing panics while it holds this lock")
 }
 
-/// Git in a directory, deaf to every configuration but the repository's own.
+/// Returns a git command for a directory. It ignores all configuration but the repository's own.
 fn git(directory: &FilePath) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(directory);
@@ -520,7 +520,7 @@ fn git(directory: &FilePath) -> Command {
     command
 }
 
-/// Runs to success and gives the output.
+/// Runs a command, which has to succeed, and returns its output.
 fn run(command: &mut Command) -> Result<Vec<u8>> {
     let output = command.output().context("git cannot be started")?;
     if !output.status.success() {

@@ -1,4 +1,4 @@
-//! The pull requests of a real history, as `merges.tsv` tells of them.
+//! The pull requests of a real history, as listed in `merges.tsv`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,34 +9,34 @@ use conex_core::model::name::Id;
 
 use super::git::Oid;
 
-/// A merged pull request (or a commit straight to the main line, which is treated alike).
+/// A merged pull request. A commit straight to the main line is treated alike.
 #[derive(Debug, Clone)]
 pub(crate) struct Pull {
     /// The commit of the history that has its result.
     pub(crate) commit: Oid,
-    /// When it was merged, UTC.
+    /// The time of the merge, in UTC.
     pub(crate) date: String,
-    /// How people name it.
+    /// The name that people use for it.
     pub(crate) label: String,
-    /// Who wrote it.
+    /// Its author.
     pub(crate) author: Option<Id>,
-    /// Who merged it.
+    /// The person who merged it.
     pub(crate) merger: Option<Id>,
-    /// The position it started from. What is older than the history, or unknown (squashed and
-    /// rebased), starts from its beginning, which is the worst case: 12 of 1,499 are unknown.
+    /// The position it started from. If that is older than the history, or unknown (squashed and rebased),
+    /// it starts from the beginning of the history, which is the worst case: 12 of 1,499 are unknown.
     pub(crate) base: usize,
     /// Whether it adds releases.
     pub(crate) adds: bool,
 }
 
 impl Pull {
-    /// The day it was merged on.
+    /// Returns the day of the merge.
     pub(crate) fn day(&self) -> &str {
         self.date.get(..10).unwrap_or(&self.date)
     }
 }
 
-/// Reads the table. The first row is the state that everything starts from.
+/// Reads the table. The first row is the initial state.
 pub(crate) fn read(table: &FilePath) -> Result<Vec<Pull>> {
     let text = fs::read_to_string(table).with_context(|| table.display().to_string())?;
     let pulls: Vec<Pull> = text
@@ -81,7 +81,7 @@ fn row(n: usize, line: &str) -> Result<Pull> {
     })
 }
 
-/// The people who merged most, most first.
+/// Returns the people with the most merges, in descending order.
 pub(crate) fn mergers(pulls: &[Pull], most: usize) -> Vec<Id> {
     let mut merges: HashMap<&Id, usize> = HashMap::new();
     for merger in pulls.iter().filter_map(|pull| pull.merger.as_ref()) {
@@ -96,7 +96,7 @@ pub(crate) fn mergers(pulls: &[Pull], most: usize) -> Vec<Id> {
         .collect()
 }
 
-/// The positions of the pull requests that are open right behind a position.
+/// Returns the pull requests that are open right after a position, with their positions.
 pub(crate) fn open_behind(pulls: &[Pull], at: usize) -> impl Iterator<Item = (usize, &Pull)> {
     pulls
         .iter()

@@ -1,10 +1,10 @@
 //! `cargo xtask merges`: how the formats behave under git.
 //!
-//! Replays the pull requests of a real history. Each starts from the state that it really started
-//! from, so as many are open at once as were (and some longer, see [`Pull::base`]); each brings the changes it brought, and the page,
-//! claims and people it would bring; each is merged by git, in the real order. Approvals and
-//! compactions happen on the main line meanwhile. Nothing in `conex/` may conflict, except where
-//! two changed the same stored statement; and what arrives is exactly what was sent.
+//! Replays the pull requests of a real history. Each starts from the state that it really started from, so
+//! as many are open at once as were in reality (and some longer, see [`Pull::base`]). Each brings its
+//! original changes, and the page, claims and people it would bring. Git merges them in the original order.
+//! Meanwhile, approvals and compactions happen on the main line. Nothing in `conex/` may conflict, except
+//! where two people changed the same stored statement, and what arrives has to be exactly what was sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ use git::{Changes, Merged, Oid, Repository};
 use history::Pull;
 use revision::Revision;
 
-/// Janitors of the replay: those who merged most.
+/// The number of janitors of the replay: the people with the most merges.
 const JANITORS: usize = 7;
 
 /// As strict as the original design about unclaimed packages.
@@ -48,14 +48,14 @@ const RULES: Rules = Rules {
     signers: 2,
 };
 
-/// One of so many merges is done a second time by `git merge` in a work tree.
+/// One in this many merges is repeated by `git merge` in a work tree.
 const CROSS_CHECK: usize = 100;
 
-/// Compactions happen behind one of so many merges.
+/// Compactions happen after one in this many merges.
 const COMPACTION: usize = 25;
 
-/// All that may be wrong with the result: approvals may be lacking, for people dispute and overtake
-/// each other. Whatever else verification finds, a merge broke.
+/// The only problems that the result may have: missing approvals, since people dispute and overtake each
+/// other. Any other problem was caused by a merge.
 const LACKING: [Code; 6] = [
     Code::NotApproved,
     Code::ContentDiffers,
@@ -71,11 +71,11 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
     bundle: PathBuf,
 
-    /// The table of the pull requests in it.
+    /// The table of its pull requests.
     #[arg(long, default_value = "../shared/data/merges.tsv")]
     merges: PathBuf,
 
-    /// Replays the first so many pull requests only.
+    /// Replays only this many pull requests.
     #[arg(long)]
     limit: Option<usize>,
 }
@@ -134,7 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Verifies a tree in full, and counts what it finds by code.
+/// Verifies a tree in full, and counts its problems by code.
 fn problems(repository: &Repository, tree: Oid) -> BTreeMap<Code, usize> {
     let report = Verification {
         store: &Revision::new(repository, tree),
@@ -168,28 +168,28 @@ pub(crate) struct State {
     pub(crate) tree: Oid,
 }
 
-/// The main line as it grows.
+/// The growing main line.
 struct Replay<'a> {
     repository: &'a Repository,
     community: Community,
     head: State,
-    /// The main line behind each position, approvals included.
+    /// The main line after each position, including approvals.
     after: Vec<State>,
-    /// The data of the real history at the position before.
+    /// The data of the real history at the previous position.
     data: Oid,
-    /// When each package was touched last.
+    /// The position at which each package was last touched.
     touched_at: BTreeMap<PackageName, usize>,
-    /// What was merged since the janitors last approved.
+    /// The releases merged since the janitors last approved.
     today: Touched,
     statements_today: BTreeSet<Path>,
     days: usize,
-    /// Compactions: behind which position, and whose pages.
+    /// Compactions: the position of each, and the person whose pages were compacted.
     compacted: Vec<(usize, Id)>,
     figures: Figures,
 }
 
 impl<'a> Replay<'a> {
-    /// The first state of the history, with day zero's metadata.
+    /// Starts from the first state of the history, with the metadata of day zero.
     fn start(repository: &'a Repository, pulls: &[Pull]) -> Result<Self> {
         let first = pulls.first().context("there is a first state")?;
         let data = repository.tree_of(first.commit)?;
@@ -219,7 +219,7 @@ impl<'a> Replay<'a> {
         })
     }
 
-    /// Makes the branch of a pull request where it was made, and merges it.
+    /// Creates the branch of a pull request at its original base, and merges it.
     fn pull(&mut self, n: usize, pull: &Pull) -> Result<()> {
         let data = self.repository.tree_of(pull.commit)?;
         let changes = self.repository.changes(Some(self.data), Some(data))?;
@@ -282,7 +282,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Judges what git made of `conex/`, and gives the tree to go on with.
+    /// Judges what git made of `conex/`, and returns the tree to continue with.
     fn metadata(
         &mut self,
         pull: &Pull,
@@ -315,7 +315,7 @@ impl<'a> Replay<'a> {
         Ok(arrival.metadata)
     }
 
-    /// Does a merge once more, as people do it, and holds the results against each other.
+    /// Repeats a merge as people do it, and compares the results.
     fn cross_check(&mut self, branch: Oid, merged: &Merged) -> Result<()> {
         match self
             .repository
@@ -337,7 +337,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Takes note of what is on the main line now.
+    /// Records what is on the main line now.
     fn arrived(&mut self, n: usize, pull: &Pull, touched: Touched, contribution: Contribution) {
         let overtaken = |name| self.touched_at.get(name).is_some_and(|at| *at > pull.base);
         self.figures.overtaken += usize::from(touched.keys().any(overtaken));
@@ -356,7 +356,7 @@ impl<'a> Replay<'a> {
         self.figures.two_contents += self.community.land(contribution, n);
     }
 
-    /// Two janitors approve what was merged on the day.
+    /// Has two janitors approve what was merged on the day.
     fn end_of_day(&mut self, n: usize, pull: &Pull) -> Result<()> {
         let touched = core::mem::take(&mut self.today);
         let statements = core::mem::take(&mut self.statements_today);
@@ -370,7 +370,7 @@ impl<'a> Replay<'a> {
         self.extend(n, pull, approved, "approve")
     }
 
-    /// The janitor and the author of an open pull request with most pages compact them.
+    /// Has the janitor and the author of an open pull request with the most pages compact them.
     fn compact(&mut self, n: usize, pull: &Pull, pulls: &[Pull]) -> Result<()> {
         let authors = history::open_behind(pulls, n).filter_map(|(_, open)| open.author.as_ref());
         let pages = |id: &&Id| self.community.pages_of(id);
@@ -394,7 +394,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// A commit on the main line.
+    /// Adds a commit to the main line.
     fn extend(
         &mut self,
         n: usize,
@@ -412,7 +412,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// A tree with metadata put into it.
+/// Returns a tree with metadata put into it.
 pub(crate) fn with_metadata(repository: &Repository, tree: Oid, metadata: Oid) -> Result<Oid> {
     let mut entries = repository.entries(tree)?;
     entries.retain(|entry| entry.name != "conex");
@@ -424,7 +424,7 @@ pub(crate) fn with_metadata(repository: &Repository, tree: Oid, metadata: Oid) -
     repository.write_tree(entries)
 }
 
-/// A tree without metadata, as a set of top-level entries.
+/// Returns a tree without its metadata, as a set of top-level entries.
 pub(crate) fn data_of(repository: &Repository, tree: Oid) -> Result<BTreeMap<String, Oid>> {
     let entries = repository.entries(tree)?.into_iter();
     Ok(entries
@@ -433,7 +433,7 @@ pub(crate) fn data_of(repository: &Repository, tree: Oid) -> Result<BTreeMap<Str
         .collect())
 }
 
-/// A tree with a contribution's files.
+/// Returns a tree with a contribution's files.
 pub(crate) fn add(repository: &Repository, tree: Oid, contribution: &Contribution) -> Result<Oid> {
     let mut changes = Changes::new();
     for path in &contribution.removed {
@@ -449,7 +449,7 @@ pub(crate) fn add(repository: &Repository, tree: Oid, contribution: &Contributio
     }
 }
 
-/// The releases that changed files belong to.
+/// Returns the releases that changed files belong to.
 pub(crate) fn touched(changes: &Changes) -> Touched {
     let mut touched = Touched::new();
     for path in changes.keys() {
@@ -464,7 +464,7 @@ pub(crate) fn touched(changes: &Changes) -> Touched {
     touched
 }
 
-/// The packages that have a release on the branch that its base has not.
+/// Returns the packages with a release on the branch that its base does not have.
 pub(crate) fn new_releases_of(
     base: &impl Store,
     branch: &impl Store,

@@ -1,4 +1,4 @@
-//! A tree of the repository, as verification reads it.
+//! A tree of the repository as verification reads it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,10 +8,10 @@ use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 
 use super::git::{Oid, Repository, lock};
 
-/// Whether each entry is a directory, and its object.
+/// For each entry whether it is a directory, and its object.
 type Directory = HashMap<String, (bool, Oid)>;
 
-/// A tree of the repository as verification reads it; remembers the directories it has opened.
+/// A tree of the repository as verification reads it. It remembers the directories it has opened.
 pub(crate) struct Revision<'a> {
     repository: &'a Repository,
     tree: Oid,
@@ -27,7 +27,7 @@ impl<'a> Revision<'a> {
         }
     }
 
-    /// What stands at a path: whether it is a tree, and its object.
+    /// Returns the entry at a path: whether it is a tree, and its object.
     fn find(&self, path: &Path) -> Result<Option<(bool, Oid)>, StoreError> {
         let mut place = String::new();
         let mut at = (true, self.tree);

@@ -1,5 +1,5 @@
-//! What git does with pages and statements, in the small: the rules that the replay cannot meet by
-//! chance, and the two ways in which honest people could run into git after all.
+//! Small examples of how git treats pages and statements: the rules that the replay cannot hit by chance,
+//! and the two ways in which honest people could get conflicts after all.
 
 use std::path::Path as FilePath;
 
@@ -18,7 +18,7 @@ use super::git::{Changes, Merged, Oid, Repository};
 /// A file to store, or to remove.
 type File = (String, Option<String>);
 
-/// A page of somebody over the checksums of some releases of packages `<letter>0`, `<letter>1`, ...
+/// Builds a page over the checksums of some releases of packages `<letter>0`, `<letter>1`, ...
 fn page(id: &str, parts: &[(char, u8)]) -> File {
     let origin = Origin::parse("example").unwrap();
     let person = Person::new(&Id::parse(id).unwrap());
@@ -60,13 +60,13 @@ impl Scene {
         Self { repository, base }
     }
 
-    /// A commit behind another one.
+    /// Makes a commit after another one.
     fn then(&self, before: Oid, files: &[File]) -> Oid {
         let tree = self.repository.tree_of(before).unwrap();
         commit(&self.repository, tree, &[before], files)
     }
 
-    /// Merges an open branch; both ways of doing it have to agree.
+    /// Merges an open branch. Both ways of doing so have to agree.
     fn merge(&self, main: Oid, branch: Oid) -> Merged {
         let merged = self.repository.merge(main, branch).unwrap();
         match self.repository.merge_in_work_tree(main, branch).unwrap() {
@@ -162,8 +162,8 @@ fn compactions_on_two_branches_conflict() {
     );
 }
 
-/// Git takes a directory that lost all its files for one that was renamed, when files like them
-/// appeared elsewhere, and does not know where to put what an open branch adds to it.
+/// Git assumes that a directory which lost all its files was renamed if similar files appeared elsewhere.
+/// It then does not know where to put what an open branch adds to the directory.
 #[test]
 fn a_directory_that_loses_its_last_page_conflicts_with_open_branches() {
     let directory = tempfile::tempdir().unwrap();

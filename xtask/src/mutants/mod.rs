@@ -1,7 +1,7 @@
-//! `cargo xtask mutants`: small faults planted in the rules, and which of them the tests notice.
+//! `cargo xtask mutants`: plants small faults in the rules, and reports which of them the tests notice.
 //!
-//! All of them are planted in one copy of the workspace, which is built once. A test then runs once for each, with
-//! the number of the one that is to be there in its environment: a thousand builds would take days.
+//! All of them are planted in one copy of the workspace, which is built once. A test then runs once for
+//! each mutant, with the number of the active one in its environment: a thousand builds would take days.
 
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -19,39 +19,39 @@ mod plant;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Source files or directories of them, below crates/conex-core/src
+    /// Source files, or directories of them, below crates/conex-core/src
     #[arg(default_values = [
         "state/approval.rs", "state/chain.rs", "state/people.rs", "state/judge.rs", "state/ownership.rs",
         "verify/transitions.rs", "tools/advance.rs", "tools/advance"
     ])]
     files: Vec<String>,
 
-    /// Which tests: each is run until one notices, in this order; `lib` are those of conex-core itself
+    /// Test programs, run in this order until one notices; `lib` is that of conex-core itself
     #[arg(long, value_delimiter = ',', default_values_t = TESTS.map(str::to_owned))]
     tests: Vec<String>,
 
-    /// At most so many, chosen by the seed
+    /// The most mutants to try, chosen by the seed
     #[arg(long)]
     sample: Option<usize>,
 
-    /// Chooses the sample
+    /// The seed for choosing the sample
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Only those that an earlier run found unnoticed; a file with its output
+    /// Only mutants that an earlier run found unnoticed: a file with its output
     #[arg(long)]
     again: Option<PathBuf>,
 
-    /// Fail where less than so many of a hundred are noticed
+    /// Fail if fewer than this many of a hundred are noticed
     #[arg(long, default_value_t = 0)]
     least: usize,
 
-    /// How long a test may take, in seconds; one that takes longer has noticed
+    /// The time limit of a test in seconds; a test that exceeds it counts as having noticed
     #[arg(long, default_value_t = 120)]
     limit: u64,
 }
 
-/// The vectors, which have to suffice for other implementations, and then the quick ones.
+/// The vectors first, which have to suffice for other implementations, then the quick tests.
 const TESTS: [&str; 13] = [
     "vectors",
     "lib",
@@ -68,7 +68,7 @@ const TESTS: [&str; 13] = [
     "adversary",
 ];
 
-/// Asks whether a mutant is the one that the environment names. Part of the copy only.
+/// Tells whether a mutant is the one named in the environment. Part of the copy only.
 const ASKING: &str = r#"
 extern crate std;
 pub(crate) fn is(number: u32) -> bool {
@@ -80,7 +80,7 @@ pub(crate) fn is(number: u32) -> bool {
 
 const CORE: &str = "crates/conex-core/src";
 
-/// Where the copy stands, and how it is built.
+/// The location of the copy, and how it is built.
 struct Copy {
     root: PathBuf,
     tests: Vec<String>,
@@ -91,7 +91,7 @@ struct Copy {
 struct Program {
     name: String,
     path: PathBuf,
-    /// Where it expects to be run.
+    /// The directory in which it has to run.
     directory: PathBuf,
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tell(&numbered, &noticed, arguments.least)
 }
 
-/// Which program noticed each mutant, if one did.
+/// Returns which program noticed each mutant, if any.
 fn try_all(
     mutants: &[(u32, &Mutant)],
     programs: &[Program],
@@ -213,15 +213,15 @@ fn tell(
     Ok(())
 }
 
-/// What came of a build.
+/// The result of a build.
 enum Built {
     Programs(Vec<Program>),
-    /// The mutants that stand where errors are.
+    /// The mutants at the locations of compiler errors.
     Refused(BTreeSet<u32>),
 }
 
 impl Copy {
-    /// Copies everything that is under version control.
+    /// Copies all files under version control.
     fn make(tests: &[String]) -> anyhow::Result<Self> {
         let root = PathBuf::from("target/mutants");
         let listed = Command::new("git").args(["ls-files", "-z"]).output()?;
@@ -285,7 +285,7 @@ impl Copy {
                 test => cargo.args(["--test", test]),
             };
         }
-        // In a target directory of its own: cargo would take the copy's programs for the checkout's.
+        // Use a separate target directory: cargo would mistake the copy's programs for the checkout's.
         cargo.env("CARGO_TARGET_DIR", self.root.join("target"));
         cargo.stderr(Stdio::null());
         let output = cargo.output()?;
@@ -314,7 +314,7 @@ impl Copy {
         Ok(Built::Programs(programs))
     }
 
-    /// The mutants before the places of an error, the nearest to each.
+    /// Returns the mutants before the locations of an error, the nearest to each.
     fn refused(&self, message: &serde_json::Value) -> anyhow::Result<Vec<u32>> {
         let message = &message["message"];
         if message["level"] != "error" {
@@ -332,7 +332,7 @@ impl Copy {
             }
             let source = fs::read_to_string(self.root.join(file))?;
             let before = source.get(..usize::try_from(start)?).unwrap_or_default();
-            // The place may be where the question itself stands.
+            // The location may be the question itself.
             let text = format!(
                 "{before}{}",
                 source
@@ -354,7 +354,7 @@ impl Copy {
     }
 }
 
-/// The program that a message of cargo tells of, if it is a test.
+/// Returns the program named by a message of cargo, if it is a test.
 fn program(message: &serde_json::Value) -> Option<Program> {
     let text = |place: &str| message.pointer(place)?.as_str();
     let path = text("/executable")?;
@@ -373,7 +373,7 @@ fn program(message: &serde_json::Value) -> Option<Program> {
 }
 
 impl Program {
-    /// Whether it fails with a mutant, and how long it took.
+    /// Returns whether it fails with a mutant, and how long it took.
     fn notices(&self, number: u32, limit: Duration) -> anyhow::Result<(bool, Duration)> {
         let begin = Instant::now();
         let mut child = Command::new(&self.path)
@@ -399,7 +399,7 @@ impl Program {
     }
 }
 
-/// A number that a seed and another one make, for an order by chance.
+/// Hashes a number with a seed, for a random order.
 fn shuffled(seed: u64, number: u32) -> u64 {
     let mut value = seed
         .wrapping_add(u64::from(number))

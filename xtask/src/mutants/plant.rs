@@ -1,4 +1,4 @@
-//! Plants all mutants of a file at once: each is an expression that asks whether it is the one.
+//! Plants all mutants of a file at once. Each is an expression that asks whether it is the active one.
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use syn::{
 pub(super) struct Mutant {
     pub(super) file: String,
     pub(super) line: usize,
-    /// What is done there, in words.
+    /// A description of the change.
     pub(super) what: String,
 }
 
@@ -27,17 +27,17 @@ impl fmt::Display for Mutant {
     }
 }
 
-/// Plants mutants in sources, numbered from 1 on.
+/// Plants mutants in sources, numbered from 1.
 #[derive(Debug, Default)]
 pub(super) struct Planter {
     pub(super) mutants: Vec<Mutant>,
-    /// Those that the compiler would not have.
+    /// Mutants that do not compile.
     excluded: BTreeSet<u32>,
     file: String,
 }
 
 impl Planter {
-    /// Plants all but some.
+    /// Creates a planter that leaves out some mutants.
     pub(super) fn without(excluded: BTreeSet<u32>) -> Self {
         Self {
             excluded,
@@ -45,7 +45,7 @@ impl Planter {
         }
     }
 
-    /// The source of a file with everything planted that can be.
+    /// Returns the source of a file with all possible mutants planted.
     pub(super) fn plant(&mut self, file: &str, source: &str) -> syn::Result<String> {
         file.clone_into(&mut self.file);
         let mut tree = syn::parse_file(source)?;
@@ -53,7 +53,7 @@ impl Planter {
         Ok(tree.into_token_stream().to_string())
     }
 
-    /// The number of a new mutant; none where it is excluded.
+    /// Returns the number of a new mutant, or `None` if it is excluded.
     fn number(&mut self, at: Span, what: impl Into<String>) -> Option<u32> {
         self.mutants.push(Mutant {
             file: self.file.clone(),
@@ -73,12 +73,12 @@ impl Planter {
         *expr = parse_quote!((if crate::mutants::is(#number) { #other } else { #was }));
     }
 
-    /// Whether a function is planted in: constant ones cannot ask, and tests are not what is tested.
+    /// Whether to leave a function alone: constant functions cannot ask, and tests are not under test.
     fn passes(attributes: &[Attribute], signature: Option<&Signature>) -> bool {
         is_test(attributes) || signature.is_some_and(|it| it.constness.is_some())
     }
 
-    /// A function that gives something else at once.
+    /// Makes a function return another value immediately.
     fn body(&mut self, signature: &Signature, block: &mut Block) {
         let name = &signature.ident;
         let at = signature.span();
@@ -91,7 +91,7 @@ impl Planter {
             Some(parse_quote!(if crate::mutants::is(#number) { return #answer; }))
         });
         let planted: Vec<Stmt> = planted.collect();
-        // Items may stand first, and statements before them are fine.
+        // Items may come first, and statements before them are fine.
         block.stmts.splice(..0, planted);
     }
 }
@@ -102,7 +102,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     texts.any(|text| text == "#[cfg(test)]" || text == "#[test]")
 }
 
-/// What a function may give instead, by its type.
+/// Returns alternative results of a function, by its type.
 fn answers(kind: &Type) -> Vec<(Expr, &'static str)> {
     let Type::Path(path) = kind else {
         return Vec::new();
@@ -119,7 +119,7 @@ fn answers(kind: &Type) -> Vec<(Expr, &'static str)> {
     }
 }
 
-/// Whether an expression binds something by `let`: only conditions may hold these.
+/// Whether an expression contains a `let`, which only conditions may contain.
 fn binds(expr: &Expr) -> bool {
     match expr {
         Expr::Let(_) => true,
@@ -128,7 +128,7 @@ fn binds(expr: &Expr) -> bool {
     }
 }
 
-/// The operators that take the place of another one.
+/// Returns the operators that can replace another one.
 fn rivals(operator: &BinOp) -> Vec<BinOp> {
     match operator {
         BinOp::Eq(_) => vec![parse_quote!(!=)],
@@ -173,7 +173,7 @@ impl VisitMut for Planter {
     fn visit_impl_item_fn_mut(&mut self, item: &mut ImplItemFn) {
         if !Self::passes(&item.attrs, Some(&item.sig)) {
             visit_mut::visit_block_mut(self, &mut item.block);
-            // What is shown, compared and hashed is another matter.
+            // Display, comparison and hashing are left alone.
             let name = item.sig.ident.to_string();
             if !matches!(name.as_str(), "fmt" | "eq" | "cmp" | "partial_cmp" | "hash") {
                 self.body(&item.sig, &mut item.block);

@@ -1,10 +1,10 @@
-//! `cargo xtask opam-loads`: what conex verifies is what opam loads.
+//! `cargo xtask opam-loads`: checks that opam loads exactly what conex verifies.
 //!
-//! Many small changes are made at random: releases come, go and move, and beside them stands what looks like
-//! a release and is none. Each is judged by conex, as a whole and as an update, and then shown to real opams, hundreds at
-//! a time. Of a change that conex accepts, opam has to list the releases that were verified, after an
-//! update and from scratch, no more and no fewer, up to its own equality of versions. Changes
-//! that conex refuses are shown, too: among them have to be some that mislead opam.
+//! Many small changes are made at random: releases are added, removed and moved, and things that look like
+//! releases but are none appear beside them. conex judges each change, as a whole and as an update. Then
+//! real opams load hundreds of them at a time. For a change that conex accepts, opam has to list exactly
+//! the verified releases, after an update and from scratch, up to its own equality of versions. Refused
+//! changes are tried as well: some of them have to mislead opam.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,28 +20,29 @@ use user::{Over, Program};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A directory with several versions of opam, each a program `opam-VERSION` [default: the one that is installed]
+    /// A directory with several versions of opam, each a program `opam-VERSION` [default: the installed
+    /// one]
     #[arg(long)]
     opams: Option<PathBuf>,
 
-    /// How many changes are made
+    /// The number of changes
     #[arg(long, default_value_t = 1_000)]
     cases: usize,
 
-    /// Where the changes start: other changes for another number
+    /// The seed of the changes
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// How many changes stand in one repository.
+/// The number of changes in one repository.
 const BATCH: usize = 500;
 
-/// What became of the cases.
+/// The outcomes of the cases.
 #[derive(Debug, Default)]
 struct Figures {
     accepted: usize,
     refused: usize,
-    /// Of the accepted ones, those with something that looks like a release outside its place.
+    /// The number of accepted ones with something that looks like a release outside its place.
     with_lookalikes: usize,
     codes: BTreeMap<Code, usize>,
 }
@@ -94,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             let wrong = differing(program, over, &shown)?;
             let all: Vec<_> = refused.iter().collect();
-            // What conex refuses may well stop an opam.
+            // A refused change may well stop an opam.
             let misled = differing(program, over, &all).map_or(0, |misled| misled.len());
             println!(
                 "{:<8} {:<11} {:>8} of {:<8}     {:>8} of {}",
@@ -123,8 +124,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Those of some cases, all in one repository, after which an archive of opam 2.6 still has all files: a patch that
-/// removes a file and leaves others beside it is refused, whatever it leads to (spec section 9.6).
+/// Returns the cases after which an archive of opam 2.6, with all of them in one repository, still has all
+/// files. A patch that removes a file beside others is refused, whatever it leads to (spec section 9.6).
 fn whole_when_packed<'c>(cases: &[&'c (Case, Releases)]) -> Vec<&'c (Case, Releases)> {
     let mut shown = cases.to_vec();
     loop {
@@ -156,8 +157,8 @@ fn whole_when_packed<'c>(cases: &[&'c (Case, Releases)]) -> Vec<&'c (Case, Relea
     }
 }
 
-/// The cases after which a client has something else than was verified, with what it has. Where nothing was
-/// verified, those after which an updated client has something else than a fresh one.
+/// Returns the cases after which a client has something other than what was verified, with what it has. If
+/// nothing was verified, returns those after which an updated client differs from a fresh one.
 fn differing<'c>(
     program: &Program,
     over: Over,

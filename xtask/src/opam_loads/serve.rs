@@ -1,17 +1,17 @@
-//! A server on loopback that gives the files of one directory.
+//! A server on loopback for the files of one directory.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
-/// Serves a directory for as long as the program runs; gives the address.
+/// Serves a directory for as long as the program runs. Returns the address.
 pub(super) fn serve(directory: PathBuf) -> std::io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = format!("http://{}", listener.local_addr()?);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Who does not listen gets no answer.
+            // A client that hangs up gets no answer.
             let _ = answer(stream, &directory);
         }
     });

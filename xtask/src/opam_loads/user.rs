@@ -1,4 +1,4 @@
-//! A user with an opam, and what it shows of a repository that changes.
+//! A user of opam, and what opam shows of a changing repository.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use conex_tests::shapes::{Case, Releases, listed};
 
 use super::serve::serve;
 
-/// How a repository reaches opam.
+/// How opam gets a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Over {
     Directory,
@@ -40,7 +40,7 @@ pub(super) struct Program {
     pub(super) version: String,
 }
 
-/// What a client has: one that updated, and one that began with the state after.
+/// The releases that two clients have: one that updated, and one that began with the new state.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) updated: Releases,
@@ -48,7 +48,7 @@ pub(super) struct Seen {
 }
 
 impl Program {
-    /// Those in a directory, oldest first, or the one that is installed.
+    /// Returns the versions in a directory, oldest first, or the installed one.
     pub(super) fn find(directory: Option<&Path>) -> anyhow::Result<Vec<Self>> {
         let paths = match directory {
             None => vec![PathBuf::from("opam")],
@@ -77,12 +77,12 @@ impl Program {
         programs.collect()
     }
 
-    /// Only opam 2.6 and later keeps archives and updates them as such.
+    /// Only opam 2.6 and later keep archives and update them as such.
     pub(super) fn knows(&self, over: Over) -> bool {
         over != Over::Packed || self.is_at_least_2_6()
     }
 
-    /// Whether it keeps what reaches it so as an archive.
+    /// Whether it keeps a repository fetched in this way as an archive.
     pub(super) fn keeps_archive(&self, over: Over) -> bool {
         matches!(over, Over::Packed | Over::Http) && self.is_at_least_2_6()
     }
@@ -93,7 +93,7 @@ impl Program {
         matches!(version, (Some(Ok(2)), Some(Ok(6..))) | (Some(Ok(3..)), _))
     }
 
-    /// Shows an opam all the cases at once, before and after.
+    /// Has an opam load all cases at once, before and after.
     pub(super) fn shows<'c>(
         &self,
         over: Over,
@@ -118,7 +118,7 @@ impl Program {
         }
         user.serves(cases.clone().map(|case| &case.before))?;
         user.begins("updated", &address)?;
-        // It is loaded, so that the update starts from what is known.
+        // Load the repository first, so that the update starts from a known state.
         user.lists("updated")?;
         user.serves(cases.map(|case| &case.after))?;
         user.opam("updated", &["update", "shown"])?;
@@ -192,7 +192,7 @@ impl User<'_> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Has the server offer a state of all cases.
+    /// Has the server offer one state of all cases.
     fn serves<'c>(
         &self,
         states: impl Iterator<Item = &'c BTreeMap<String, String>>,

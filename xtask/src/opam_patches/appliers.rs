@@ -1,4 +1,4 @@
-//! The programs that apply patches, each as opam calls it.
+//! The programs that apply patches, called as opam calls them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +13,7 @@ use super::Case;
 
 /// A program that applies patches.
 pub(super) enum Applier<'a> {
-    /// `patch -p1`, as opam up to 2.3 has it.
+    /// `patch -p1`, as used by opam up to 2.3.
     Patch(PathBuf),
     /// `git apply`.
     GitApply(PathBuf),
@@ -30,7 +30,7 @@ impl Applier<'_> {
         }
     }
 
-    /// What the program makes of a tree; `None` where it refuses.
+    /// Returns the tree that the program makes, or `None` if it refuses.
     fn apply(&self, before: &Files, patch: &[u8]) -> Result<Option<Files>> {
         let (place, words): (_, &[&str]) = match self {
             Self::Opam(opam) => return opam.apply(before, patch),
@@ -46,7 +46,7 @@ impl Applier<'_> {
     }
 }
 
-/// All that apply patches of a style.
+/// Returns all programs that apply patches of a style.
 pub(super) fn of<'a>(style: Style, opams: &'a [Opam], directory: &SystemPath) -> Vec<Applier<'a>> {
     let systems = || {
         [
@@ -62,7 +62,7 @@ pub(super) fn of<'a>(style: Style, opams: &'a [Opam], directory: &SystemPath) ->
     }
 }
 
-/// The cases of which a program makes something else than conex, or nothing.
+/// Returns the cases in which a program makes another tree than conex, or none.
 pub(super) fn disagreements(applier: &Applier<'_>, cases: &[Case]) -> Result<Vec<(Case, String)>> {
     let mut wrong = Vec::new();
     let mut next = vec![cases];
@@ -90,7 +90,7 @@ pub(super) fn disagreements(applier: &Applier<'_>, cases: &[Case]) -> Result<Vec
     Ok(wrong)
 }
 
-/// An opam that applies patches itself, with a root of its own.
+/// An opam that applies patches itself, with its own opam root.
 pub(crate) struct Opam {
     version: String,
     program: PathBuf,
@@ -106,7 +106,7 @@ pub(super) struct Updated {
     pub(super) copy: Files,
 }
 
-/// The programs `opam-VERSION` in a directory that apply patches themselves: from 2.4 on.
+/// Returns the programs `opam-VERSION` in a directory that apply patches themselves: from 2.4 on.
 pub(super) fn opams(programs: &SystemPath, directory: &SystemPath) -> Result<Vec<Opam>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(programs)? {
@@ -158,7 +158,7 @@ impl Opam {
         let hook = format!(
             "#!/bin/sh\nfor a in \"$@\"; do case \"$a\" in --patch=?*) cp \"${{a#--patch=}}\" {place}/last.patch;; esac; done\nexit 0\n"
         );
-        // Has git show a patch of our choice.
+        // Makes git show a patch of our choice.
         let git = format!(
             "#!/bin/sh\ncase \" $* \" in *' --no-ext-diff '*) [ -f {place}/fake.patch ] && exec cat {place}/fake.patch;; esac\nPATH=\"$REALPATH\" exec git \"$@\"\n"
         );
@@ -206,7 +206,7 @@ impl Opam {
         Ok(())
     }
 
-    /// Has opam apply a patch, which git is said to have made. `None` where it does not.
+    /// Has opam apply a patch that supposedly comes from git. Returns `None` if it does not.
     fn apply(&self, before: &Files, patch: &[u8]) -> Result<Option<Files>> {
         let number = self.counter.get();
         self.counter.set(number + 1);
@@ -235,7 +235,7 @@ impl Opam {
         Ok(output.status.success().then_some(made))
     }
 
-    /// Has opam update a repository that it has as a directory, or packed.
+    /// Has opam update a repository that it keeps as a directory, or packed.
     pub(super) fn updates(
         &self,
         before: &Files,
@@ -325,14 +325,14 @@ fn commit(directory: &SystemPath) -> Result<()> {
     Ok(())
 }
 
-/// What `diff` shows, as opam up to 2.3 calls it.
+/// Returns the output of `diff`, called as by opam up to 2.3.
 pub(super) fn diff(root: &SystemPath, before: &Files, after: &Files) -> Result<Vec<u8>> {
     write(&root.join("r"), before)?;
     write(&root.join("r.new"), after)?;
     Ok(run(&["diff", "-ruaN", "r", "r.new"], root)?.stdout)
 }
 
-/// What `git diff` shows, as opam calls it: of what is checked out, against a commit.
+/// Returns the output of `git diff`, called as by opam: the checkout against a commit.
 pub(super) fn git_diff(
     root: &SystemPath,
     before: &Files,
@@ -375,7 +375,7 @@ pub(super) fn write(root: &SystemPath, files: &Files) -> Result<()> {
     Ok(())
 }
 
-/// The files of a directory, without version control's own.
+/// Reads the files of a directory, without those of version control.
 fn read(root: &SystemPath) -> Result<Files> {
     let mut files = Files::new();
     let mut next = vec![root.to_owned()];

@@ -1,4 +1,4 @@
-//! The changes of a real history as patches, as opam makes them.
+//! Replays the changes of a real history as patches made by opam.
 
 use std::path::Path as SystemPath;
 use std::process::Command;
@@ -10,7 +10,7 @@ use conex_tests::patches::{Files, Order, library_patch};
 use super::applied;
 use crate::merges::git::{BARE, Oid, Repository};
 
-/// Reads each change of a history from its patch in two styles; says how many are not read as they are.
+/// Reads each change of a history from its patch in two styles. Reports how many are not read.
 pub(super) fn replay(
     bundle: &SystemPath,
     limit: Option<usize>,
@@ -66,7 +66,7 @@ pub(super) fn replay(
     Ok(refused.len())
 }
 
-/// The files that a step changes, before and after.
+/// Returns the files that a step changes, before and after.
 fn changed_files(repository: &Repository, old: &str, new: &str) -> Result<(Files, Files)> {
     let old = repository.tree_of(Oid::parse(old)?)?;
     let new = repository.tree_of(Oid::parse(new)?)?;

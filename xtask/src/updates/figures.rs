@@ -1,4 +1,4 @@
-//! What the replay of updates measures, and the figures it prints.
+//! The measurements of the replay of updates, and the figures it prints.
 
 use std::collections::BTreeSet;
 
@@ -9,30 +9,30 @@ use conex_core::model::path::Path;
 use crate::measure::{median, share};
 use crate::merges::community::Landing;
 
-/// The median update costs at most this part of a full verification.
+/// The median update has to cost at most this fraction of a full verification.
 const TARGET: f64 = 20.0;
 
-/// Most files for which a change is an ordinary one: 99 of 100 are.
+/// The number of slowest updates to list.
 const SHOWN: usize = 5;
 
-/// What verifying one update took.
+/// The cost of verifying one update.
 #[derive(Debug)]
 pub(super) struct Measured {
-    /// How long the fast way took.
+    /// The time of the fast way.
     pub(super) seconds: f64,
-    /// Files opened, of both states together.
+    /// The number of files opened in both states together.
     pub(super) opened: usize,
-    /// Why everything had to be verified, if it had.
+    /// Why everything had to be verified, if so.
     pub(super) everything: Option<String>,
 }
 
-/// What is counted.
+/// The figures.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) refused: usize,
     /// Updates that were refused when their signatures were left out.
     pub(super) stripped: usize,
-    /// Seconds from the first state to the last at once.
+    /// Seconds for the update from the first state to the last in one step.
     pub(super) jump: f64,
     updates: Vec<(String, usize, Measured)>,
     compactions: Vec<(String, usize, Measured)>,
@@ -71,10 +71,10 @@ impl Figures {
         self.strays.push(line);
     }
 
-    /// Prints everything; figures last.
+    /// Prints everything, figures last.
     ///
     /// # Errors
-    /// When a target is missed.
+    /// If a target is missed.
     pub(super) fn print(&self, seconds: f64) -> Result<()> {
         println!("files that nothing accounts for");
         for line in &self.strays {

@@ -1,12 +1,12 @@
 //! `cargo xtask updates`: a real history as the updates of a client.
 //!
-//! Each commit is signed by those entitled to it (who merged it and who wrote it is known), and
-//! verified as an update: the fast way, and every hundredth time the default way, too. All
-//! states are in memory, so that verification is all that is measured.
+//! Each commit is signed by the people entitled to it (its author and merger are known), and verified as an
+//! update: the fast way, and every hundredth time the default way, too. All states are in memory, so only
+//! verification is measured.
 //!
-//! The rules are those of a pilot: two janitors are a quorum, one decides about upkeep and
-//! unclaimed packages; nothing is unsigned. Who has written five pull requests or more becomes an
-//! author with the first, and claims the unclaimed packages they add releases to.
+//! The rules are those of a pilot: two janitors are a quorum, one decides about upkeep and unclaimed
+//! packages, and nothing is unsigned. People who have written five pull requests or more enroll with the
+//! first one, and claim the unclaimed packages to which they add releases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ use crate::merges::{new_releases_of, touched};
 use figures::{Figures, Measured};
 use tree::Tree;
 
-/// Those who merged most, and more than ten times.
+/// The people with the most merges, and more than ten of them.
 const JANITORS: usize = 7;
 
 const RULES: Rules = Rules {
@@ -43,13 +43,13 @@ const RULES: Rules = Rules {
     signers: 3,
 };
 
-/// Pull requests of somebody who signs.
+/// The number of pull requests after which an author signs.
 const PRACTISED: usize = 5;
 
-/// One of so many updates is verified the default way, too, and without its signatures.
+/// One in this many updates is also verified the default way, and without its signatures.
 const CROSS_CHECK: usize = 100;
 
-/// Pages after which somebody puts one in place of them all.
+/// The number of pages after which a person replaces them by one.
 const PAGES: usize = 32;
 
 #[derive(Debug, clap::Args)]
@@ -58,11 +58,11 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
     bundle: PathBuf,
 
-    /// The table of the pull requests in it.
+    /// The table of its pull requests.
     #[arg(long, default_value = "../shared/data/merges.tsv")]
     merges: PathBuf,
 
-    /// Replays the first so many updates only.
+    /// Replays only this many updates.
     #[arg(long)]
     limit: Option<usize>,
 }
@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     outcome.and(reached)
 }
 
-/// Those who write so often that they sign.
+/// Returns the people who write so often that they sign.
 fn practised(pulls: &[Pull]) -> BTreeSet<Id> {
     let mut written: BTreeMap<&Id, usize> = BTreeMap::new();
     for author in pulls.iter().filter_map(|pull| pull.author.as_ref()) {
@@ -98,9 +98,9 @@ fn practised(pulls: &[Pull]) -> BTreeSet<Id> {
 struct Replay<'a> {
     repository: &'a Repository,
     community: Community,
-    /// The commit's own tree at the position before.
+    /// The data of the real history at the previous position.
     data: git::Oid,
-    /// What the client has.
+    /// The state that the client has.
     state: Tree,
     record: LocalRecord,
     figures: Figures,
@@ -136,7 +136,7 @@ impl Offer {
 }
 
 impl<'a> Replay<'a> {
-    /// The first state, signed and verified in full.
+    /// Signs the first state and verifies it in full.
     fn start(repository: &'a Repository, pulls: &[Pull], janitors: &[Id]) -> Result<Self> {
         let first = pulls.first().context("there is a first state")?;
         let data = repository.tree_of(first.commit)?;
@@ -166,8 +166,8 @@ impl<'a> Replay<'a> {
         })
     }
 
-    /// The whole history, then a client that was away all the time. A client that refuses an update
-    /// has nothing to go on from: the first refusal ends it.
+    /// Follows the whole history, then plays a client that was away all the time. A client that refuses an
+    /// update has no state to continue from, so the first refusal ends the replay.
     fn follow_all(
         &mut self,
         pulls: &[Pull],
@@ -188,7 +188,7 @@ impl<'a> Replay<'a> {
         self.jump(&first.0, &first.1)
     }
 
-    /// A merge, signed, as an update.
+    /// Offers a signed merge as an update.
     fn pull(&mut self, n: usize, pull: &Pull, author: Option<&Id>) -> Result<()> {
         let data = self.repository.tree_of(pull.commit)?;
         let changes = self.repository.changes(Some(self.data), Some(data))?;
@@ -229,7 +229,8 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// What nothing can account for is refused, whoever signs; so a followed line never has it.
+    /// Checks that files which nothing accounts for are refused, whoever signs. A followed line therefore
+    /// never has any.
     fn stray(
         &mut self,
         offer: &Offer,
@@ -271,7 +272,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Verifies an update as the client does, and takes it over.
+    /// Verifies an update as the client does, and adopts it.
     fn follow(&mut self, offer: &Offer) -> Result<Measured> {
         let changes = Changes::from(offer.changed.clone());
         let (before, after) = (Counting::new(&self.state), Counting::new(&offer.after));
@@ -313,7 +314,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The default way, all of the result alone, and the update with signatures left out.
+    /// Verifies the update the default way, the whole result alone, and the update without its signatures.
     fn cross_check(
         &mut self,
         offer: &Offer,
@@ -356,7 +357,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Whoever has many pages puts one in place of them, in an update of its own.
+    /// Has everybody with many pages replace them by one, in a separate update.
     fn compact(&mut self, n: usize) -> Result<()> {
         for id in self.community.everybody() {
             if self.community.pages_of(&id) < PAGES {
@@ -375,7 +376,8 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// From the first state to the last in one step: who was away for a year is not refused.
+    /// Updates from the first state to the last in one step: a client that was away for a year is not
+    /// refused.
     fn jump(&mut self, first: &Tree, record: &LocalRecord) -> Result<()> {
         let changes = Changes::from(conex_repo::changes::changed(first, &self.state)?);
         let update = Update {
@@ -392,7 +394,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// Whether a path below `packages/` is no file of a release.
+/// Whether a path below `packages/` is not a file of a release.
 pub(crate) fn is_stray(path: &Path) -> bool {
     let components: Vec<&str> = path.components().collect();
     match components.as_slice() {
@@ -415,7 +417,7 @@ fn verify(tree: &Tree, trust: &Trust, mode: Mode) -> Report {
     verification.run()
 }
 
-/// The report, if nothing is wrong.
+/// Returns the report, if nothing is wrong.
 pub(crate) fn accepted(report: &Report) -> Result<&Report> {
     if report.verified().is_some() {
         return Ok(report);

@@ -1,4 +1,4 @@
-//! A tree in memory of which copies are cheap: what two have in common is there once.
+//! A tree in memory with cheap copies: copies share what they have in common.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use conex_core::model::path::Path;
 use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 
-/// A tree; a copy shares everything that is not changed afterwards.
+/// A tree. A copy shares everything that is not changed afterwards.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tree(Arc<Directory>);
 
@@ -19,8 +19,8 @@ enum Node {
 }
 
 impl Tree {
-    /// Puts a file at a path, or, without bytes, takes away the file that is there. Directories
-    /// come and go with their files.
+    /// Writes a file to a path, or, without bytes, removes the file there. Directories come and go with
+    /// their files.
     pub(crate) fn put(&mut self, path: &Path, bytes: Option<Vec<u8>>) {
         let components: Vec<&str> = path.components().collect();
         put(&mut self.0, &components, bytes.map(Arc::from));
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use conex_core::tree::store::MemoryStore;
 
-    /// Everything at and below a directory, as a store tells of it.
+    /// Lists everything at and below a directory, as a store returns it.
     fn told(store: &impl Store, directory: &Path, into: &mut Vec<String>) {
         for entry in store.list(directory).unwrap() {
             let path = directory.join(&entry.name).unwrap();
@@ -147,7 +147,7 @@ mod tests {
             ("nothing/there", None),
         ];
         for (path, byte) in steps {
-            // As in a diff, what is taken away is a file.
+            // As in a diff, only files can be removed.
             let path = Path::parse(path).unwrap();
             if byte.is_some() || plain.get(path.as_str()).is_some() {
                 tree.put(&path, byte.map(|byte| vec![byte]));

@@ -55,7 +55,7 @@ pub(super) fn add(cases: &mut Cases) {
     }
 }
 
-/// Edits of an honest file: what is upkeep gives the source form of the honest one.
+/// Edits of an honest file. Those that are upkeep keep its source form.
 const EDITS: &[(&str, &str, &str)] = &[
     ("upkeep-bound", "4.08", "5.0"),
     (
@@ -276,7 +276,7 @@ announce: [
 ]
 "#;
 
-/// Edits of it: `server-` leaves the form as it is, `signed-` changes it.
+/// Edits of it: `server-` keeps the form, `signed-` changes it.
 const REPO_EDITS: &[(&str, &str, &str)] = &[
     ("server-stamp", "browse:", "stamp: \"2026-11-28\"\nbrowse:"),
     (

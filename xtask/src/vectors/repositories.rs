@@ -1,4 +1,4 @@
-//! Whole repositories, one fault each, with the verdict on them.
+//! Whole repositories with one fault each, and the verdict on them.
 
 use conex_core::model::key::PublicKey;
 use conex_core::model::name::PackageName;
@@ -18,12 +18,12 @@ mod hostile;
 mod names;
 mod pages;
 
-/// How a case is verified, other than by a fresh client with the digest of the first root.
+/// How a case is verified, unless by a fresh client with the digest of the first root.
 #[derive(Clone)]
 struct Way {
-    /// Keys and their quorum, in place of the first root's digest.
+    /// Keys and their quorum, instead of the first root's digest.
     keys: Option<(&'static [&'static str], u16)>,
-    /// The newest root's digest, in place of the first one's.
+    /// Whether to use the newest root's digest instead of the first one's.
     newest: bool,
     mode: Mode,
     ahead: bool,
@@ -44,7 +44,7 @@ const STRICT: Way = Way {
     ..FRESH
 };
 
-/// A case: its name, whether it is to be accepted, what happened to the hamlet, how it is verified.
+/// A case: its name, whether it has to be accepted, what happened to the hamlet, and how it is verified.
 type Story = (&'static str, bool, fn(&mut Community), Way);
 
 pub(super) fn add(cases: &mut Cases) {
@@ -110,7 +110,7 @@ fn case(community: &Community, way: &Way) -> Value {
     })
 }
 
-/// A key of an algorithm with one field.
+/// Builds a key of an algorithm with one field.
 fn key_of(algorithm: &str, field: &[u8]) -> PublicKey {
     let string = |bytes: &[u8]| {
         let length = u32::try_from(bytes.len()).expect("keys are short");
@@ -120,14 +120,14 @@ fn key_of(algorithm: &str, field: &[u8]) -> PublicKey {
     PublicKey::from_blob(blob).expect("an algorithm and a field make a key")
 }
 
-/// The Ed25519 key that is the neutral point, under which anybody can sign.
+/// Returns the Ed25519 key that is the neutral point, under which anybody can sign.
 pub(super) fn small_order() -> PublicKey {
     let mut point = [0; 32];
     point[0] = 1;
     key_of("ssh-ed25519", &point)
 }
 
-/// All files of a tree.
+/// Returns all files of a tree.
 pub(super) fn told(tree: &MemoryStore) -> Map<String, Value> {
     let files = tree.files().map(|(file, bytes)| {
         let text = core::str::from_utf8(bytes).expect("stories write text");
@@ -136,7 +136,7 @@ pub(super) fn told(tree: &MemoryStore) -> Map<String, Value> {
     files.collect()
 }
 
-/// The word for a mode.
+/// Returns the name of a mode.
 pub(super) fn word(mode: Mode) -> &'static str {
     match mode {
         Mode::Observe => "observe",
@@ -145,7 +145,7 @@ pub(super) fn word(mode: Mode) -> &'static str {
     }
 }
 
-/// Lets a quorum approve.
+/// Has a quorum approve something.
 pub(super) fn by(community: &mut Community, what: &str) {
     community.approve_by(&["alice", "bob"], what);
 }

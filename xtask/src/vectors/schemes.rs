@@ -1,6 +1,6 @@
 //! Signatures of every algorithm, honest and hostile.
 //!
-//! They were made by the tests of `conex-crypto`, which hold the text against what its keys make.
+//! They were made by the tests of `conex-crypto`, which compare the text with what its keys make.
 
 use conex_core::model::crypto::Namespace;
 use conex_core::model::key::{PublicKey, Signature};

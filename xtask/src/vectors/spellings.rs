@@ -1,4 +1,4 @@
-//! Stored texts: the one accepted spelling, and others that mean the same to TOML.
+//! Stored texts: the canonical form, and others with the same meaning in TOML.
 
 use conex_core::model::page::{Batch, Page};
 use conex_core::model::statement::{Author, Authorisation, Root, RootSignature, Team};
@@ -14,12 +14,12 @@ fn read<T: Stored>(bytes: &[u8]) -> Result<(), ParseError> {
     T::from_bytes(bytes).map(|_| ())
 }
 
-/// An edit of a text: its name, what to replace, by what.
+/// An edit of a text: its name, the text to replace, and the replacement.
 type Edit = (&'static str, &'static str, &'static str);
 
 pub(super) fn add(cases: &mut Cases) {
     let community = Community::settled("opam");
-    // Whichever of her pages comes first by its digest.
+    // The first of her pages by digest.
     let page = community
         .pages("alice")
         .into_iter()

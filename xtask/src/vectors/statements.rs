@@ -66,7 +66,7 @@ fn full() -> Community {
     community
 }
 
-/// What is stored as TOML: the text says it all.
+/// Adds the statements stored as TOML. The text contains everything.
 fn stored(cases: &mut Cases, community: &Community) {
     let origin = community.origin();
     let read = |place: &str| community.read(place);
@@ -127,7 +127,7 @@ fn statement(
     })
 }
 
-/// What is computed from the data.
+/// Adds the statements computed from the data.
 fn computed(cases: &mut Cases, origin: &Origin) {
     let release = |name: &str| ReleaseName::parse(name).expect("a release's name");
     let file = |name: &str, bytes: &[u8]| File {
@@ -236,7 +236,7 @@ fn vouch(about: &str, under: &str, byte: u8) -> Vouch {
     }
 }
 
-/// Every kind of vouch, in the order of pages.
+/// Returns every kind of vouch, in the order of pages.
 fn vouches() -> Vec<Vouch> {
     vec![
         vouch(". repository", "0.1", 0),
@@ -309,7 +309,7 @@ fn signatures(cases: &mut Cases, community: &Community) {
     refused_signatures(cases);
 }
 
-/// Signatures that are none, one fault each.
+/// Adds invalid signatures, with one fault each.
 fn refused_signatures(cases: &mut Cases) {
     let message = b"message";
     let sign = |who: &str, namespace| {
@@ -374,7 +374,8 @@ fn refused_signatures(cases: &mut Cases) {
     }
 }
 
-/// The neutral point, in its one encoding and in two others. Under it, R = S * B is a signature of anything.
+/// The neutral point, in its canonical encoding and in two others. Under it, R = S * B is a signature of
+/// anything.
 const NEUTRAL: [(&str, [u8; 32]); 3] = [
     ("refused-ed25519-small-order", ends(1, 0, 0)),
     ("refused-ed25519-sign-of-zero", ends(1, 0, 0x80)),
@@ -384,7 +385,7 @@ const NEUTRAL: [(&str, [u8; 32]); 3] = [
 /// The base point B.
 const BASE: [u8; 32] = ends(0x58, 0x66, 0x66);
 
-/// 32 bytes by their first, their last, and all between.
+/// Returns 32 bytes given by the first, the last, and all in between.
 const fn ends(first: u8, between: u8, last: u8) -> [u8; 32] {
     let mut bytes = [between; 32];
     bytes[0] = first;
@@ -397,7 +398,7 @@ fn ed25519(point: [u8; 32]) -> PublicKey {
     PublicKey::from_blob(blob).expect("this is a key")
 }
 
-/// The signature R = B, S = 1, in the place of an honest one and under another key.
+/// Returns the signature R = B, S = 1, in place of an honest one and under another key.
 fn by_anybody(honest: &Signature, key: &PublicKey) -> Signature {
     let one = ends(1, 0, 0);
     let blob = honest.blob();
@@ -412,7 +413,7 @@ fn by_anybody(honest: &Signature, key: &PublicKey) -> Signature {
     Signature::from_blob(edited).expect("it is short")
 }
 
-/// A signature with the order of the group added to S.
+/// Returns a signature with the order of the group added to S.
 fn not_reduced(honest: &Signature) -> Signature {
     const ORDER: [u8; 32] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
@@ -433,7 +434,7 @@ fn signed(who: &str, namespace: Namespace, message: &[u8], signature: &Signature
     signature_case(secret(who).public_key(), namespace, message, signature)
 }
 
-/// What is told of a signature.
+/// Describes a signature as a case.
 pub(super) fn signature_case(
     key: &PublicKey,
     namespace: Namespace,

@@ -1,4 +1,4 @@
-//! Updates: a state that was verified, what became of it, and the verdict in both ways (section 9).
+//! Updates: a verified state, what became of it, and the verdict in both ways (section 9).
 
 use conex_core::model::stored::Stored as _;
 use conex_core::tree::store::{MemoryStore, Sequential};
@@ -16,12 +16,12 @@ mod ends;
 mod people;
 mod roots;
 
-/// How an update is verified, other than in the mode `warn` with the record of the state before.
+/// How an update is verified, unless in the mode `warn` with the record of the state before.
 #[derive(Clone, Copy)]
 struct How {
     mode: Mode,
     ahead: bool,
-    /// What the state on record is, in place of the state before.
+    /// How to make the state on record, instead of the state before.
     record: Option<fn(&mut Community)>,
 }
 
@@ -41,8 +41,8 @@ const MAIN: How = How {
 
 type Happen = fn(&mut Community);
 
-/// A case: its name, whether it is to be accepted, what made the state before of a hamlet, what made the state
-/// after of that one, how it is verified.
+/// A case: its name, whether it has to be accepted, how the state before is made from a hamlet, how the
+/// state after is made from that, and how it is verified.
 type Story = (&'static str, bool, Happen, Happen, How);
 
 pub(super) fn add(cases: &mut Cases) {
@@ -71,13 +71,13 @@ pub(super) fn add(cases: &mut Cases) {
     }
 }
 
-/// The record of a state, which has to be accepted.
+/// Returns the record of a state, which has to be accepted.
 fn record(before: &Community, how: How) -> LocalRecord {
     let mut recorded = before.clone();
     if let Some(change) = how.record {
         change(&mut recorded);
     }
-    // Of a state that enforces nothing, all is known that a stricter mode asks.
+    // The record of a state with a lenient mode has everything that a stricter mode asks for.
     let mode = match how.mode {
         Mode::Observe => Mode::Warn,
         other => other,
@@ -114,7 +114,7 @@ fn case(before: &MemoryStore, after: &MemoryStore, record: &LocalRecord, how: Ho
     })
 }
 
-/// What was found, as far as both ways have to agree on it.
+/// Returns the findings on which both ways have to agree.
 fn expected(report: &Report) -> Value {
     json!({
         "verified": report.verified().is_some(),
@@ -124,7 +124,7 @@ fn expected(report: &Report) -> Value {
     })
 }
 
-/// The files that are others, each with its text, and null for what is gone.
+/// Returns the files that differ, each with its text, and null for deleted ones.
 fn differences(before: &MemoryStore, after: &MemoryStore) -> Map<String, Value> {
     let mut files = told(after);
     files.retain(|file, _| before.get(file) != after.get(file));
@@ -133,10 +133,10 @@ fn differences(before: &MemoryStore, after: &MemoryStore) -> Map<String, Value> 
     files
 }
 
-/// Nothing happens.
+/// Changes nothing.
 fn nothing(_: &mut Community) {}
 
-/// A client is served an older state: the hamlet in which all stories begin.
+/// Serves an older state to the client: the hamlet in which all stories begin.
 fn older(community: &mut Community) {
     *community = Community::hamlet(community.root().layout.as_str());
 }

@@ -32,8 +32,8 @@ use crate::{names, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters. What
-    /// is named is approved even where it is a removal, or brings back older content
+    /// Names of packages, releases (foo/1.0), people or teams; `*` stands for any characters. A name also
+    /// approves a removal, or the return of older content
     #[arg(value_name = "PATTERN", conflicts_with_all = ["numbers", "branches"])]
     patterns: Vec<String>,
 
@@ -45,8 +45,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KIND", value_parser = parse_kind, conflicts_with_all = ["numbers", "branches"])]
     kind: Vec<Kind>,
 
-    /// What a batch says, as far as it is the present content, approved already or not: a digest,
-    /// its first digits, or `all`
+    /// Whatever this batch vouches for that is still the present content, even if it is approved already: a
+    /// digest, its first digits, or `all`
     #[arg(long, value_name = "DIGEST", conflicts_with_all = ["patterns", "all", "kind", "numbers", "branches"])]
     batch: Option<String>,
 
@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     ahead: Ahead,
 
-    /// Ask about each statement by itself, and sign once for those you agreed to
+    /// Ask about each statement separately, and sign once for those you agreed to
     #[arg(long, conflicts_with_all = ["yes", "numbers", "branches"])]
     each: bool,
 
@@ -72,13 +72,13 @@ pub(crate) struct Arguments {
     key: KeyArguments,
 }
 
-/// What is approved ahead of its merge.
+/// The changes to approve ahead of their merge.
 #[derive(Debug, clap::Args)]
 struct Ahead {
     #[command(flatten)]
     pulls: PullRequests,
 
-    /// Branches, or other revisions, that are not merged yet; with commas between them
+    /// Branches or other revisions that are not merged yet, separated by commas
     #[arg(long = "branch", value_name = "REVISIONS", value_delimiter = ',')]
     branches: Vec<String>,
 
@@ -154,7 +154,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
         return Err(CommandError::usage(format_args!(
             "this is what waits for {id}; nothing was signed"
         ))
-        .hint("approve names, --all of it, or --each after a question of its own"));
+        .hint("give names, or --all, or --each to be asked about each"));
     }
     let adopted = foretell(&mut out, (&tree, work), &chosen, id, &arguments.adoption)?;
     let mut drafts = Vec::with_capacity(chosen.len());
@@ -169,14 +169,14 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
-    /// Whether it is said what to approve; otherwise it is only shown what there is.
+    /// Whether the user said what to approve. Otherwise the command only shows what is pending.
     fn says_what(&self) -> bool {
         let named = !self.patterns.is_empty() || !self.kind.is_empty();
         named || self.all || self.each || self.batch.is_some() || self.changed.is_some()
     }
 }
 
-/// Refuses a package that was asked for by name and cannot be read, saying why it cannot.
+/// Refuses a package that was given by name but cannot be read, with the reason.
 fn readable(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     for package in &work.report.unreadable {
         let named = |pattern: &String| {
@@ -190,22 +190,22 @@ fn readable(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What a range begins with, and the paths that changed in it.
+/// The tree at the beginning of a range, and the paths that changed in it.
 struct Range {
     old: Tree,
     paths: BTreeSet<TreePath>,
 }
 
-/// What changed in a range.
+/// The changes in a range.
 struct Changes {
     paths: BTreeSet<TreePath>,
-    /// Packages that were there at its beginning.
+    /// Packages that existed at the beginning of the range.
     packages: BTreeSet<PackageName>,
-    /// The checksums of the releases that were there at its beginning and are not at its end.
+    /// The checksums of releases that existed at the beginning of the range but not at its end.
     gone: BTreeSet<Subject>,
-    /// Packages that paths belong to, as far as the layout tells.
+    /// Packages that the changed paths belong to, as far as the layout can tell.
     concerned: BTreeSet<PackageName>,
-    /// Whether a repository file is among the paths.
+    /// Whether a repository file is among the changed paths.
     repository: bool,
 }
 
@@ -232,10 +232,10 @@ impl Range {
     }
 }
 
-/// The tree at the end of a range, and what changed in it.
+/// Returns the tree at the end of a range, and the changes in the range.
 ///
-/// The page is written into the working copy, so it has to fit what was signed there: two changes
-/// of one package, approved one after the other, get different versions.
+/// The page goes into the working copy, so it has to fit what was signed there: two changes of one package
+/// that are approved one after the other get different versions.
 fn changes(working: Tree, range: &str) -> Result<(Tree, Range)> {
     if range.contains("...") {
         return Err(
@@ -258,7 +258,7 @@ fn changes(working: Tree, range: &str) -> Result<(Tree, Range)> {
     Ok((new.with_pages_of(&working)?, Range { old, paths }))
 }
 
-/// Asks about each statement; those that were agreed to.
+/// Asks about each statement and returns those that the user agreed to.
 fn each<'w>(
     out: &mut impl Write,
     work: &Work,
@@ -279,7 +279,8 @@ fn each<'w>(
     Ok(agreed)
 }
 
-/// What else would lose its approval by changed people or ownership, and is adopted.
+/// Shows what else would lose its approval through the chosen changes of people or ownership. Returns the
+/// vouches that adopt it.
 fn foretell(
     out: &mut impl Write,
     (tree, work): (&Tree, &Work),
@@ -303,14 +304,14 @@ fn foretell(
     if !chosen.iter().any(|finding| is_people(&finding)) {
         return Ok(Vec::new());
     }
-    // What the same page vouches for is there when the change is.
+    // The vouches of the same page take effect together with the change.
     let vouches = chosen.iter().filter_map(|finding| Draft::of(finding));
     amendment.vouches = vec![(id.clone(), vouches.map(Draft::vouch).collect())];
     let foreseen = foresee::foresee(out, (tree, work), &amendment, Some(id), adoption)?;
     Ok(foreseen.vouches)
 }
 
-/// What waits for a person: everything pending for a janitor, what they own for others.
+/// Returns what waits for a person: for a janitor everything that is pending, for others what they own.
 pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
     candidates(work, id)
         .into_iter()
@@ -318,7 +319,7 @@ pub(crate) fn pending<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
         .collect()
 }
 
-/// What a person could approve: what is pending, and what is behind.
+/// Returns what a person could approve: pending statements, and those whose content is older than approved.
 fn candidates<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
     let person = work.people().find(id);
     work.report
@@ -330,7 +331,7 @@ fn candidates<'w>(work: &'w Work, id: &Id) -> Vec<&'w Finding> {
         .collect()
 }
 
-/// Whether somebody's vouch for a statement counts: a janitor's for everything, an owner's for the
+/// Whether a person's vouch for a statement counts. A janitor's counts for everything, an owner's for the
 /// content of what they own.
 fn is_entitled(work: &Work, id: &Id, finding: &Finding) -> bool {
     let person = work.people().find(id);
@@ -345,12 +346,12 @@ fn is_entitled(work: &Work, id: &Id, finding: &Finding) -> bool {
     is_janitor || (content && owns)
 }
 
-/// Whether a person has not yet vouched for the present content.
+/// Whether a person has not vouched for the present content yet.
 fn lacks(finding: &Finding, person: Option<PersonIndex>) -> bool {
     person.is_none_or(|person| !finding.assessment.is_supported_by(person))
 }
 
-/// The findings whose present content a batch vouches for, approved or not.
+/// Returns the findings whose present content a batch vouches for, approved or not.
 fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
     if prefix.is_empty() {
         return Err(CommandError::usage("the digest of the batch is missing")
@@ -366,7 +367,7 @@ fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
     if batches.is_empty() {
         return Err(
             CommandError::usage(format_args!("no batch begins with {prefix:?}"))
-                .hint("batches stand in conex/batches"),
+                .hint("batches are in conex/batches"),
         );
     }
     if batches.len() > 1 && !prefix.is_empty() {
@@ -388,7 +389,7 @@ fn of_batch<'w>(work: &'w Work, prefix: &str) -> Result<Vec<&'w Finding>> {
         .collect())
 }
 
-/// Whether a finding is meant. What is absent has to be named: it may just not be merged yet.
+/// Whether a finding is selected. Absent content has to be named: it may just not be merged yet.
 fn matches(arguments: &Arguments, changes: Option<&Changes>, finding: &Finding) -> bool {
     let in_range = changes.is_some_and(|changes| changes.touch(finding));
     if changes.is_some() && !in_range {
@@ -416,7 +417,7 @@ impl Changes {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         match &finding.subject {
-            // Absent content has no place in the tree: it changed if it was there when the range began.
+            // Absent content has no place in the tree. It changed if it existed when the range began.
             Subject::Releases(package) if !finding.present => self.packages.contains(package),
             Subject::Checksums(..) if !finding.present => self.gone.contains(&finding.subject),
             // A package may have several directories, and a repository several files.
@@ -427,7 +428,7 @@ impl Changes {
     }
 }
 
-/// `*` stands for any characters, any number of times.
+/// Matches a pattern in which `*` matches any characters, including none.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
@@ -447,10 +448,10 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// How many statements about content are worth reading one by one.
+/// The most content statements to list one by one.
 const SHOWN: usize = 40;
 
-/// Shows what will be signed: people and ownership in full, content by name.
+/// Shows what will be signed: people and ownership in full, content only by name.
 fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
     let (people, content): (Vec<&Finding>, Vec<&Finding>) = chosen
         .iter()
@@ -466,7 +467,7 @@ fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
             let mut proves = proves.iter().copied();
             let mut inside = false;
             for stored in text.lines() {
-                // Nobody can read a signature; the program can.
+                // People cannot check a signature by reading it, so show the program's verdict instead.
                 if stored == "proof = \"\"\"" {
                     inside = true;
                     match proves.next() {
@@ -519,7 +520,7 @@ fn print(out: &mut impl Write, work: &Work, chosen: &[&Finding]) {
     }
 }
 
-/// Whether each key of an author is proven to be theirs.
+/// Returns, for each key of an author, whether its proof of possession is valid.
 fn proofs(work: &Work, subject: &Subject) -> Vec<bool> {
     let author = match subject {
         Subject::Author(id) => work.report.metadata().authors.get(id),
@@ -533,7 +534,7 @@ fn proofs(work: &Work, subject: &Subject) -> Vec<bool> {
         .collect()
 }
 
-/// New packages whose names could be taken for others', with what they look like.
+/// Returns new packages whose names could be mistaken for others, with the names they resemble.
 fn lookalikes<'w>(
     work: &'w Work,
     content: &[&'w Finding],
@@ -553,7 +554,7 @@ fn lookalikes<'w>(
             }
         }
     }
-    // On day zero everything is new, and there is nothing to look like.
+    // On day zero every package is new, so there is nothing to resemble.
     if old.is_empty() {
         return Vec::new();
     }
@@ -567,7 +568,7 @@ fn lookalikes<'w>(
     names::lookalikes(&new, &old)
 }
 
-/// What an approval would do to a statement.
+/// Describes what an approval would do to a statement.
 fn state(finding: &Finding) -> String {
     let version = finding
         .assessment
@@ -591,7 +592,7 @@ fn state(finding: &Finding) -> String {
     }
 }
 
-/// The stored text of a statement about people or ownership.
+/// Returns the stored text of a statement about people or ownership.
 pub(crate) fn stored_text(work: &Work, subject: &Subject) -> Option<String> {
     let metadata = &work.report.metadata();
     match subject {

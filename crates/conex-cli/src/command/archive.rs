@@ -14,7 +14,7 @@ use crate::tree::{Tree, write_beside};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the archive goes: for opam index.tar.gz, at the top of what the server serves
+    /// The archive to write; for opam, index.tar.gz at the top of what the server serves
     file: PathBuf,
 
     /// Archive this revision of the git repository instead of the working copy
@@ -30,7 +30,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let work = tree.examine()?;
     let top = tree.top(work.head.root())?;
     let mut places: BTreeSet<TreePath> = top.repository.into_iter().collect();
-    // Packages may stand below one directory, or each at the top.
+    // The packages may all be below one directory, or each at the top.
     let directories = top.packages.iter().flat_map(|unit| &unit.directories);
     places.extend(directories.filter_map(|place| TreePath::parse(place.components().next()?).ok()));
     places.extend(TreePath::parse(metadata::DIRECTORY).ok());

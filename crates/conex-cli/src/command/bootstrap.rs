@@ -1,4 +1,4 @@
-//! `conex bootstrap`: everything there is, signed at once; then, with `--infer`, owners for it.
+//! `conex bootstrap`: signs everything there is at once. With `--infer`, it then proposes owners.
 
 use std::path::Path;
 
@@ -61,7 +61,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         return Ok(());
     }
-    // Always a batch, however small: it is made for others to sign.
+    // Always a batch, however small, because others are going to sign it, too.
     Publication {
         inline: 0,
         ..Publication::of(drafts, &member.id)

@@ -25,13 +25,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ID")]
     owner: Vec<Id>,
 
-    /// How many owners have to approve a change [default: 1; where the janitors own it, as many of
-    /// them as for packages nobody owns]
+    /// How many owners have to approve a change [default: 1; for janitors as owners, as many as for
+    /// packages nobody owns]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threshold: Option<u16>,
 
-    /// Begin a new epoch: no version counts that anybody signed so far. The answer to counters that ran away, and
-    /// to owners who are not to be trusted any more; without --owner, the owners stay
+    /// Begin a new epoch, in which nothing signed so far counts. Use it when version counters ran away, or
+    /// when owners cannot be trusted any more; without --owner, the owners stay
     #[arg(long)]
     new_epoch: bool,
 
@@ -67,7 +67,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
-    /// Who is to own a package.
+    /// Returns the future owners of a package.
     fn claimed(&self, work: &Work, package: &PackageName, member: &Member) -> Result<Claimed> {
         let present = work.report.metadata().authorisations.get(package);
         let present = present.filter(|_| self.new_epoch);
@@ -77,7 +77,7 @@ impl Arguments {
             (owners, _) => owners.to_vec(),
         };
         let stays = present.filter(|present| present.owners == owners);
-        // Who gives a package back must not make it weaker than one that nobody ever claimed.
+        // Giving a package back must not make it weaker than one that was never claimed.
         let threshold = match (self.threshold, stays) {
             (None, Some(present)) => present.threshold,
             (None, None) if owners.iter().all(Id::is_janitors) => work.head.root().unclaimed,
@@ -92,7 +92,7 @@ impl Arguments {
     }
 }
 
-/// Says so where the owners alone could never approve anything.
+/// Warns if the owners alone could never approve anything.
 fn warn_out_of_reach(out: &mut impl Write, work: &Work, owners: &[Id], threshold: Threshold) {
     let mut people: BTreeSet<&Id> = BTreeSet::new();
     for owner in owners {

@@ -30,8 +30,8 @@ use crate::{git, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Delete superseded pages of this person, without signing anything [default: one page in
-    /// place of all of yours, but for those that approve what is still to come]
+    /// Delete superseded pages of this person, without signing anything [default: replace all of your pages
+    /// with one, except those that approve what is still to come]
     #[arg(value_name = "PERSON")]
     person: Option<Id>,
 
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "person")]
     all: bool,
 
-    /// Delete batches, too, that no page names any more. Only if no open branch can name them
+    /// Also delete batches that no page names any more. Use it only if no open branch can name them
     #[arg(long)]
     batches: bool,
 
@@ -69,7 +69,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     rewrite(&tree, work, arguments)
 }
 
-/// The greatest approved version of each statement that is in the tree or approved as gone.
+/// For each statement that is in the tree or approved as absent: its greatest approved version.
 struct Measure<'w>(BTreeMap<&'w Subject, Option<Version>>);
 
 impl<'w> Measure<'w> {
@@ -91,9 +91,11 @@ impl<'w> Measure<'w> {
         Self(newest.collect())
     }
 
-    /// Whether anything can rest on a vouch: it is for the greatest approved version or above, or
-    /// for something that went without an approval. That may come back, and its version must not fall for a
-    /// client that last looked before.
+    /// Whether anything can still depend on a vouch.
+    ///
+    /// A vouch is live if its version is the greatest approved one or above, or if its statement
+    /// disappeared without an approval: that may return, and its version must not decrease for a client
+    /// that last looked before.
     fn is_live(&self, vouch: &Vouch) -> bool {
         match self.0.get(&vouch.subject) {
             Some(Some(newest)) => vouch.version >= *newest,
@@ -102,14 +104,14 @@ impl<'w> Measure<'w> {
     }
 }
 
-/// What anything can rest on of some pages.
+/// The live part of some pages: everything that something can still depend on.
 struct Live<'w> {
     references: BTreeSet<&'w BatchRef>,
-    /// Those of no batch that is named.
+    /// Live vouches that are in none of the named batches.
     vouches: BTreeSet<&'w Vouch>,
-    /// Those of the batches.
+    /// All vouches of the named batches.
     covered: BTreeSet<&'w Vouch>,
-    /// How many others there are, batches aside.
+    /// The number of vouches left out, batches aside.
     dropped: usize,
 }
 
@@ -125,7 +127,7 @@ impl<'w> Live<'w> {
                 let Some(batch) = work.report.metadata().batches.get(&reference.digest()) else {
                     continue;
                 };
-                // A batch is kept whole: it is stored once, and others name it, too.
+                // A batch is kept whole: it is stored once, and other pages name it, too.
                 if batch.vouches().iter().any(|vouch| measure.is_live(vouch)) {
                     references.insert(reference);
                     covered.extend(batch.vouches());
@@ -145,7 +147,7 @@ impl<'w> Live<'w> {
     }
 }
 
-/// One page of the signer's in place of all under their key.
+/// Replaces all pages under the signer's key with a single one.
 fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     let (locked, id) = keys::signer(&arguments.key, work.people())?;
     let key = locked.fingerprint();
@@ -175,7 +177,7 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     }
     if vouches.is_empty() && references.is_empty() {
         return Err(CommandError::refused(format_args!(
-            "nothing rests on the pages of {id}; a person's last page is never deleted"
+            "nothing depends on the pages of {id}; a person's last page is never deleted"
         ))
         .hint(format_args!("conex compact {id} deletes all but one")));
     }
@@ -230,7 +232,7 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
                 "the key gave a signature that does not verify; nothing was written",
             )
         })?;
-    // A page that says the same as before has the same name.
+    // A page with the same content as before has the same name.
     let written: BTreeSet<&TreePath> = files.iter().map(|(path, _)| path).collect();
     let mut deleted: Vec<TreePath> = gone;
     deleted.retain(|path| !written.contains(path));
@@ -243,8 +245,8 @@ fn rewrite(tree: &Tree, work: &Work, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Takes the pages apart that approve what is still to come. In one page with others they would have
-/// these wait for it, wherever the repository is followed by what is approved.
+/// Separates the pages that approve content still to come. Merged into one page with others, they would
+/// delay those, wherever clients follow a branch of approved content.
 fn split_ahead<'w>(
     work: &'w Work,
     pages: impl Iterator<Item = &'w StoredPage>,
@@ -300,15 +302,15 @@ fn compose(
     Ok((body, batches))
 }
 
-/// Whether somebody has so many pages that none counts.
+/// Whether a person has so many pages that none of them counts.
 fn is_void(work: &Work, id: &Id) -> bool {
     let place = format!("conex/index/{id}");
     let mut void = work.report.with_code(Code::PersonVoid);
     void.any(|note| *note.place == *place)
 }
 
-/// Refuses what any statement would stand differently by, but for what is gained where somebody's
-/// pages count again.
+/// Refuses a compaction that would change the status of any statement. If `gains` is set, statements may
+/// gain approval, because the person's pages count again.
 fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()> {
     let outlook = Outlook::new(&work.report, &StandardCrypto).ok_or_else(|| {
         CommandError::refused("there is no valid root here").hint("start with conex init")
@@ -323,7 +325,7 @@ fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()>
     match changed.or(wrong) {
         None => Ok(()),
         Some(first) => Err(CommandError::refused(format_args!(
-            "by this compaction something would stand differently: {}",
+            "this compaction would change the status of something: {}",
             plain(&first)
         ))
         .hint(
@@ -332,7 +334,7 @@ fn nothing_changes(work: &Work, proposal: &Amendment, gains: bool) -> Result<()>
     }
 }
 
-/// Deletes pages that nothing can rest on; no signature is needed for that.
+/// Deletes pages that nothing can depend on. That needs no signature.
 fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) -> Result<()> {
     let metadata = &work.report.metadata();
     let measure = Measure::new(work);
@@ -367,7 +369,7 @@ fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) 
             }
         };
         let gone: Vec<&StoredPage> = pages.iter().filter(is_spent).collect();
-        // A person's last page is never deleted: git would take it for renamed.
+        // A person's last page is never deleted: git would treat it as renamed.
         let keep = usize::from(gone.len() == pages.len());
         deleted.extend(gone.into_iter().skip(keep));
     }
@@ -400,7 +402,7 @@ fn delete(tree: &Tree, work: &Work, person: Option<&Id>, arguments: &Arguments) 
     Ok(())
 }
 
-/// Keys that sign nothing any more.
+/// Returns keys that can no longer sign.
 fn spent_keys(work: &Work) -> BTreeSet<Fingerprint> {
     let root = work.head.root();
     let former = root.former.iter().map(|former| &former.former.key);
@@ -413,7 +415,7 @@ fn spent_keys(work: &Work) -> BTreeSet<Fingerprint> {
         .collect()
 }
 
-/// The batches that no page names, once those that go are gone.
+/// Returns the batches that no page names once the given files are deleted.
 fn unused(
     work: &Work,
     arguments: &Arguments,

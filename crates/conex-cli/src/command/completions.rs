@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(program: &mut Command, arguments: &Arguments) -> Result<()> {
-    // Whole in memory first: clap_complete knows no errors of what it writes to.
+    // Generate the script in memory first: clap_complete does not report write errors.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, program, "conex", &mut script);
     let mut out = std::io::stdout().lock();

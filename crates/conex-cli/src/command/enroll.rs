@@ -18,7 +18,7 @@ use crate::{forge, lock};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Your id, for ever yours: lower-case letters, digits, `-`, `_`, `.`
+    /// Your id, which you keep for ever: lower-case letters, digits, `-`, `_`
     id: Id,
 
     /// Your account on GitHub, which has to list the key already
@@ -50,7 +50,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     refuse_taken(work, id)?;
     let known = work.report.metadata().authors.get(id);
     let locked = own_key(arguments)?;
-    // Also of those who are not approved yet: once two prove to hold a key, it is neither's.
+    // Includes authors who are not approved yet: once two prove to hold a key, neither of them has it.
     let origin = &work.head.root().origin;
     let holds_it = |author: &&Author| {
         author.id != *id
@@ -135,7 +135,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The key that was asked for, or the one that has the id as its name, or the only one.
+/// Returns the requested key, or the one named after the id, or the only one.
 fn own_key(arguments: &Arguments) -> Result<keys::Locked> {
     let id = &arguments.id;
     if let Some(key) = arguments.key.asked() {
@@ -179,7 +179,7 @@ fn refuse_taken(work: &Work, id: &Id) -> Result<()> {
     )
 }
 
-/// The accounts to write down; those that list keys have to list this one.
+/// Returns the accounts to store. Those that publish keys have to publish this one.
 fn accounts(arguments: &Arguments, locked: &keys::Locked) -> Result<Vec<Account>> {
     let (source, account) = match (&arguments.github, &arguments.keys) {
         (Some(name), _) => (

@@ -159,7 +159,7 @@ fn layout(tree: &Tree, arguments: &Arguments) -> Result<Scheme> {
     if KnownSchemes.layout(&layout).is_none() {
         return Err(
             CommandError::usage(format_args!("the layout {name} is not known"))
-                .hint("known are: opam, plain"),
+                .hint("layouts are: opam, plain"),
         );
     }
     Ok(layout)
@@ -172,7 +172,7 @@ fn projections(layout: &Scheme) -> Result<Vec<Scheme>> {
     }
 }
 
-/// The patterns given, or else one for everything at the top that the layout does not know.
+/// Returns the given patterns, or else one for each top-level entry that the layout does not know.
 fn patterns(tree: &Tree, arguments: &Arguments, layout: &Scheme) -> Result<Vec<Pattern>> {
     for pattern in &arguments.ignore {
         root::may_ignore(layout, pattern)?;
@@ -188,7 +188,7 @@ fn patterns(tree: &Tree, arguments: &Arguments, layout: &Scheme) -> Result<Vec<P
         .list(&TreePath::top())
         .map_err(CommandError::io)?;
     let unknown = entries.iter().filter(|entry| {
-        // A dot in front says, in every repository, that this is about the repository's own upkeep.
+        // In any repository, a leading dot marks files for the repository's own upkeep.
         let hidden = entry.name.starts_with('.');
         hidden || layout.place(&entry.name, entry.kind, false) == Place::Other
     });

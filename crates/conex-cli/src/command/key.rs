@@ -21,7 +21,7 @@ pub(crate) enum Command {
     New {
         /// Its name: your id in the repository
         name: Id,
-        /// Protect it with nothing
+        /// Do not protect it with a passphrase
         #[arg(long)]
         no_passphrase: bool,
         /// Read the passphrase from this file descriptor (for scripts)
@@ -95,7 +95,7 @@ fn new(name: &Id, no_passphrase: bool, descriptor: Option<RawFd>) -> Result<()> 
         .create(&directory)
         .map_err(at(directory.display()))?;
     let line = format!("{} {name}\n", secret.public_key());
-    // The public half first: a private key without one could not be given to anybody.
+    // Write the public half first: without it, a private key could not be used with others.
     write(&directory, &public, line.as_bytes(), 0o644)?;
     write(&directory, &private, text.as_bytes(), 0o600)?;
 
@@ -112,7 +112,7 @@ fn new(name: &Id, no_passphrase: bool, descriptor: Option<RawFd>) -> Result<()> 
     Ok(())
 }
 
-/// Writes a new file whole, with its final permissions from the start.
+/// Writes a new file completely, with its final permissions from the start.
 fn write(directory: &Path, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let store = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new()
@@ -164,7 +164,7 @@ fn list() -> Result<()> {
     Ok(())
 }
 
-/// A key in ssh-agent; also one that is of no use, saying why.
+/// Prints a key of ssh-agent. A key that cannot be used is listed, too, with the reason.
 fn line_of(out: &mut impl std::io::Write, identity: &Identity) {
     let fingerprint = StandardCrypto.fingerprint(&identity.key);
     let comment = output::plain(&identity.comment);
@@ -185,7 +185,7 @@ fn show(key: &str) -> Result<()> {
     };
     for key in public {
         output::line(&mut out, &key);
-        // Beside it, so that what is redirected to a file is a public key and nothing else.
+        // On standard error, so that redirected output contains the public key and nothing else.
         output::line(&mut output::stderr(), StandardCrypto.fingerprint(&key));
     }
     Ok(())

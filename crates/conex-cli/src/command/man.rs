@@ -10,7 +10,7 @@ use crate::output::{self, line};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the pages go, such as ~/.local/share/man/man1; it is made if it is not there
+    /// The directory for the pages, such as ~/.local/share/man/man1; it is created if it does not exist
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! One file per command: its arguments, and what it does.
+//! One file per command: its arguments and its implementation.
 
 pub(crate) mod advance;
 pub(crate) mod approve;

@@ -1,4 +1,4 @@
-//! `conex pre-receive`: a hook of git that keeps a pushed branch what clients accept.
+//! `conex pre-receive`: a git hook that ensures clients accept what is pushed to a branch.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BRANCH", default_value = "signed")]
     signed: String,
 
-    /// The main line: nothing is refused there but what can never be honest
+    /// The main line: pushes are refused only for what no approval can make right
     #[arg(long, value_name = "BRANCH", default_value = "main")]
     main: String,
 
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     install: bool,
 }
 
-/// What a main line is refused for: no approval makes it right.
+/// The problems for which a main line is refused: no approval can make them right.
 const NEVER: [Code; 12] = [
     Code::Malformed,
     Code::TooLarge,
@@ -61,10 +61,10 @@ const NEVER: [Code; 12] = [
     Code::BatchRange,
 ];
 
-/// Most bytes of the lines that git gives a hook.
+/// The most bytes of input to read from git.
 const LINES: u64 = 16 << 20;
 
-/// Problems shown of one branch.
+/// The most problems to show of one branch.
 const SHOWN: usize = 10;
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
@@ -102,11 +102,11 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Which references a push moves. Git names them as they were pushed to: a symbolic reference by its own
-/// name, though what changes, or is deleted, is where it leads.
+/// Resolves which references a push moves. Git gives a symbolic reference by its own name, although the
+/// push changes or deletes its target.
 struct Names<'a> {
     git: &'a GitRepository,
-    /// What stands before each name, where the server has a namespace for what is pushed.
+    /// The prefix of each name, if the server has a namespace for pushes.
     namespace: String,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Names<'a> {
         Self { git, namespace }
     }
 
-    /// The reference that a push to `name` moves.
+    /// Returns the reference that a push to `name` moves.
     fn pushed(&self, name: &str) -> Result<String> {
         let place = format!("{}{name}", self.namespace);
         self.git.written_to(&place).map_err(|error| {
@@ -129,7 +129,8 @@ impl<'a> Names<'a> {
         })
     }
 
-    /// The references that a branch of the command line is, with and without a namespace.
+    /// Returns the references that a branch given on the command line refers to, with and without a
+    /// namespace.
     fn written_to(&self, branch: &str) -> Result<BTreeSet<String>> {
         let mut names = vec![format!("refs/heads/{branch}")];
         if branch.starts_with("refs/") {
@@ -144,7 +145,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The lines of git. What is not read is not verified, so more than a hook reads is no push to accept.
+/// Reads the lines from git. Refuses a push with more lines than the hook reads, since the rest would not
+/// be verified.
 fn read(from: impl std::io::Read) -> Result<String> {
     let mut lines = String::new();
     from.take(LINES + 1)
@@ -159,12 +161,12 @@ fn read(from: impl std::io::Read) -> Result<String> {
     Ok(lines)
 }
 
-/// An id that stands for a commit; zeros stand for none.
+/// Parses the id of a commit; all zeros mean none.
 fn commit(id: &str) -> Option<&str> {
     (!id.bytes().all(|byte| byte == b'0')).then_some(id)
 }
 
-/// The objects of the repository with those that are being pushed.
+/// Opens the objects of the repository together with those being pushed.
 fn incoming(git: &GitRepository) -> Result<Incoming> {
     let mut objects: Vec<PathBuf> = Vec::new();
     for name in ["GIT_QUARANTINE_PATH", "GIT_OBJECT_DIRECTORY"] {
@@ -186,7 +188,7 @@ struct Hook<'a> {
 }
 
 impl Hook<'_> {
-    /// The branch that clients follow goes on, by an update that they accept.
+    /// Checks that the branch clients follow advances by an update that they accept.
     fn signed(&self, branch: &str, old: Option<&str>, new: Option<&str>) -> Result<()> {
         let refused = |why: &str| {
             CommandError::refused(format_args!("{}: {why}; the push is refused", plain(branch)))
@@ -205,7 +207,7 @@ impl Hook<'_> {
                 }
                 match recorded(self.repo, (old, &before), &self.trust, self.mode)? {
                     Ok(record) => step(&before, &record, &after, self.mode),
-                    // What is there is nothing to hold on to.
+                    // The present state does not verify, so it cannot serve as a baseline.
                     Err(_) => verify(&after, &self.trust, self.mode, false),
                 }
             }
@@ -221,7 +223,8 @@ impl Hook<'_> {
         Ok(())
     }
 
-    /// The main line may hold whatever waits for approval, and nothing that can never be right.
+    /// Checks the main line. It may contain anything that waits for approval, but nothing that can never be
+    /// right.
     fn main(&self, branch: &str, old: Option<&str>, new: Option<&str>) -> Result<()> {
         let Some(new) = new else { return Ok(()) };
         let (_, after) = self.store(new)?;
@@ -241,7 +244,7 @@ impl Hook<'_> {
         .hint("put right what is listed above, and push again"))
     }
 
-    /// What can never be honest of a main line.
+    /// Returns the problems of a main line that no approval can make right.
     fn problems(&self, store: &dyn Store) -> BTreeSet<Problem> {
         let report = verify(store, &self.trust, Mode::Observe, true);
         let has_root = report.head.is_some();
@@ -263,7 +266,7 @@ impl Hook<'_> {
     }
 }
 
-/// Says what is wrong; git shows it to whoever pushes.
+/// Prints the problems. Git shows them to the user who pushes.
 fn show(problems: &[Problem]) {
     let mut out = output::stderr();
     for problem in problems.iter().take(SHOWN) {
@@ -275,7 +278,7 @@ fn show(problems: &[Problem]) {
     }
 }
 
-/// Writes the hook, unless there is another one.
+/// Writes the hook, unless another one exists.
 fn install(repo: &Path, arguments: &Arguments) -> Result<()> {
     let git = GitRepository::open(repo)?;
     let line = script(arguments)?;
@@ -315,10 +318,10 @@ fn install(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The line by which a hook is known to be ours.
+/// The comment by which a hook is recognised as ours.
 const OURS: &str = "Written by conex pre-receive --install; run that again to change it.";
 
-/// The command line of the hook.
+/// Returns the command line of the hook.
 fn script(arguments: &Arguments) -> Result<String> {
     let program = env::current_exe().map_err(at("the program itself"))?;
     let program = program

@@ -25,16 +25,16 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "RELEASE")]
     releases: Vec<String>,
 
-    /// The git revision in which the package is as it was last approved
-    /// [default: the branch `signed`, else the last commit]
+    /// A git revision that has the package as it was last approved [default: the branch `signed`, else the
+    /// last commit]
     #[arg(long, value_name = "REVISION")]
     base: Option<String>,
 
-    /// Stand behind what else changed in these packages, too
+    /// Also vouch for everything else that changed in these packages
     #[arg(long, conflicts_with = "leave_others")]
     accept_others: bool,
 
-    /// Publish the named releases only; what else changed goes on waiting for approval
+    /// Publish only the named releases; other changes keep waiting for approval
     #[arg(long)]
     leave_others: bool,
 
@@ -76,7 +76,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
             line(
                 &mut out,
                 format_args!(
-                    "the claim of {package} by {id} is not approved yet, and until it is this counts for nothing"
+                    "the claim of {package} by {id} is not approved yet; until it is, this counts for nothing"
                 ),
             );
         } else {
@@ -106,7 +106,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     .sign(&tree, work, &member, &arguments.key)
 }
 
-/// Shows what changed in a package, and gives the vouches for what was named.
+/// Shows what changed in a package. Returns the vouches for the named releases.
 fn package_vouches(
     tree: &Tree,
     work: &Work,
@@ -163,7 +163,7 @@ fn package_vouches(
         line(
             &mut out,
             format_args!(
-                "{RED}also, and not by this{RESET}: {package}/{release} {}",
+                "{RED}not part of this{RESET}: {package}/{release} {}",
                 edit.as_str()
             ),
         );
@@ -177,7 +177,7 @@ fn package_vouches(
             "--leave-others publishes only what you named; --accept-others stands behind all of it",
         ));
     }
-    // With nothing approved there is nothing to leave as it was: it would sign the others away.
+    // If nothing is approved, the other releases have no approved state to keep. Signing would remove them.
     if strange && arguments.leave_others && difference.before.is_empty() {
         return Err(CommandError::refused(format_args!(
             "nothing of {package} is approved under your key yet, so the others cannot be left as they were"
@@ -214,8 +214,8 @@ fn package_vouches(
     Ok(vouches)
 }
 
-/// Whether somebody joins what others began, which is as it was for them: who names all of a package
-/// means all of it. Who does not is told.
+/// Whether the signer joins the others who vouched for the same, still pending state of the package. Naming
+/// all of its releases means the package as a whole. Naming fewer does not, and the user is told so.
 fn joins(
     out: &mut impl std::io::Write,
     package: &PackageName,
@@ -234,7 +234,7 @@ fn joins(
         line(
             out,
             format_args!(
-                "{package} as a whole waits for approval, which this is not: conex approve {package}"
+                "{package} as a whole waits for approval, which this does not give: conex approve {package}"
             ),
         );
     }

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// An author, team or claimed package; the name stays taken for ever
     name: String,
 
-    /// Which of them, where more than one thing has that name
+    /// The kind, if more than one thing has that name
     #[arg(long, value_enum)]
     kind: Option<KindArgument>,
 

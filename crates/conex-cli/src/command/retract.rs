@@ -122,7 +122,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What a person's pages under their present key say by themselves.
+/// Returns the vouches that a person's pages under their present key contain directly, outside of batches.
 fn own_vouches<'w>(work: &'w Work, member: &Member) -> Vec<&'w Vouch> {
     let pages = work.report.metadata().pages.iter();
     let pages = pages
@@ -131,7 +131,7 @@ fn own_vouches<'w>(work: &'w Work, member: &Member) -> Vec<&'w Vouch> {
     pages.flat_map(PageBody::vouches).collect()
 }
 
-/// Shows what is ahead, and gives the vouches for what is there in its place.
+/// Shows the outstanding approvals, and returns the vouches for the content that replaces them.
 fn take_back(
     out: &mut impl Write,
     tree: &Tree,
@@ -158,7 +158,7 @@ fn take_back(
         if !it.approved && !it.near {
             line(
                 out,
-                format_args!("  left out: no tool follows a counter that far"),
+                format_args!("  left out: its counter is too far ahead for any tool to follow"),
             );
             continue;
         }
@@ -191,13 +191,13 @@ fn take_back(
     Ok(vouches)
 }
 
-/// What stands in the tree of a statement.
+/// The present content of a statement in the tree.
 enum Present {
     /// Content that is or was approved, or an absent package.
     Approved(Digest),
-    /// Content that nobody approved: taking something else back is no reason to approve it.
+    /// Content that nobody approved. Taking something else back is no reason to approve it.
     Unapproved,
-    /// Nothing.
+    /// There is no content.
     Nothing,
 }
 

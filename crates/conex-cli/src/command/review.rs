@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pulls: PullRequests,
 
-    /// A patch, laid over the base
+    /// A patch to apply to the base
     #[arg(long, value_name = "FILE", conflicts_with_all = ["numbers", "dir"])]
     patch: Option<PathBuf>,
 
@@ -26,12 +26,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "numbers")]
     dir: Option<PathBuf>,
 
-    /// How to say it: for a terminal, a program, a comment on a pull request, or as annotations
+    /// The format of the output: for a terminal, a program, a comment on a pull request, or as annotations
     /// of a workflow run
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Refuse what is not approved yet, too: exit with 1
+    /// Also refuse what is not approved yet: exit with 1
     #[arg(long)]
     require_approved: bool,
 }
@@ -78,7 +78,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<ExitCode> {
 
 type Changes = (Base, Vec<crate::review::input::Change>, Vec<u64>);
 
-/// What is to be looked at, and beside what.
+/// Returns the changes to review, and their base.
 fn changes(repo: &Path, arguments: &Arguments) -> Result<Changes> {
     let named = arguments.pulls.base.as_deref();
     if !arguments.pulls.numbers.is_empty() {
@@ -87,7 +87,7 @@ fn changes(repo: &Path, arguments: &Arguments) -> Result<Changes> {
         return Ok((base, changes, absent));
     }
     if arguments.patch.is_some() || arguments.dir.is_some() {
-        // Without git there is one state to compare with: what stands there.
+        // Without git there is only one state to compare with: the files in the directory.
         let base = match (named, conex_repo::GitRepository::open(repo)) {
             (None, Err(_)) => Base::directory(repo)?,
             (named, _) => Base::revision(repo, named)?,

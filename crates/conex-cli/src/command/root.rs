@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Sign(Step),
 }
 
-/// `alice`, or `alice=path-of-public-key`.
+/// `alice`, or `alice=PATH` with the path of her public key.
 #[derive(Debug, Clone)]
 pub(crate) struct JanitorArgument {
     pub(crate) id: Id,
@@ -111,7 +111,7 @@ fn show(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Signs the root that waits, and adopts what would lose its approval by it.
+/// Signs the pending root, and adopts what would lose its approval through it.
 fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
     let report = examine(tree)?;
     let waiting = waiting(&report).ok_or_else(|| {
@@ -124,7 +124,7 @@ fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
     for path in &stale {
         output::line(
             &mut out,
-            format_args!("{path} is no signature of this root as it is: it goes"),
+            format_args!("{path} is not a signature of this root: it is removed"),
         );
     }
     let Ok(work) = Work::new(report) else {
@@ -140,8 +140,8 @@ fn sign_waiting(tree: &Tree, step: &Step) -> Result<()> {
     next::finish(tree, &work, (&waiting, stale), step, false)
 }
 
-/// A root without the signatures that are of another one, with their places: somebody proposed that one
-/// in another branch, under the same number, and it was not the one that was merged.
+/// Separates a pending root from signatures of another root, and returns their places. Somebody proposed
+/// that root in another branch under the same number, and it was not merged.
 fn without_stale(waiting: &StoredRoot, head: Option<&Root>) -> (StoredRoot, Vec<TreePath>) {
     let root = &waiting.root;
     let signatures = waiting.signatures.iter().cloned();
@@ -157,7 +157,7 @@ fn without_stale(waiting: &StoredRoot, head: Option<&Root>) -> (StoredRoot, Vec<
     (root, places)
 }
 
-/// Writes files and deletes others, unless these are written, too.
+/// Writes files and deletes others, except those that are also written.
 fn replace(tree: &Tree, files: Files, mut gone: Vec<TreePath>) -> Result<()> {
     gone.retain(|path| files.iter().all(|(written, _)| written != path));
     tree.replace(files, gone)
@@ -168,7 +168,7 @@ fn stored(root: &Root, signature: &RootSignature) -> (TreePath, Vec<u8>) {
     (place, signature.to_text().into_bytes())
 }
 
-/// Signs a root after one prompt; the signer is a janitor of it, or of the root before.
+/// Signs a root after one prompt. The signer is a janitor of this root or of the one before.
 pub(crate) fn sign(
     root: &Root,
     previous: Option<&Root>,
@@ -203,7 +203,7 @@ fn janitor_key(
     keys::choose(arguments, "this root", holder)
 }
 
-/// Roots may be examined before anything else is valid.
+/// Examines the roots, even if nothing else is valid yet.
 fn examine(tree: &Tree) -> Result<Report> {
     let report = tree.verify(
         &conex_core::state::chain::Trust::DangerousSelfAsserted,
@@ -230,7 +230,7 @@ fn newest(report: &Report) -> Result<&StoredRoot> {
         .ok_or_else(|| CommandError::refused("there is no root").hint("start with conex init"))
 }
 
-/// The root behind the head, if there is one.
+/// Returns the root after the head, if there is one.
 fn waiting(report: &Report) -> Option<&StoredRoot> {
     let head = report
         .head
@@ -270,7 +270,7 @@ fn tell_what_lacks(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// The fingerprints of a root's janitors, for `conex status`.
+/// Returns the fingerprints of a root's janitors, for `conex status`.
 pub(crate) fn fingerprints(root: &Root) -> Vec<(Id, Fingerprint)> {
     let of = |janitor: &Janitor| -> Vec<(Id, Fingerprint)> {
         janitor
@@ -282,10 +282,10 @@ pub(crate) fn fingerprints(root: &Root) -> Vec<(Id, Fingerprint)> {
     root.janitors.iter().flat_map(of).collect()
 }
 
-/// Refuses a pattern by which nothing would be ignored.
+/// Refuses a pattern that would ignore nothing.
 ///
 /// # Errors
-/// Says why the layout leaves it without effect.
+/// Says why the layout gives the pattern no effect.
 pub(crate) fn may_ignore(layout: &Scheme, pattern: &Pattern) -> Result<()> {
     let Some(layout) = KnownSchemes.layout(layout) else {
         return Ok(());

@@ -22,7 +22,7 @@ use crate::tree::{Tree, Work};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Whose key changes [default: whose key --key is]
+    /// Whose key changes [default: the holder of the key given with --key]
     #[arg(required_if_eq("lost", "true"))]
     id: Option<Id>,
 
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KEY")]
     new: String,
 
-    /// The old key is lost or stolen, and you cannot show it
+    /// The old key is lost or stolen, so you cannot sign with it
     #[arg(long)]
     lost: bool,
 
@@ -50,7 +50,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let id = &present.id;
     let new = new_key(work, present, arguments)?;
 
-    // What the old keys signed, and what of it goes on counting.
+    // The pages of the old keys, and those of them that continue to count.
     let mut fields = AuthorFields::from(present.clone());
     let mut dropped = Amendment::default();
     let (gone, kept): (Vec<AuthorKey>, Vec<AuthorKey>) = fields
@@ -121,7 +121,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     foresee::tell_what_waits(&mut out, &tree, &[Subject::Author(id.clone())])
 }
 
-/// The author, and the old key where it is at hand.
+/// Returns the author, and the old key if it is at hand.
 fn who<'w>(work: &'w Work, arguments: &Arguments) -> Result<(&'w Author, Option<Locked>)> {
     let (id, old) = if arguments.lost {
         (arguments.id.clone(), None)
@@ -159,7 +159,7 @@ fn who<'w>(work: &'w Work, arguments: &Arguments) -> Result<(&'w Author, Option<
     Ok((author, old))
 }
 
-/// The new key, which is nobody's yet.
+/// Returns the new key, which nobody here may have yet.
 fn new_key(work: &Work, author: &Author, arguments: &Arguments) -> Result<Locked> {
     let new = keys::find(&arguments.new)?;
     let fingerprint = new.fingerprint();

@@ -109,7 +109,7 @@ enum Stored<'w> {
     Batch(&'w Batch),
 }
 
-/// Digits enough that no name of a package is taken for a digest.
+/// Enough digits that no package name is taken for a digest.
 const DIGITS: usize = 8;
 
 fn by_digest<'w>(work: &'w Work, text: &str) -> Result<Option<Stored<'w>>> {
@@ -142,7 +142,7 @@ fn by_digest<'w>(work: &'w Work, text: &str) -> Result<Option<Stored<'w>>> {
     }
 }
 
-/// The subjects that a name and an optional kind mean, present ones only.
+/// Returns the present subjects that match a name and an optional kind.
 fn subjects(work: &Work, arguments: &Arguments) -> Result<Vec<Subject>> {
     let unknown = || {
         CommandError::usage(format_args!(

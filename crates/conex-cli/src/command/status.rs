@@ -128,7 +128,7 @@ fn overview(out: &mut impl Write, work: &Work) {
     problems(out, &notes);
 }
 
-/// Approvals of what is not there.
+/// Prints approvals of content that is not in the tree.
 fn ahead(out: &mut impl Write, work: &Work) {
     let all = outstanding(&work.report);
     if all.is_empty() {
@@ -153,7 +153,7 @@ fn ahead(out: &mut impl Write, work: &Work) {
     }
 }
 
-/// What one lost key would undo, where more than one person stands behind it.
+/// Prints what one lost key would undo, for statements that more than one person vouches for.
 fn margins(out: &mut impl Write, work: &Work) {
     let shared = |finding: &&Finding| finding.assessment.supporters().len() > 1;
     let narrow: Vec<&Finding> = narrow(&work.report).filter(shared).collect();
@@ -171,14 +171,14 @@ fn margins(out: &mut impl Write, work: &Work) {
     line(
         out,
         format_args!(
-            "  margins       {} and {} about people stand on exactly the number of people they need",
+            "  margins       {} and {} about people have exactly the number of people they need",
             output::count(packages.len(), "package"),
             output::count(people, "statement")
         ),
     );
 }
 
-/// As many as fit on a screen.
+/// The most entries to show, so that they fit on a screen.
 const SHOWN: usize = 15;
 
 fn problems(out: &mut impl Write, problems: &[Problem]) {
@@ -231,7 +231,7 @@ fn awaits(out: &mut impl Write, work: &Work, arguments: &Arguments) {
     }
 }
 
-/// What there is to say of a person: roles, keys, and what would fall if they left.
+/// Prints a person's roles and keys, and what would lose its approval if they left.
 fn person(out: &mut impl Write, work: &Work, id: &Id) {
     let root = work.head.root();
     let janitor = root.janitors.iter().find(|janitor| janitor.id == *id);

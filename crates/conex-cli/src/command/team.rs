@@ -17,10 +17,10 @@ use crate::tree::{Tree, Work};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The team; without anything to change, it is shown
+    /// The team to change; without any change, it is shown
     team: Id,
 
-    /// Make it: it is not there yet
+    /// Create the team, which must not exist yet
     #[arg(long, requires = "add")]
     create: bool,
 

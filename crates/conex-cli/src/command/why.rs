@@ -10,7 +10,7 @@ pub(crate) struct Arguments {
     /// The repository, as it was given to `conex verify` [default: the last one verified]
     directory: Option<PathBuf>,
 
-    /// Explain every code there is instead
+    /// Explain every code instead
     #[arg(long)]
     codes: bool,
 }

@@ -1,14 +1,14 @@
 //! Reviews as annotations of a workflow run on GitHub.
 //!
-//! A runner takes every line that begins with `::` for a command. So each annotation is one line, and what is
-//! not ours is escaped in the way of the runner's own tools.
+//! A runner treats every line that begins with `::` as a command. Each annotation is therefore one line,
+//! and foreign text is escaped the way the runner's own tools do it.
 
 use std::io::Write;
 
 use super::view::{ChangeView, ReviewView};
 use crate::output::{count, line, plain};
 
-/// Prints everything that somebody has to look at.
+/// Prints everything that somebody should look at.
 pub(crate) fn print(out: &mut impl Write, review: &ReviewView) {
     for change in &review.changes {
         self::change(out, change);
@@ -77,7 +77,7 @@ fn annotation(
 }
 
 fn data(text: &str) -> String {
-    // What is no character to be seen is told apart before, so that no line ends are left.
+    // `plain` has already escaped invisible characters, so there are no line ends left.
     plain(text).replace('%', "%25")
 }
 
@@ -89,7 +89,7 @@ fn property(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// One line, whatever the text.
+    /// The output is one line, whatever the text.
     #[test]
     fn nothing_breaks_out_of_an_annotation() {
         let mut out = Vec::new();

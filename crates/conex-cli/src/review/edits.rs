@@ -1,4 +1,4 @@
-//! What a change does: to packages and releases, to people, to everything else.
+//! The effects of a change: on packages and releases, on people, and on everything else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,56 +20,56 @@ use conex_repo::opam::facts::{Archive, Facts, Strength};
 use super::Reviewer;
 use super::view::EditView;
 
-/// All that a change does.
+/// All effects of a change.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
     pub(super) packages: BTreeMap<PackageName, PackageEdit>,
-    /// People, teams and ownership, each with its file, and whether that was there before.
+    /// People, teams and ownership, each with its file, and whether that file existed before.
     pub(super) people: Vec<(Subject, TreePath, bool)>,
-    /// Repository files, each with whether something else of it is signed than before.
+    /// Repository files, each with whether its signed form changes.
     pub(super) repository: Vec<(TreePath, bool)>,
     pub(super) roots: Vec<TreePath>,
-    /// Pages and batches that are new.
+    /// New pages and batches.
     pub(super) pages: Vec<TreePath>,
-    /// Pages and batches that were there, and are changed or gone.
+    /// Existing pages and batches that are changed or deleted.
     pub(super) pages_lost: Vec<TreePath>,
-    /// Everything else.
+    /// All other files.
     pub(super) others: Vec<TreePath>,
-    /// The packages before, with all of their releases.
+    /// The packages before the change, with all of their releases.
     pub(super) before: Side,
 }
 
-/// What becomes of a package.
+/// The effect on a package.
 #[derive(Debug, Default)]
 pub(super) struct PackageEdit {
-    /// Whether it had releases.
+    /// Whether it had releases before.
     pub(super) existed: bool,
-    /// Whether it has any.
+    /// Whether it has releases afterwards.
     pub(super) exists: bool,
     pub(super) releases: BTreeMap<ReleaseName, ReleaseEdit>,
 }
 
-/// What becomes of a release.
+/// The effect on a release.
 #[derive(Debug, Default)]
 pub(super) struct ReleaseEdit {
     pub(super) place: TreePath,
     pub(super) kinds: Kinds,
-    /// Dependencies of which it lets only older releases in than before.
+    /// Dependencies of which it accepts only older releases than before.
     pub(super) forced: Vec<Forced>,
-    /// What it fetches, if that is new, where its checksums are weak.
+    /// New URLs that it fetches with weak checksums.
     pub(super) weak: Vec<(String, Strength)>,
-    /// Why clients cannot load the repository with it.
+    /// Why clients could not load the repository with it.
     pub(super) loss: Option<Loss>,
 }
 
 impl ReleaseEdit {
-    /// Whether what is fetched, built and run becomes something else.
+    /// Whether anything that is fetched, built or run changes.
     pub(super) fn is_source(&self) -> bool {
         !self.kinds.is_upkeep()
     }
 }
 
-/// What a change does to one file of a release.
+/// The effect on one file of a release.
 #[derive(Debug, Default)]
 struct FileEdit {
     kinds: Kinds,
@@ -81,14 +81,14 @@ struct FileEdit {
 /// The packages of one side that a change touches.
 #[derive(Debug, Default)]
 pub(super) struct Side {
-    /// Each with its releases.
+    /// The packages with their releases.
     pub(super) packages: BTreeMap<PackageName, Vec<ReleaseUnit>>,
-    /// Which release stands where.
+    /// The release at each path.
     homes: BTreeMap<TreePath, (PackageName, ReleaseName)>,
 }
 
 impl Side {
-    /// The release that a file belongs to, and where that stands.
+    /// Returns the release that a file belongs to, and its path.
     fn owner(&self, path: &TreePath) -> Option<(&TreePath, &(PackageName, ReleaseName))> {
         let mut above = path.parent();
         while let Some(directory) = above {
@@ -165,7 +165,7 @@ impl Edits {
         edits
     }
 
-    /// Sorts a changed file below `conex/`.
+    /// Classifies a changed file below `conex/`.
     fn metadata(&mut self, base: &dyn Store, path: &TreePath, components: &[&str]) {
         let existed = base.kind(path).is_ok_and(|kind| kind.is_some());
         let stem = path.file_name().strip_suffix(".toml").unwrap_or_default();
@@ -185,7 +185,7 @@ impl Edits {
         }
     }
 
-    /// The statements whose content becomes another.
+    /// Returns the statements whose content changes.
     pub(super) fn asked(&self, report: &Report) -> BTreeSet<Subject> {
         let mut asked: BTreeSet<Subject> = self
             .people
@@ -208,13 +208,13 @@ impl Edits {
         asked
     }
 
-    /// Whether a root is proposed that waits for signatures.
+    /// Whether the change proposes a root that waits for signatures.
     pub(super) fn has_root_ahead(&self, report: &Report) -> bool {
         let mut ahead = report.with_code(Code::Ahead);
         !self.roots.is_empty() && ahead.any(|note| note.place.starts_with("conex/root/"))
     }
 
-    /// All of it, one line each.
+    /// Returns all effects, one line each.
     pub(super) fn view(&self) -> Vec<EditView> {
         let mut view = Vec::new();
         let mut add = |what: String, kinds: Vec<String>, place: &TreePath| {
@@ -264,7 +264,7 @@ impl Edits {
     }
 }
 
-/// Whether a repository file becomes one of which something else is signed.
+/// Whether the signed form of a repository file changes.
 fn is_signed_otherwise(
     layout: &dyn Layout,
     (base, result): (&dyn Store, &dyn Store),
@@ -282,7 +282,7 @@ fn is_signed_otherwise(
     }
 }
 
-/// Both states, with where their releases stand.
+/// Both states, with the paths of their releases.
 struct Comparison<'r> {
     stores: [&'r dyn Store; 2],
     homes: [&'r BTreeMap<TreePath, (PackageName, ReleaseName)>; 2],
@@ -291,7 +291,7 @@ struct Comparison<'r> {
 }
 
 impl Comparison<'_> {
-    /// What becomes of a file of a release.
+    /// Returns the effect on a file of a release.
     fn file(
         &self,
         path: &TreePath,
@@ -341,8 +341,8 @@ struct Tree<'r> {
 }
 
 impl Tree<'_> {
-    /// The releases of the packages that paths lie in. Of what cannot be told, the report says what is
-    /// wrong with it.
+    /// Returns the releases of the packages that contain the paths. If a package cannot be read, the report
+    /// says why.
     fn releases(&self, paths: &[&TreePath]) -> Side {
         let units = self.units(paths);
         let found = Parallel.map(units, |unit| {
@@ -382,7 +382,7 @@ impl Tree<'_> {
             .collect()
     }
 
-    /// The slow way: all packages are listed.
+    /// Lists all packages, which is slow.
     fn surveyed(&self, paths: &[&TreePath]) -> Vec<PackageUnit> {
         let found = survey(&self.store, self.layout, self.reviewer.head.root());
         let mut units = found.packages;
@@ -400,10 +400,10 @@ fn read(store: &dyn Store, path: &TreePath) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The file in which old releases say what they fetch.
+/// The file in which old releases store the address of their archive.
 const URL: &str = "url";
 
-/// What an opam file fetches with weak checksums or none.
+/// Returns what an opam file fetches with weak checksums or none.
 fn weak(bytes: &[u8], relative: &TreePath) -> Vec<(String, Strength)> {
     let archives = match relative.as_str() {
         "opam" => Facts::read(bytes).map(|facts| facts.archives),

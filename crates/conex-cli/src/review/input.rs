@@ -1,4 +1,4 @@
-//! Where changes come from, and what they would be merged into.
+//! The sources of changes, and the base they would be merged into.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -18,10 +18,10 @@ use super::view::ConflictView;
 use crate::error::{CommandError, Result, at};
 use crate::output::plain;
 
-/// Which pull requests, and what they would be merged into.
+/// Selects pull requests, and the base they would be merged into.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PullRequests {
-    /// Pull requests that were fetched: 29001, or 29001..29015, or several of these with commas
+    /// Fetched pull requests: 29001, or 29001..29015, or several of these separated by commas
     #[arg(long = "pr", value_name = "NUMBERS", value_delimiter = ',', value_parser = numbers)]
     pub(crate) numbers: Vec<Numbers>,
 
@@ -43,7 +43,7 @@ pub(crate) struct Numbers {
     last: u64,
 }
 
-/// Most pull requests in one go.
+/// The most pull requests to review at once.
 const MANY: u64 = 1_000;
 
 fn numbers(text: &str) -> core::result::Result<Numbers, String> {
@@ -57,7 +57,7 @@ fn numbers(text: &str) -> core::result::Result<Numbers, String> {
     };
     match last.checked_sub(first) {
         None => Err(format!("{first} is greater than {last}")),
-        Some(more) if more >= MANY => Err(format!("these are more than {MANY}")),
+        Some(more) if more >= MANY => Err(format!("at most {MANY} at once")),
         Some(_) => Ok(Numbers { first, last }),
     }
 }
@@ -68,12 +68,11 @@ pub(crate) struct Base {
     pub(crate) commit: Option<CommitId>,
     pub(crate) store: Box<dyn Store>,
     pub(crate) git: Option<GitRepository>,
-    /// Files that the base and everything merged into it are to have, too: pages that are written and
-    /// not committed.
+    /// Extra files for the base and everything merged into it: pages that are written but not committed.
     extra: BTreeMap<TreePath, Option<Vec<u8>>>,
 }
 
-/// A change that is to be looked at.
+/// A change to review.
 pub(crate) struct Change {
     pub(crate) name: String,
     pub(crate) reference: Option<String>,
@@ -82,24 +81,24 @@ pub(crate) struct Change {
     pub(crate) outcome: Outcome,
 }
 
-/// What merging a change gives.
+/// The result of merging a change.
 pub(crate) enum Outcome {
-    /// The result, and where it differs from the base.
+    /// The merged tree, and the paths where it differs from the base.
     Merged {
         store: Box<dyn Store>,
         changed: BTreeSet<TreePath>,
     },
     /// It cannot be merged.
     Conflicts(Vec<ConflictView>),
-    /// It is no change of this base.
+    /// It is not a change of this base.
     Refused(Problem),
 }
 
-/// What is usually the main line.
+/// The usual names of a main line.
 const USUAL: [&str; 5] = ["main", "master", "origin/main", "origin/master", "HEAD"];
 
 impl Base {
-    /// A revision of the git repository at a path: the one named, or the usual one.
+    /// Opens a revision of the git repository at a path: the named one, or a usual one.
     pub(crate) fn revision(repo: &Path, name: Option<&str>) -> Result<Self> {
         let git = GitRepository::open(repo)?;
         let name = match name {
@@ -123,7 +122,7 @@ impl Base {
         })
     }
 
-    /// What stands in a directory.
+    /// Opens a directory as the base.
     pub(crate) fn directory(path: &Path) -> Result<Self> {
         Ok(Self {
             name: path.display().to_string(),
@@ -134,7 +133,7 @@ impl Base {
         })
     }
 
-    /// The same with more files, which whatever is merged into it will have, too.
+    /// Adds files to the base, and so to everything merged into it.
     pub(crate) fn with(self, extra: BTreeMap<TreePath, Option<Vec<u8>>>) -> Result<Self> {
         let store = Overlay::new(self.store, extra.clone()).map_err(CommandError::refused)?;
         Ok(Self {
@@ -184,7 +183,7 @@ impl Base {
                 let store: Box<dyn Store> = if self.extra.is_empty() {
                     Box::new(merged.store)
                 } else {
-                    // What the change brings itself, it keeps.
+                    // Files of the change itself take precedence.
                     let mut extra = self.extra.clone();
                     extra.retain(|path, _| !merged.changed.contains(path));
                     Box::new(Overlay::new(merged.store, extra).map_err(CommandError::refused)?)
@@ -215,8 +214,8 @@ impl Base {
         self.merge(name.to_owned(), None, commit)
     }
 
-    /// Merges pull requests, each by itself. Gives the numbers of ranges that are not there, too:
-    /// issues count in the same numbers.
+    /// Merges pull requests, each by itself. Also returns the numbers in ranges for which there is none:
+    /// issues share the numbering.
     pub(crate) fn pull_requests(&self, asked: &PullRequests) -> Result<(Vec<Change>, Vec<u64>)> {
         let git = self.git.as_ref().ok_or_else(|| {
             CommandError::usage("pull requests are refs of a git repository, and this is none")
@@ -255,7 +254,7 @@ impl Base {
         Ok((changes.collect::<Result<_>>()?, absent))
     }
 
-    /// Lays a patch over the base.
+    /// Applies a patch to the base.
     pub(crate) fn patch(&self, path: &Path) -> Result<Change> {
         let mut bytes = Vec::new();
         File::open(path)
@@ -282,7 +281,7 @@ impl Base {
         })
     }
 
-    /// The base a second time, to lay something over it.
+    /// Opens the base a second time, to put a patch on top of it.
     fn again(&self) -> Result<Box<dyn Store>> {
         Ok(match (&self.git, self.commit) {
             (Some(git), Some(commit)) => Box::new(git.store(commit)?),
@@ -312,7 +311,7 @@ fn open(path: &Path) -> Result<DirectoryStore> {
         .map_err(|error| CommandError::io(format_args!("{}: {error}", path.display())))
 }
 
-/// How many missing pull requests are worth naming.
+/// The most missing pull requests to name.
 const NAMED: usize = 10;
 
 fn not_fetched(numbers: &[u64], templates: &[&str]) -> CommandError {

@@ -1,8 +1,8 @@
 //! Reviews as a comment on a pull request.
 //!
-//! A comment is read by people who trust the account that writes it. So what is not ours stands in code, and
-//! every character of it that could mean something to Markdown or HTML is written as a number:
-//! nothing becomes a link, mentions anybody, or leaves its cell.
+//! Readers of a comment trust the account that posts it. Foreign text is therefore formatted as code, and
+//! every character in it that could mean something to Markdown or HTML is written as a numeric entity.
+//! Nothing becomes a link, mentions anybody, or leaves its cell.
 
 use core::fmt::Write as _;
 use std::io::Write;
@@ -11,13 +11,13 @@ use super::text::contributor;
 use super::view::{ChangeView, ReviewView, StatementView};
 use crate::output::{line, plain};
 
-/// By this a program finds the comment that it wrote before.
+/// The marker by which a program finds its earlier comment.
 const MARK: &str = "<!-- conex review -->";
 
-/// How many rows of a table are worth reading.
+/// The most rows to show in a table.
 const ROWS: usize = 30;
 
-/// How many names are worth reading in a cell.
+/// The most names to show in a cell.
 const NAMES: usize = 8;
 
 /// Prints a comment.
@@ -126,7 +126,7 @@ fn few<'n>(names: impl Iterator<Item = &'n str> + Clone) -> String {
     }
 }
 
-/// Text that means nothing but itself.
+/// Formats text so that it has no meaning in Markdown.
 fn code(text: &str) -> String {
     let mut code = "<code>".to_owned();
     for found in plain(text).chars() {

@@ -1,8 +1,8 @@
-//! What changes ask for: each looked at beside the state it would be merged into.
+//! Reviews of changes, each compared with the state it would be merged into.
 //!
-//! `input` finds changes and test-merges them, `edits` says what becomes of packages, `warnings` what
-//! a reader should not overlook, `view` is what comes of it, for people and programs, and `text`, `markdown` and
-//! `annotations` are how it is shown. `conex review` prints it, `conex approve --pr` signs by it.
+//! `input` finds changes and test-merges them, `edits` describes what happens to packages, and `warnings`
+//! lists what a reader should not overlook. `view` is the result for people and programs; `text`,
+//! `markdown` and `annotations` show it. `conex review` prints it, and `conex approve --pr` signs by it.
 
 pub(crate) mod annotations;
 mod edits;
@@ -40,17 +40,17 @@ use input::{Base, Change, Outcome};
 use remembered::Remembered;
 use view::{ChangeView, PageView, StatementView, Verdict};
 
-/// A change, and what is to be said of it.
+/// A change and its review.
 pub(crate) struct Reviewed {
     pub(crate) view: ChangeView,
-    /// Its result as it would stand, where it can be merged.
+    /// The merged state, if the change can be merged.
     pub(crate) work: Option<Work>,
     /// The statements whose content it changes.
     pub(crate) asked: BTreeSet<Subject>,
 }
 
 impl Reviewed {
-    /// What waits for somebody's vouch, of all that it changes.
+    /// Returns the changed statements that wait for somebody's vouch.
     pub(crate) fn pending(&self) -> Vec<&Finding> {
         let findings = self.work.iter().flat_map(|work| &work.report.findings);
         findings
@@ -59,7 +59,7 @@ impl Reviewed {
     }
 }
 
-/// The layout and projections that a base is read by.
+/// The layout and projections used to read a base.
 pub(crate) struct Reviewer<'b> {
     base: &'b Base,
     head: Head,
@@ -92,7 +92,7 @@ impl<'b> Reviewer<'b> {
         })
     }
 
-    /// The same, judging everything there is where people or ownership change.
+    /// Returns the same reviewer, which judges everything if people or ownership change.
     pub(crate) fn thorough(self) -> Self {
         Self {
             thorough: true,
@@ -100,7 +100,7 @@ impl<'b> Reviewer<'b> {
         }
     }
 
-    /// Looks at a change.
+    /// Reviews a change.
     pub(crate) fn review(&self, change: Change) -> Result<Reviewed> {
         let mut view = ChangeView::of(&change);
         let Change {
@@ -148,7 +148,7 @@ impl<'b> Reviewer<'b> {
             Parallel.join(find, || proposal.judge(&self.head))
         };
         let asked = edits.asked(&report);
-        // Most changes are told without it.
+        // Most changes can be judged without it.
         let judge_base = || proposal.judge_base(&self.head);
         let before = LazyCell::new(&judge_base as &dyn Fn() -> Report);
         let told = Told {
@@ -177,20 +177,20 @@ impl<'b> Reviewer<'b> {
     }
 }
 
-/// What is known of a change that can be merged.
+/// The facts about a change that can be merged.
 struct Told<'t> {
     /// The main line.
     base: &'t dyn Store,
     edits: &'t Edits,
     report: &'t Report,
     asked: &'t BTreeSet<Subject>,
-    /// What the main line has of the same.
+    /// The report on the main line itself.
     before: &'t LazyCell<Report, &'t dyn Fn() -> Report>,
 }
 
 impl Told<'_> {
-    /// What is wrong because of the change: what only waits for approval is no problem, and what is
-    /// wrong on the main line already is not the change's.
+    /// Returns the problems that the change causes. A statement that only waits for approval is not a
+    /// problem, and a problem that the main line already has is not the change's.
     fn problems(&self, changed: &BTreeSet<TreePath>) -> Vec<Problem> {
         let is_asked = |problem: &Problem| {
             let subject = problem.subject.as_ref();
@@ -220,8 +220,8 @@ impl Told<'_> {
         found
     }
 
-    /// Whether people, teams or ownership wait for approval: until then, what stood on them before stands
-    /// on nothing.
+    /// Whether people, teams or ownership wait for approval. Until it is given, what they approved before
+    /// is not approved.
     fn waits_for_people(&self) -> bool {
         let findings = self.report.findings.iter();
         let mut people = findings.filter(|finding| {
@@ -230,8 +230,8 @@ impl Told<'_> {
         people.any(|finding| !is_approved(finding))
     }
 
-    /// Keys that somebody lists and that are not proven to be theirs, or are another's. Verification says
-    /// so once they are approved, which nobody should do.
+    /// Returns listed keys without a valid proof of possession, and those that belong to somebody else.
+    /// Verification reports them once they are approved, so they should not be approved.
     fn unproven_keys(&self) -> Vec<Problem> {
         let (Some(head), Some(people)) = (&self.report.head, &self.report.people()) else {
             return Vec::new();
@@ -269,7 +269,7 @@ impl Told<'_> {
 }
 
 impl Reviewed {
-    /// Of what cannot be merged at all.
+    /// Returns the review of a change that cannot be merged.
     fn refused(view: ChangeView) -> Self {
         Self {
             view: ChangeView {
@@ -282,16 +282,16 @@ impl Reviewed {
     }
 }
 
-/// A problem, with what the people of the repository can do: they are not clients.
+/// Shows a problem with advice for the people of the repository rather than for clients.
 fn problem(problem: &Problem) -> ProblemView {
     let mut view = ProblemView::new(problem);
     if matches!(problem.code, Code::Rollback | Code::Stripped) {
-        view.advice = "leave what it rests on as it was".into();
+        view.advice = "leave what its approval depends on as it was".into();
     }
     view
 }
 
-/// The statements that a change asks for, as they would stand.
+/// Returns the statements that a change asks for, as they would be after the merge.
 fn statements(report: &Report, asked: &BTreeSet<Subject>) -> Vec<StatementView> {
     let mut missing = report.missing();
     let findings = report.findings.iter();
@@ -304,7 +304,7 @@ fn statements(report: &Report, asked: &BTreeSet<Subject>) -> Vec<StatementView> 
         .collect()
 }
 
-/// The pages that a change brings.
+/// Returns the pages that a change adds.
 fn pages(report: &Report, changed: &BTreeSet<TreePath>) -> Vec<PageView> {
     let metadata = &report.metadata();
     let brought = metadata.pages.iter();
@@ -331,7 +331,7 @@ fn pages(report: &Report, changed: &BTreeSet<TreePath>) -> Vec<PageView> {
         .collect()
 }
 
-/// Whether enough people stand behind a finding's content, and behind nothing newer.
+/// Whether enough people vouch for the present content of a finding, and for nothing newer.
 fn is_approved(finding: &Finding) -> bool {
     matches!(finding.assessment.standing, Standing::Approved(_))
 }

@@ -1,5 +1,5 @@
-//! The files that a change touches, kept once they were read: what it does, what it asks for and what
-//! was there before are told from the same bytes.
+//! A cache of the files that a change touches: the effects of the change, its statements and the state
+//! before are computed from the same bytes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,13 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use conex_core::model::path::Path as TreePath;
 use conex_core::tree::store::{Entry, EntryKind, Store, StoreError};
 
-/// Most files that are kept.
+/// The most files to cache.
 const FILES: usize = 4_096;
 
-/// Largest file that is kept, in bytes.
+/// The largest file to cache, in bytes.
 const LARGE: usize = 16 << 10;
 
-/// A store of which some files are kept.
+/// A store that caches some of its files.
 pub(super) struct Remembered<'s> {
     store: &'s dyn Store,
     touched: &'s BTreeSet<TreePath>,
@@ -21,7 +21,7 @@ pub(super) struct Remembered<'s> {
 }
 
 impl<'s> Remembered<'s> {
-    /// Keeps what is read of the files that a change touches.
+    /// Creates a cache for the files that a change touches.
     pub(super) fn new(store: &'s dyn Store, touched: &'s BTreeSet<TreePath>) -> Self {
         Self {
             store,

@@ -5,13 +5,13 @@ use std::io::Write;
 use super::view::{ChangeView, ContributorView, EditView, ReviewView, StatementView, Verdict};
 use crate::output::{BOLD, DIM, GREEN, RED, RESET, line, plain};
 
-/// How many lines of one kind are worth reading one by one.
+/// The most lines of one kind to show.
 const SHOWN: usize = 20;
 
-/// How many names are worth reading in a line.
+/// The most names to show on a line.
 const NAMES: usize = 8;
 
-/// Prints all changes, and what came of them.
+/// Prints all changes and their verdicts.
 pub(crate) fn print(out: &mut impl Write, review: &ReviewView) {
     for change in &review.changes {
         self::change(out, change);
@@ -38,7 +38,7 @@ pub(crate) fn print(out: &mut impl Write, review: &ReviewView) {
     }
 }
 
-/// Names the numbers of a range that are no pull requests here.
+/// Lists the numbers in a range that are no pull requests here.
 pub(crate) fn absent(out: &mut impl Write, numbers: &[u64]) {
     if numbers.is_empty() {
         return;
@@ -140,7 +140,7 @@ pub(crate) fn change(out: &mut impl Write, change: &ChangeView) {
     more(out, change.problems.len());
 }
 
-/// Lines under a heading that stands before each.
+/// Prints lines, each preceded by a heading.
 fn listed(out: &mut impl Write, heading: &str, lines: &[String]) {
     for text in lines.iter().take(SHOWN) {
         line(out, format_args!("  {heading:<9} {text}"));
@@ -160,12 +160,12 @@ fn more(out: &mut impl Write, all: usize) {
     }
 }
 
-/// `foo/1.0: bounds, availability`
+/// Formats `foo/1.0: bounds, availability`.
 fn edit(edit: &EditView) -> String {
     format!("{}: {}", plain(&edit.what), edit.kinds.join(", "))
 }
 
-/// `Erin E. <erin@example.org>, 2 commits`
+/// Formats `Erin E. <erin@example.org>, 2 commits`.
 pub(super) fn contributor(it: &ContributorView) -> String {
     let person = match &it.address {
         Some(address) if it.name.is_empty() => plain(address),
@@ -179,7 +179,7 @@ pub(super) fn contributor(it: &ContributorView) -> String {
     }
 }
 
-/// Some of many names.
+/// Formats the first few of many names.
 pub(super) fn few<'n>(names: impl Iterator<Item = &'n str> + Clone) -> String {
     let shown: Vec<String> = names.clone().take(NAMES).map(plain).collect();
     let shown = shown.join(", ");

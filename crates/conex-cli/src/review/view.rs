@@ -1,6 +1,6 @@
-//! What is said of changes: as JSON has it, and what all other forms are made of.
+//! The contents of a review: its JSON form, from which all other forms are made.
 //!
-//! Nothing in it is escaped yet: names, addresses and contents are those of strangers.
+//! Nothing in it is escaped: names, addresses and contents come from strangers.
 
 use std::collections::BTreeSet;
 
@@ -16,18 +16,18 @@ use serde::Serialize;
 use super::input::{Base, Change};
 use crate::view::{NeedsView, ProblemView};
 
-/// What came of some changes. Fields are only ever added.
+/// The reviews of some changes. Fields may be added, never removed or changed.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReviewView {
     pub(crate) base: BaseView,
-    /// The worst of all.
+    /// The worst verdict of all changes.
     pub(crate) verdict: Verdict,
     pub(crate) changes: Vec<ChangeView>,
-    /// Numbers of a range that were not fetched, or are no pull requests.
+    /// Numbers in a range that were not fetched or are no pull requests.
     pub(crate) absent: Vec<u64>,
 }
 
-/// What changes would be merged into.
+/// The base that changes would be merged into.
 #[derive(Debug, Serialize)]
 pub(crate) struct BaseView {
     pub(crate) name: String,
@@ -43,15 +43,15 @@ impl BaseView {
     }
 }
 
-/// What becomes of a change.
+/// The verdict on a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
-    /// All that it asks for is approved.
+    /// Everything that it asks for is approved.
     Approved,
-    /// Nothing is wrong with it, and somebody has to approve it.
+    /// Nothing is wrong with it, but somebody has to approve it.
     Pending,
-    /// It cannot be merged, or nobody should.
+    /// It cannot or should not be merged.
     Refused,
 }
 
@@ -70,9 +70,9 @@ impl Verdict {
 pub(crate) struct ChangeView {
     pub(crate) name: String,
     pub(crate) verdict: Verdict,
-    /// Where it was found.
+    /// The git reference it was found at.
     pub(crate) reference: Option<String>,
-    /// What was looked at, and nothing else.
+    /// The commit that was reviewed.
     pub(crate) commit: Option<String>,
     pub(crate) by: Vec<ContributorView>,
     pub(crate) edits: Vec<EditView>,
@@ -105,7 +105,7 @@ impl ChangeView {
         self.edits.iter().any(|edit| edit.what == "root")
     }
 
-    /// What is missing, each way once, with how much waits for it.
+    /// Returns the distinct ways to complete the approvals, each with the statements that wait for it.
     pub(crate) fn needs(&self) -> Vec<(&str, Vec<&StatementView>)> {
         let mut needs: Vec<(&str, Vec<&StatementView>)> = Vec::new();
         for statement in &self.statements {
@@ -121,7 +121,7 @@ impl ChangeView {
     }
 }
 
-/// Who made commits of a change, as the commits say.
+/// An author of commits in a change, as the commits say.
 #[derive(Debug, Serialize)]
 pub(crate) struct ContributorView {
     pub(crate) name: String,
@@ -145,20 +145,20 @@ impl ContributorView {
     }
 }
 
-/// One thing that a change does.
+/// One effect of a change.
 #[derive(Debug, Serialize)]
 pub(crate) struct EditView {
-    /// A release, a package, a person: what it is done to.
+    /// The release, package or person concerned.
     pub(crate) what: String,
     pub(crate) kinds: Vec<String>,
     pub(crate) place: String,
 }
 
-/// A statement whose content a change makes another.
+/// A statement whose content a change alters.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatementView {
     pub(crate) statement: String,
-    /// The version under which to vouch for it.
+    /// The version to vouch for.
     pub(crate) version: Option<String>,
     /// The digest to vouch for.
     pub(crate) digest: String,
@@ -166,7 +166,7 @@ pub(crate) struct StatementView {
     /// `approved`, `new`, `changed`, `removed`, `older`, `contradictory`.
     pub(crate) state: &'static str,
     pub(crate) approved: bool,
-    /// Who stands behind it already.
+    /// The people who vouch for it already.
     pub(crate) by: Vec<String>,
     pub(crate) needs: Option<NeedsView>,
 }
@@ -200,15 +200,15 @@ impl StatementView {
     }
 }
 
-/// A page that a change brings.
+/// A page that a change adds.
 #[derive(Debug, Serialize)]
 pub(crate) struct PageView {
     pub(crate) place: String,
     pub(crate) signer: String,
     pub(crate) vouches: usize,
-    /// What it speaks of, each name once.
+    /// The names that it mentions, each once.
     pub(crate) names: Vec<String>,
-    /// Why it counts for nothing, if so.
+    /// Why it does not count, if so.
     pub(crate) inert: Option<String>,
 }
 
@@ -229,16 +229,16 @@ impl PageView {
     }
 }
 
-/// What a reader should not overlook.
+/// Something that a reader should not overlook.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct WarningView {
     pub(crate) code: &'static str,
-    /// The file or directory it is about.
+    /// The file or directory concerned.
     pub(crate) place: String,
     pub(crate) text: String,
 }
 
-/// A place that cannot be merged.
+/// A path that cannot be merged.
 #[derive(Debug, Serialize)]
 pub(crate) struct ConflictView {
     pub(crate) place: String,

@@ -1,4 +1,4 @@
-//! What a reader of a change should not overlook.
+//! Warnings: what a reader of a change should not overlook.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ use crate::error::Result;
 use crate::names;
 use crate::output::count;
 
-/// Everything but who made the change.
+/// Returns all warnings except those about the authors of the change.
 pub(super) fn find(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
     let Told { edits, report, .. } = *told;
     let mut found = similar_names(reviewer, edits);
@@ -58,7 +58,7 @@ fn warning(code: &'static str, place: impl core::fmt::Display, text: String) -> 
     WarningView { code, place, text }
 }
 
-/// New packages whose names could be taken for others'.
+/// Warns of new packages whose names could be mistaken for others.
 fn similar_names(reviewer: &Reviewer<'_>, edits: &Edits) -> Vec<WarningView> {
     let is_new = |name: &&PackageName| {
         let edit = edits.packages.get(*name);
@@ -89,7 +89,7 @@ fn similar_names(reviewer: &Reviewer<'_>, edits: &Edits) -> Vec<WarningView> {
         .collect()
 }
 
-/// Packages that get other owners.
+/// Warns of packages that get other owners.
 fn owners(reviewer: &Reviewer<'_>, edits: &Edits, report: &Report) -> Vec<WarningView> {
     let ids = |owners: &[Id]| {
         let ids: Vec<&str> = owners.iter().map(Id::as_str).collect();
@@ -126,7 +126,7 @@ fn authorisation(store: &dyn Store, package: &PackageName) -> Option<Authorisati
     Authorisation::from_bytes(&bytes).ok()
 }
 
-/// What is fetched and held by no strong checksum.
+/// Warns of archives without a strong checksum.
 fn archives(edits: &Edits) -> Vec<WarningView> {
     let packages = edits.packages.iter();
     let releases = packages.flat_map(|(package, edit)| {
@@ -146,7 +146,7 @@ fn archives(edits: &Edits) -> Vec<WarningView> {
         .collect()
 }
 
-/// Files with which some clients cannot load the repository at all.
+/// Warns of files that prevent some clients from loading the repository at all.
 fn lost(edits: &Edits) -> Vec<WarningView> {
     let packages = edits.packages.iter();
     let releases = packages.flat_map(|(package, edit)| {
@@ -165,7 +165,7 @@ fn lost(edits: &Edits) -> Vec<WarningView> {
         .collect()
 }
 
-/// How many names are worth reading in a sentence.
+/// The most names to show in a sentence.
 const NAMES: usize = 5;
 
 fn few(names: &[String]) -> String {
@@ -177,7 +177,7 @@ fn few(names: &[String]) -> String {
     }
 }
 
-/// Upkeep that shuts newer releases of a dependency out; told once for each bound.
+/// Warns of upkeep that excludes newer releases of a dependency, once for each bound.
 fn forced(reviewer: &Reviewer<'_>, edits: &Edits) -> Vec<WarningView> {
     let (base, layout) = (&*reviewer.base.store, reviewer.known.layout());
     let mut versions: BTreeMap<String, Vec<ReleaseName>> = BTreeMap::new();
@@ -221,7 +221,7 @@ fn forced(reviewer: &Reviewer<'_>, edits: &Edits) -> Vec<WarningView> {
         .collect()
 }
 
-/// The releases of a package of opam's layout.
+/// Returns the releases of a package in opam's layout.
 fn releases(
     base: &dyn Store,
     layout: &dyn conex_core::tree::layout::Layout,
@@ -237,7 +237,7 @@ fn releases(
     Some(releases.collect())
 }
 
-/// Pages and batches that were there and are not any more.
+/// Warns of pages and batches that are changed or deleted.
 fn pages_of_others(edits: &Edits) -> Vec<WarningView> {
     let mut of: BTreeMap<Option<&str>, Vec<&TreePath>> = BTreeMap::new();
     for path in &edits.pages_lost {
@@ -260,7 +260,7 @@ fn pages_of_others(edits: &Edits) -> Vec<WarningView> {
         .collect()
 }
 
-/// Pages that come with it and count for nothing.
+/// Warns of added pages that do not count.
 fn inert(edits: &Edits, report: &Report) -> Vec<WarningView> {
     let notes = report
         .with_code(Code::InertPage)
@@ -274,7 +274,7 @@ fn inert(edits: &Edits, report: &Report) -> Vec<WarningView> {
         .collect()
 }
 
-/// What loses its approval until people are approved.
+/// Warns of what loses its approval until people are approved.
 fn losses(told: &Told<'_>) -> Vec<WarningView> {
     if !told.waits_for_people() {
         return Vec::new();
@@ -291,20 +291,20 @@ fn losses(told: &Told<'_>) -> Vec<WarningView> {
     }
     let place = told.edits.people.first().map(|(_, path, _)| path.clone());
     let text = format!(
-        "until it is approved, what stood on this before has no approval: {}",
+        "until this is approved, what depended on it before has no approval: {}",
         few(&names)
     );
     vec![warning("loses-approval", place.unwrap_or_default(), text)]
 }
 
-/// Old content brought back, and approvals that were for something else.
+/// Warns of old content that is restored, and of approvals that are for other content.
 fn standing(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
     let report = told.report;
     let there = contents(reviewer, told);
     let asked_for = |finding: &&Finding| told.asked.contains(&finding.subject);
     let otherwise = |finding: &Finding, by: &[&str], version: Version| {
         let text = format!(
-            "{} vouched for another content of {} in version {version}, which is not there either",
+            "{} vouched for another content of {} in version {version}, which is not in the tree either",
             by.join(", "),
             finding.subject
         );
@@ -345,8 +345,8 @@ fn standing(reviewer: &Reviewer<'_>, told: &Told<'_>) -> Vec<WarningView> {
     found
 }
 
-/// The digests of what the main line has of statements of which something else is approved now: where one
-/// of them is what was approved last, the change is one of that.
+/// Returns the digests that the main line has of statements with other approved content. If one of them is
+/// the digest approved last, the change started from approved content.
 fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
     let (known, root) = (&reviewer.known, reviewer.head.root());
     let mut found = BTreeSet::new();
@@ -357,7 +357,7 @@ fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
                 Subject::Releases(ref package) | Subject::Checksums(ref package, _) => {
                     packages.insert(package);
                 }
-                // Stored statements say themselves what becomes of them.
+                // Stored statements report their own changes.
                 _ => {
                     found.insert(newest.digest);
                 }
@@ -373,7 +373,8 @@ fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
         layout: known.layout(),
         projections: &projections,
     };
-    // What the change does not touch is what it was, and stands otherwise than approved as before.
+    // An untouched file is as it was before. If it differs from what is approved, it differed before the
+    // change, too.
     let mut before: Vec<_> = edits.before.packages.iter().collect();
     before.retain(|(package, _)| packages.contains(package));
     let read = Parallel.map(before, |(package, releases)| {
@@ -383,8 +384,8 @@ fn contents(reviewer: &Reviewer<'_>, told: &Told<'_>) -> BTreeSet<Digest> {
     found
 }
 
-/// The digests of the statements of a package on the main line. Only releases that the change touches
-/// are read, where it is known what the others are.
+/// Returns the digests of the statements of a package on the main line. Where the digests of untouched
+/// releases are known, reads only the touched ones.
 fn digests_before<D: Digests>(
     (edits, report): (&Edits, &Report),
     reader: &Reader<'_, dyn Store + '_, D>,
@@ -429,8 +430,8 @@ fn digests_before<D: Digests>(
     found
 }
 
-/// Whether somebody vouched for another content of a statement that is not approved; found without
-/// verifying anything, to spare that where nobody did.
+/// Whether somebody vouched for other content of an unapproved statement. It is found without verifying
+/// anything, so that verification is needed only if there is such a vouch.
 fn is_contested(report: &Report, asked_for: impl Fn(&&Finding) -> bool) -> bool {
     let newest = |finding: &Finding| match &finding.assessment.standing {
         Standing::Approved(_) => None,
@@ -466,10 +467,10 @@ fn is_contested(report: &Report, asked_for: impl Fn(&&Finding) -> bool) -> bool 
     })
 }
 
-/// How far back somebody's commits are looked for.
+/// The most commits to search for a person's earlier commits.
 const HISTORY: usize = 5_000;
 
-/// Authors of new releases of whom the main line has no commit yet.
+/// Warns of authors of new releases who have no commit on the main line yet.
 pub(super) fn newcomers(
     base: &Base,
     commit: Option<CommitId>,

@@ -1,7 +1,7 @@
 //! `ecdsa-sha2-nistp256` (FIPS 186-5, RFC 5656): P-256 with SHA-256.
 //!
-//! Of the two values of S that verify, both are accepted: OpenSSH and tokens make either. So anybody
-//! can turn a signature into a second one; nothing may count on there being one.
+//! Both values of S that verify are accepted, since OpenSSH and tokens produce either. Anybody can
+//! therefore turn one signature into another; nothing may rely on there being only one.
 
 use conex_core::model::crypto::{BadKey, BadSignature};
 use p256::ecdsa::signature::Verifier as _;
@@ -15,14 +15,14 @@ pub(crate) const NAME: &str = "ecdsa-sha2-nistp256";
 /// The curve's name in keys, beside the algorithm's.
 const CURVE: &[u8] = b"nistp256";
 
-/// In front of a point that is not compressed (SEC 1 section 2.3.3).
+/// The prefix of an uncompressed point (SEC 1 section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
-/// Bytes of a coordinate, and of a scalar.
+/// The size in bytes of a coordinate, and of a scalar.
 const SIZE: usize = 32;
 
-/// A public key: a point of the curve, not the neutral one. The group has prime order, so no point
-/// is of small order.
+/// A public key: a point of the curve other than the neutral one. The group has prime order, so no point
+/// has small order.
 #[derive(Debug, Clone)]
 pub(crate) struct Key(VerifyingKey);
 
@@ -30,7 +30,7 @@ impl Key {
     /// Parses a key's blob (RFC 5656 section 3.1).
     ///
     /// # Errors
-    /// [`BadKey::Malformed`] for anything but the one encoding of a point of the curve.
+    /// [`BadKey::Malformed`] for anything but the canonical encoding of a point of the curve.
     pub(crate) fn parse(blob: &[u8]) -> Result<Self, BadKey> {
         let fields = || {
             let mut reader = Reader::new(blob);
@@ -64,7 +64,7 @@ impl Key {
         self.verify_value(bytes, value().ok_or(BadSignature)?)
     }
 
-    /// Verifies a signature of two numbers, each from 1 to the order of the group less 1.
+    /// Verifies a signature of two numbers, each from 1 to the order of the group minus 1.
     pub(super) fn verify_value(&self, bytes: &[u8], value: &[u8]) -> Result<(), BadSignature> {
         let scalars = || {
             let mut reader = Reader::new(value);
@@ -101,7 +101,7 @@ mod tests {
         Key::parse(&blob)
     }
 
-    /// The shortest encoding of a number, or of zero.
+    /// Appends the shortest encoding of a number, including zero.
     fn push_mpint(out: &mut Vec<u8>, number: &[u8]) {
         let zeros = number.iter().take_while(|byte| **byte == 0).count();
         let mut value = number[zeros..].to_vec();
@@ -111,7 +111,7 @@ mod tests {
         push_string(out, &value);
     }
 
-    /// R and S side by side, as the inner signature of an SSHSIG; halves of any size.
+    /// Builds the inner signature of an SSHSIG from R and S, the two halves of `numbers`, of any size.
     fn inner(numbers: &[u8]) -> Vec<u8> {
         let (r, s) = numbers.split_at(numbers.len() / 2);
         let mut value = Vec::new();
@@ -130,7 +130,7 @@ mod tests {
         for group in set.test_groups {
             let key = key(&group.key.key);
             for test in group.tests {
-                // What that format says of sizes is not ours: SSH has numbers, of no fixed size.
+                // That format's rules about sizes do not apply: SSH numbers have no fixed size.
                 if test.comment.contains("size") {
                     continue;
                 }

@@ -1,4 +1,4 @@
-//! `ssh-ed25519` (RFC 8032, RFC 8709), strictly: what two verifiers might judge differently is
+//! `ssh-ed25519` (RFC 8032, RFC 8709), strictly: anything that two verifiers might judge differently is
 //! refused.
 
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use crate::wire::{Reader, push_string};
 /// The algorithm's name, in keys and in signatures.
 pub(crate) const NAME: &str = "ssh-ed25519";
 
-/// A public key in its one encoding, of no small order.
+/// A public key in its canonical encoding, and not of small order.
 #[derive(Debug, Clone)]
 pub(crate) struct Key(VerifyingKey);
 
@@ -19,7 +19,7 @@ impl Key {
     /// Parses a key's blob (RFC 8709 section 4).
     ///
     /// # Errors
-    /// [`BadKey::Malformed`] for anything but the one encoding of a point, [`BadKey::Weak`] for a
+    /// [`BadKey::Malformed`] for anything but the canonical encoding of a point, [`BadKey::Weak`] for a
     /// point of small order.
     pub(crate) fn parse(blob: &[u8]) -> Result<Self, BadKey> {
         Self::from_point(field(blob).ok_or(BadKey::Malformed)?)
@@ -29,7 +29,7 @@ impl Key {
     pub(super) fn from_point(bytes: &[u8]) -> Result<Self, BadKey> {
         let bytes: &[u8; 32] = bytes.try_into().map_err(|_| BadKey::Malformed)?;
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadKey::Malformed)?;
-        // The library decodes y >= p, and x = 0 with a sign: second spellings of a key.
+        // The library accepts y >= p, and x = 0 with a sign: second encodings of a key.
         if key.to_edwards().compress().as_bytes() != bytes {
             return Err(BadKey::Malformed);
         }
@@ -44,8 +44,8 @@ impl Key {
         self.verify_value(bytes, field(inner).ok_or(BadSignature)?)
     }
 
-    /// Verifies 64 bytes of signature (RFC 8032 section 5.1.7). Refuses also a scalar that is not
-    /// reduced and a point R that is of small order or not in its one encoding.
+    /// Verifies the 64 bytes of a signature (RFC 8032 section 5.1.7). Also refuses a scalar that is not
+    /// reduced, and a point R that has small order or is not canonically encoded.
     pub(super) fn verify_value(&self, bytes: &[u8], value: &[u8]) -> Result<(), BadSignature> {
         let signature: &[u8; 64] = value.try_into().map_err(|_| BadSignature)?;
         self.0
@@ -54,17 +54,17 @@ impl Key {
     }
 }
 
-/// The blob of a public key.
+/// Returns the blob of a public key.
 pub(crate) fn blob(key: &VerifyingKey) -> Vec<u8> {
     encode(key.as_bytes())
 }
 
-/// Signs exactly these bytes, giving the inner signature of an SSHSIG.
+/// Signs exactly these bytes. Returns the inner signature of an SSHSIG.
 pub(crate) fn sign(key: &SigningKey, bytes: &[u8]) -> Vec<u8> {
     encode(&key.sign(bytes).to_bytes())
 }
 
-/// The algorithm's name and one field: the shape of both keys and signatures.
+/// Reads the algorithm's name and one field: the shape of both keys and signatures.
 fn field(bytes: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader::new(bytes);
     let name = reader.string()?;
@@ -98,7 +98,7 @@ mod tests {
         hex(text).try_into().unwrap()
     }
 
-    /// Everything between the parsed SSHSIG and the library.
+    /// Runs everything between the parsed SSHSIG and the library.
     fn strict(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
         Key::parse(&encode(key)).is_ok_and(|key| key.verify(message, &encode(signature)).is_ok())
     }
@@ -143,7 +143,7 @@ mod tests {
             accepted(&|[message, key, signature]| strict(key, message, signature)),
             [3]
         );
-        // The twin: without strictness the very same data passes.
+        // The twin: without strictness, the very same data is accepted.
         assert_eq!(
             accepted(&|[message, key, signature]| {
                 let key = VerifyingKey::from_bytes(key.as_slice().try_into().unwrap()).unwrap();
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn points_of_small_order_are_no_keys() {
-        // All points of order 1, 2, 4 and 8, in their one encoding.
+        // All points of order 1, 2, 4 and 8, in their canonical encoding.
         for weak in [
             "0100000000000000000000000000000000000000000000000000000000000000",
             "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_point_has_one_encoding() {
-        // y >= p: no small order hides the second spelling of y = 3 as p + 3.
+        // y >= p: the second encoding of y = 3 as p + 3, which is not of small order.
         let canonical = point("0300000000000000000000000000000000000000000000000000000000000000");
         let second = point("f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f");
         assert!(VerifyingKey::from_bytes(&second).is_ok_and(|key| !key.is_weak()));
@@ -209,7 +209,7 @@ mod tests {
         let key = Key(secret.verifying_key());
         let mut signature = secret.sign(b"message").to_bytes();
         assert_eq!(key.verify_value(b"message", &signature), Ok(()));
-        // S + L, little-endian, which fits into 32 bytes.
+        // S + L in little-endian order, which fits into 32 bytes.
         let order = point("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
         let mut carry = 0;
         for (byte, add) in signature[32..].iter_mut().zip(order) {
@@ -240,7 +240,7 @@ mod tests {
             with(b"ssh-ed25519", &[value, b"\0"].concat(), b""),
             with(b"ssh-ed25519", value, b"\0"),
             with(b"ssh-ed25519\0", value, b""),
-            // An RSA key with this name on it: exponent and modulus.
+            // An RSA key under this name: exponent and modulus.
             with(b"ssh-ed25519", &[1, 0, 1], &with(&[0x55; 256], b"", b"")),
             Vec::new(),
         ] {

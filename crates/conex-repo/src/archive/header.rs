@@ -1,28 +1,29 @@
-//! The header of a member, as far as every program reads it alike (POSIX.1-2017, `pax`, "ustar Interchange Format").
+//! The header of a member, limited to what every program reads alike (POSIX.1-2017, `pax`, "ustar
+//! Interchange Format").
 
-/// Bytes of a header, and what data is padded to.
+/// The size in bytes of a header, and the unit to which data is padded.
 pub(super) const BLOCK: usize = 512;
 
 /// A block of the archive.
 pub(super) type Block = [u8; BLOCK];
 
-/// The fields that matter.
+/// The relevant fields of a header.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) kind: u8,
     pub(super) size: u64,
-    /// The name as it stands there, with what stands before it.
+    /// The name as stored, including its prefix.
     pub(super) name: Vec<u8>,
 }
 
-/// The magic of POSIX archives, in which a prefix goes before the name.
+/// The magic of POSIX archives, in which a prefix precedes the name.
 const POSIX: &[u8] = b"ustar\0";
 
-/// That of GNU archives, in which something else stands at the place of the prefix.
+/// The magic of GNU archives, which use the field of the prefix for something else.
 const GNU: &[u8] = b"ustar  \0";
 
 impl Header {
-    /// Reads a header; an error says in what programs differ, or what is wrong.
+    /// Reads a header. An error describes the fault, or how programs differ.
     pub(super) fn parse(block: &Block) -> Result<Self, &'static str> {
         let field = |from: usize, to: usize| block.get(from..to).unwrap_or_default();
         let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
@@ -31,7 +32,7 @@ impl Header {
         if u64::from(sum - own + 8 * u32::from(b' ')) != expected {
             return Err("its checksum is wrong");
         }
-        // Numbers of which opam 2.6 reads each before it goes on, though none matters.
+        // opam 2.6 parses each of these numbers, although none of them matters.
         for (from, to) in [(100, 108), (108, 116), (116, 124), (136, 148)] {
             octal(field(from, to))?;
         }
@@ -53,7 +54,7 @@ impl Header {
             return Err("it is of a kind of archive that programs read differently");
         };
         let own = text(field(0, 100));
-        // Some programs give none to an extension, which needs none.
+        // Some programs give an extension no name, and it needs none.
         if own.is_empty() && (!prefix.is_empty() || !matches!(block.get(156), Some(b'x' | b'g'))) {
             return Err("it has no name");
         }
@@ -67,12 +68,13 @@ impl Header {
     }
 }
 
-/// The bytes before the first zero.
+/// Returns the bytes before the first zero.
 fn text(field: &[u8]) -> &[u8] {
     field.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
-/// A number in octal digits, with blanks before it, and blanks or zeros behind; nothing where there are no digits.
+/// Parses an octal number with optional blanks before it and blanks or zeros after it. Returns `None`
+/// without any digits.
 fn octal(field: &[u8]) -> Result<Option<u64>, &'static str> {
     if field.first().is_some_and(|byte| *byte >= 0x80) {
         return Err("it has a number in base 256, which opam 2.6 cannot read");
@@ -85,12 +87,12 @@ fn octal(field: &[u8]) -> Result<Option<u64>, &'static str> {
     if !behind.iter().all(|byte| matches!(byte, 0 | b' ')) {
         return Err("it has a number that is not octal");
     }
-    // Twelve digits at most.
+    // There are at most twelve digits.
     let value = digits.fold(0, |sum, digit| sum * 8 + u64::from(digit - b'0'));
     Ok((count > 0).then_some(value))
 }
 
-/// What an extended header says of the member after it.
+/// The contents of an extended header, which apply to the next member.
 #[derive(Debug, Default)]
 pub(super) struct Extended {
     pub(super) path: Option<Vec<u8>>,
@@ -98,7 +100,8 @@ pub(super) struct Extended {
 }
 
 impl Extended {
-    /// Reads the records of an extended header. Each key stands once: of two, opam 2.6 takes the first, and tar the last.
+    /// Reads the records of an extended header. Each key may occur once: of two, opam 2.6 takes the first,
+    /// and tar the last.
     pub(super) fn parse(mut records: &[u8]) -> Result<Self, &'static str> {
         let mut found = Self::default();
         let mut keys: Vec<&[u8]> = Vec::new();
@@ -126,7 +129,7 @@ impl Extended {
         Ok(found)
     }
 
-    /// Makes sure that a header for all members says nothing but a comment, such as the commit that `git archive` names.
+    /// Checks that a global header contains only comments, such as the commit that `git archive` names.
     pub(super) fn only_comment(mut records: &[u8]) -> Result<(), &'static str> {
         while !records.is_empty() {
             let (key, _, rest) =
@@ -140,7 +143,7 @@ impl Extended {
     }
 }
 
-/// The key and the value of the first record, and the rest.
+/// Splits off the first record. Returns its key, its value and the rest.
 fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let digits = records.iter().position(|byte| *byte == b' ')?;
     let length = usize::try_from(decimal(records.get(..digits)?)?).ok()?;
@@ -157,7 +160,7 @@ fn decimal(text: &[u8]) -> Option<u64> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// A time in seconds, which may have a fraction, and may be before 1970.
+/// Checks a time in seconds, which may have a fraction and may lie before 1970.
 fn time(text: &[u8]) -> Option<()> {
     let text = text.strip_prefix(b"-").unwrap_or(text);
     let mut parts = text.splitn(2, |byte| *byte == b'.');
@@ -166,7 +169,7 @@ fn time(text: &[u8]) -> Option<()> {
     parts.next().is_none_or(is_fraction).then_some(())
 }
 
-/// The name in a member of its own that GNU tar writes before one with a long name: it ends with its only zero.
+/// Reads a long name from the separate member that GNU tar writes for it. The name ends with its only zero.
 pub(super) fn long_name(data: &[u8]) -> Result<Vec<u8>, &'static str> {
     match data.split_last() {
         Some((0, name)) if !name.is_empty() && !name.contains(&0) => Ok(name.to_vec()),

@@ -1,4 +1,4 @@
-//! The members of an archive, one after another, from the pieces that were unpacked.
+//! Reads the members of an archive in order from the unpacked pieces.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
@@ -10,15 +10,15 @@ use super::header::{BLOCK, Block, Extended, Header, long_name};
 use super::unpack::Piece;
 use super::{ArchiveError, MEMBERS};
 
-/// Most bytes of what precedes a member to give it a long name or other attributes.
+/// The most bytes of an extension, which gives the next member a long name or other attributes.
 const EXTENSION: u64 = 64 << 10;
 
-/// The name that GNU tar gives to the member that holds a long name.
+/// The name that GNU tar gives to a member holding a long name.
 const LONG_NAME: &[u8] = b"././@LongLink";
 
 type Result<T> = core::result::Result<T, ArchiveError>;
 
-/// Reads everything.
+/// Reads all members.
 pub(super) fn read(
     pieces: Receiver<Piece>,
     back: SyncSender<Vec<u8>>,
@@ -27,7 +27,7 @@ pub(super) fn read(
     let mut stream = Stream::new(pieces, back);
     let mut files = Files::new(marker);
     let mut members = 0;
-    // What the members before said of the next one.
+    // The extensions of the next member.
     let mut before: Option<Extended> = None;
     loop {
         let at = stream.position;
@@ -104,7 +104,7 @@ pub(super) fn read(
     Ok(files)
 }
 
-/// The path of a member; nothing for the top itself.
+/// Returns the path of a member, or `None` for the top itself.
 fn path_of(name: &[u8], kind: u8) -> Result<Option<Path>> {
     let text = String::from_utf8_lossy(name);
     let mut inner: &str = &text;
@@ -125,7 +125,7 @@ fn path_of(name: &[u8], kind: u8) -> Result<Option<Path>> {
         })
 }
 
-/// The unpacked archive.
+/// The unpacked archive as a stream.
 struct Stream {
     pieces: Receiver<Piece>,
     back: SyncSender<Vec<u8>>,
@@ -151,14 +151,14 @@ impl Stream {
         }
     }
 
-    /// What is there; nothing at the end only.
+    /// Returns the available bytes; empty only at the end.
     fn fill(&mut self) -> Result<&[u8]> {
         while self.at >= self.piece.len() && !self.ended {
             let gone = |_| ArchiveError::Io("the thread that unpacks it is gone".into());
             match self.pieces.recv().map_err(gone)? {
                 Piece::Bytes(bytes) => {
                     let used = core::mem::replace(&mut self.piece, bytes);
-                    // It is a mere saving.
+                    // Reusing the buffer is only an optimisation.
                     let _ = self.back.try_send(used);
                     self.at = 0;
                     self.checksum = zlib_rs::crc32::crc32(self.checksum, &self.piece);
@@ -184,7 +184,7 @@ impl Stream {
         self.position += count as u64;
     }
 
-    /// A whole block; an error of the caller's where nothing is left.
+    /// Reads a whole block, or returns the given error at the end.
     fn block(&mut self, none: ArchiveError) -> Result<Block> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
@@ -207,7 +207,7 @@ impl Stream {
         Ok(block)
     }
 
-    /// Appends as much as there has to be.
+    /// Appends exactly `size` bytes.
     fn copy(&mut self, size: u64, to: &mut Vec<u8>) -> Result<()> {
         let mut left = usize::try_from(size).unwrap_or(usize::MAX);
         while left > 0 {
@@ -223,7 +223,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Passes over what fills the last block of some data.
+    /// Skips the padding after `size` bytes of data.
     fn pad(&mut self, size: u64) -> Result<()> {
         let last = usize::try_from(size % BLOCK as u64).unwrap_or_default();
         let mut left = (BLOCK - last) % BLOCK;
@@ -238,7 +238,8 @@ impl Stream {
         Ok(())
     }
 
-    /// After the first block of zeros comes a second one, and zeros only, to the end of the packed data.
+    /// Checks the end after the first block of zeros: a second one follows, then only zeros up to the end
+    /// of the packed data.
     fn end(&mut self) -> Result<()> {
         if self.block(ArchiveError::NoEnd)? != [0; BLOCK] {
             return Err(ArchiveError::LoneZeros);

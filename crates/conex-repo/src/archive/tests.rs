@@ -69,7 +69,7 @@ fn what_is_written_is_what_is_read() {
         &ArchiveStore::read(archive.as_slice()).unwrap(),
         &expected
     ));
-    // The program everybody has agrees.
+    // The system's tar agrees.
     let directory = unpacked_by_tar(&archive);
     let tree = directory.path().join("tree");
     assert!(same(&DirectoryStore::open(&tree).unwrap(), &expected));
@@ -79,7 +79,7 @@ fn what_is_written_is_what_is_read() {
         .unwrap();
     let age = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
     assert_eq!(age.as_secs(), MTIME);
-    // The same bytes from another kind of store, written at another time.
+    // Another kind of store, written at another time, gives the same bytes.
     std::fs::set_permissions(
         tree.join("repo"),
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
@@ -149,7 +149,7 @@ fn archives_of_other_programs_are_read() {
     ));
 }
 
-/// A member with a name that the library would not write.
+/// Appends a member with a name that the library would refuse to write.
 fn raw(builder: &mut tar::Builder<Vec<u8>>, name: &str, kind: EntryType, bytes: &[u8]) {
     let mut header = Header::new_ustar();
     header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
@@ -273,7 +273,7 @@ fn nothing_is_hidden_behind_the_end() {
         refused(&[one.as_slice(), &other].concat()),
         ArchiveError::Trailing
     );
-    // A second gzip member, whether it holds more of the archive or another one.
+    // The second gzip member may continue the archive or be another one.
     for (first, second) in [
         (&one[..], &other[..]),
         one.split_at(1024),
@@ -290,7 +290,7 @@ fn nothing_is_hidden_behind_the_end() {
         behind(&[vec![0; 100_000], vec![1]].concat()),
         Err(ArchiveError::Behind)
     );
-    // Zeros are padding, behind the archive and behind the compressed data.
+    // Zeros are padding, after the archive and after the compressed data.
     assert_eq!(behind(&vec![0; 100_000]), Ok(()));
     let padded = [one.as_slice(), &[0; 10_240]].concat();
     assert_eq!(read(&gzip(&padded)), Ok(()));
@@ -309,7 +309,7 @@ fn an_archive_has_an_end() {
         };
         assert_eq!(refused(&one[..end]), expected, "{end}");
     }
-    // opam 2.6 reads on after a lone block of zeros, tar does not.
+    // opam 2.6 reads on after a single block of zeros, tar does not.
     let hidden = [&one[..1536], &one[..]].concat();
     assert_eq!(refused(&hidden), ArchiveError::LoneZeros);
     assert!(ArchiveStore::read(gzip(&one).as_slice()).is_ok());
@@ -333,11 +333,11 @@ fn the_compressed_layer() {
         bytes.splice(10..10, extra.iter().copied());
         read(&bytes)
     };
-    // A name and a comment, which every program passes over; text or not.
+    // Every program skips a name and a comment, whether they are text or not.
     assert_eq!(with(0, b""), Ok(()));
     assert_eq!(with(0b0000_1001, b"index.tar\0"), Ok(()));
     assert_eq!(with(0b0001_1000, b"name\0comment\0"), Ok(()));
-    // An extra field and a checksum of the header, which are right and which opam 2.6 cannot read.
+    // An extra field and a header checksum are valid, but opam 2.6 cannot read them.
     assert!(matches!(
         with(0b0000_0100, b"\x02\0ab"),
         Err(ArchiveError::Gzip(_))
@@ -354,7 +354,7 @@ fn the_compressed_layer() {
         with(0b0000_1000, &[b'x'; 10_000]),
         Err(ArchiveError::Gzip(_))
     ));
-    // What the trailer says is checked, which opam 2.6 does not get to where zeros follow.
+    // The trailer is checked here. opam 2.6 does not reach it where zeros follow.
     for at in 1..=8 {
         let mut bytes = whole.clone();
         let place = bytes.len() - at;
@@ -365,7 +365,7 @@ fn the_compressed_layer() {
     assert!(matches!(read(b""), Err(ArchiveError::Gzip(_))));
 }
 
-/// A header as it is given, but for the checksum.
+/// Builds a header from its fields and computes only the checksum.
 fn header(name: &[u8], kind: u8, size: u64, change: impl Fn(&mut [u8])) -> Vec<u8> {
     let mut block = vec![0; 512];
     block[..name.len()].copy_from_slice(name);
@@ -393,7 +393,7 @@ fn file(name: &[u8], data: &[u8], change: impl Fn(&mut [u8])) -> Vec<u8> {
     with_data(header(name, b'0', data.len() as u64, change), data)
 }
 
-/// A member that says something of the one after it.
+/// Builds an extension member, which describes the next member.
 fn before(kind: u8, name: &[u8], data: &[u8]) -> Vec<u8> {
     with_data(header(name, kind, data.len() as u64, |_| ()), data)
 }
@@ -412,7 +412,7 @@ fn pax(records: &[(&str, &str)]) -> Vec<u8> {
     before(b'x', b"pax", &data)
 }
 
-/// The paths in an archive of some members.
+/// Returns the paths in an archive of some members.
 fn paths(members: &[Vec<u8>]) -> Result<Vec<String>, ArchiveError> {
     let tar = [members.concat(), vec![0; 1024]].concat();
     let store = ArchiveStore::read(gzip(&tar).as_slice())?;
@@ -427,7 +427,7 @@ fn at(field: usize, bytes: &'static [u8]) -> impl Fn(&mut [u8]) {
     move |block| block[field..field + bytes.len()].copy_from_slice(bytes)
 }
 
-/// Each of these was given to opam 2.1.2, 2.3.0, 2.5.2 and 2.6.1, which agree.
+/// opam 2.1.2, 2.3.0, 2.5.2 and 2.6.1 agree on each of these archives.
 #[test]
 fn what_all_programs_read_alike() {
     let is = |expected: &[&str], members: &[Vec<u8>]| {
@@ -470,7 +470,7 @@ fn what_all_programs_read_alike() {
     is(&[], &[]);
 }
 
-/// Each of these was read differently by opam 2.6.1 than by one before it, or refused by some.
+/// opam 2.6.1 read each of these archives differently from an earlier version, or some versions refused it.
 #[test]
 fn what_programs_read_differently() {
     let header_is_refused = |what: &str, members: &[Vec<u8>]| {
@@ -548,7 +548,7 @@ fn what_programs_read_differently() {
         "{position}"
     );
 
-    // Data of a directory is further members to every opam, and was none to conex.
+    // Every opam reads a directory's data as further members. conex once ignored it.
     let inside = plain("hidden");
     let size = inside.len() as u64;
     for name in [&b"d/"[..], b"./"] {
@@ -556,7 +556,7 @@ fn what_programs_read_differently() {
         let error = paths(&members).unwrap_err();
         assert!(matches!(error, ArchiveError::DirectoryData(_)), "{error:?}");
     }
-    // What is no letter for a file is one to opam 2.6.
+    // opam 2.6 treats unknown type letters as files.
     for kind in *b"123467SVZK" {
         let error = paths(&[header(b"a", kind, 0, |_| ())]).unwrap_err();
         let expected = if kind == b'1' {
@@ -592,7 +592,7 @@ fn marks_are_made_while_it_is_unpacked() {
         .collect();
     assert_eq!(made, expected);
     assert_eq!(made.len(), 6);
-    // Directories and what else stands between them makes no difference.
+    // Directories and other members in between make no difference.
     let directory = unpacked_by_tar(&archive);
     let status = Command::new("tar")
         .args(["czf", "../y.tar.gz", "--format=gnu", "."])
@@ -662,7 +662,7 @@ fn extensions_do_not_change_what_is_read() {
 
 #[test]
 fn endless_data() {
-    // A bomb: a gigabyte of zeros, a thousandth of that packed.
+    // A bomb: a gigabyte of zeros, packed to a thousandth.
     let mut header = Header::new_ustar();
     header.set_path("bomb").unwrap();
     header.set_size(16 << 20);
@@ -681,7 +681,7 @@ fn endless_data() {
         ArchiveStore::read(bomb.as_slice()).unwrap_err(),
         ArchiveError::TooLarge
     );
-    // Or zeros without end, after the end.
+    // Or endless zeros after the end.
     let one = tarred(&[("a", EntryType::Regular)]);
     let mut packed = GzBuilder::new().write(Vec::new(), Compression::fast());
     packed.write_all(&one).unwrap();
@@ -693,7 +693,7 @@ fn endless_data() {
         ArchiveStore::read(endless.as_slice()).unwrap_err(),
         ArchiveError::TooLarge
     );
-    // A size that is a mere claim.
+    // The size is only claimed.
     header.set_size(1 << 32);
     header.set_cksum();
     assert_eq!(
@@ -703,7 +703,7 @@ fn endless_data() {
 }
 
 proptest! {
-    /// Whatever the bytes, there is an answer.
+    /// Any bytes give a result.
     #[test]
     fn no_bytes_are_too_odd(
         bytes in prop::collection::vec(any::<u8>(), 0..2000),
@@ -721,7 +721,7 @@ proptest! {
         for (at, byte) in &edits {
             let at = at % tar.len();
             tar[at] = *byte;
-            // With a checksum that fits again.
+            // Restore a valid checksum.
             let block = at / 512 * 512;
             let header: &mut [u8] = &mut tar[block..block + 512];
             header[148..156].fill(b' ');
@@ -738,7 +738,7 @@ proptest! {
     }
 }
 
-/// Trees as they could be anywhere, names of all lengths included.
+/// Generates trees as they could occur anywhere, including names of all lengths.
 fn trees() -> impl Strategy<Value = BTreeMap<String, Vec<u8>>> {
     let component = prop_oneof![
         4 => "[a-c]{1,2}",
@@ -756,7 +756,8 @@ fn trees() -> impl Strategy<Value = BTreeMap<String, Vec<u8>>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(24), ..ProptestConfig::default() })]
 
-    /// What tar and gzip make of a tree, in every format they have, is read as the tree, or refused with a reason.
+    /// An archive that tar and gzip make of a tree, in any of their formats, is read as that tree or
+    /// refused with a reason.
     #[test]
     fn real_archives_are_trees(tree in trees(), format in 0..5_usize) {
         let directory = tempfile::tempdir().unwrap();
@@ -780,14 +781,14 @@ proptest! {
             .current_dir(&top)
             .output()
             .unwrap();
-        // Some names do not fit some formats; then tar says so, and the archive lacks them.
+        // Some names do not fit into some formats. tar then reports that, and the archive lacks them.
         prop_assume!(output.status.success());
         let store = ArchiveStore::open(&directory.path().join("x.tar.gz")).unwrap();
         prop_assert!(same(&store, &expected));
     }
 }
 
-/// With `CONEX_CASES=20`, twenty times as many.
+/// `CONEX_CASES=20` runs twenty times as many cases.
 fn cases(least: u32) -> u32 {
     let times = std::env::var("CONEX_CASES").ok();
     least * times.map_or(1, |times| times.parse().expect("CONEX_CASES is a number"))

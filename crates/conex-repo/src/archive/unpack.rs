@@ -1,4 +1,4 @@
-//! The compressed layer: one gzip member, unpacked by a thread of its own while the caller reads.
+//! The compressed layer: one gzip member, unpacked on a thread of its own while the caller reads.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -8,33 +8,33 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::{ArchiveError, RATIO, UNPACKED};
 
-/// Bytes that are handed over at once.
+/// The number of bytes handed over at once.
 const PIECE: usize = 256 << 10;
 
-/// Pieces that are on their way at the same time.
+/// The number of pieces in flight.
 pub(super) const PIECES: usize = 4;
 
-/// Most bytes of a name or comment in the header of a gzip file.
+/// The most bytes of a name or comment in the header of a gzip file.
 const TEXT: usize = 4 << 10;
 
-/// What the unpacking thread has to say.
+/// A message from the unpacking thread.
 pub(super) enum Piece {
-    /// More of the data.
+    /// More data.
     Bytes(Vec<u8>),
-    /// The data ended, and nothing but zeros follows; the checksum and the length that it has to have.
+    /// The end of the data, followed by nothing but zeros, with the required checksum and length.
     End { checksum: u32, length: u32 },
-    /// It cannot go on.
+    /// Unpacking failed.
     Failed(ArchiveError),
 }
 
-/// Unpacks everything and hands it over. Returns early when nobody takes it any more.
+/// Unpacks everything and hands it over. Returns early if the receiver is gone.
 pub(super) fn unpack(input: impl Read, full: &SyncSender<Piece>, empty: &Receiver<Vec<u8>>) {
     let last = match all(Input::new(input), full, empty) {
         Ok(Some(end)) => end,
         Ok(None) => return,
         Err(error) => Piece::Failed(error),
     };
-    // Who is gone needs no answer.
+    // If the receiver is gone, nobody needs this message.
     let _ = full.send(last);
 }
 
@@ -76,7 +76,7 @@ fn all(
                 });
             }
         }
-        // What is small is harmless whatever its ratio.
+        // A small output is harmless at any ratio.
         let most = input.count.saturating_mul(RATIO);
         if inflate.total_out() > most.clamp(limits::DATA_FILE, UNPACKED) {
             return Err(ArchiveError::TooLarge);
@@ -92,7 +92,7 @@ fn all(
     Ok(Some(Piece::End { checksum, length }))
 }
 
-/// The header of a gzip file (RFC 1952, section 2.3), as far as every opam reads it.
+/// Reads the header of a gzip file (RFC 1952, section 2.3), accepting only what every opam reads.
 fn header(input: &mut Input<impl Read>) -> Result<(), ArchiveError> {
     let mut fixed = [0; 10];
     for byte in &mut fixed {
@@ -136,7 +136,7 @@ fn header(input: &mut Input<impl Read>) -> Result<(), ArchiveError> {
     Ok(())
 }
 
-/// Behind the compressed data come zeros only, which all programs pass over.
+/// Checks that only zeros follow the compressed data. All programs skip them.
 fn behind(input: &mut Input<impl Read>) -> Result<(), ArchiveError> {
     let mut first = true;
     loop {
@@ -156,7 +156,7 @@ fn behind(input: &mut Input<impl Read>) -> Result<(), ArchiveError> {
     }
 }
 
-/// The packed bytes, and how many were read.
+/// The packed bytes, and how many of them have been read.
 struct Input<R> {
     inner: R,
     buffer: Vec<u8>,
@@ -174,7 +174,7 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// What is there; nothing at the end only.
+    /// Returns the available bytes; empty only at the end.
     fn fill(&mut self) -> Result<&[u8], ArchiveError> {
         if self.at >= self.buffer.len() {
             self.buffer.resize(64 << 10, 0);
@@ -201,7 +201,7 @@ impl<R: Read> Input<R> {
         Ok(byte)
     }
 
-    /// Four bytes, the least significant first.
+    /// Reads four bytes, the least significant first.
     fn number(&mut self) -> Result<u32, ArchiveError> {
         let mut bytes = [0; 4];
         for byte in &mut bytes {

@@ -1,9 +1,9 @@
 //! Patterns of gitattributes(5), which are those of gitignore(5) without negation.
 
-/// Most comparisons for one look at a tree: a second or so.
+/// The most comparison steps for one tree: about a second.
 const STEPS: u64 = 1 << 28;
 
-/// Comparisons made so far.
+/// The number of comparison steps so far.
 #[derive(Debug, Default)]
 pub(super) struct Steps(u64);
 
@@ -14,30 +14,30 @@ impl Steps {
     }
 }
 
-/// A pattern, ready to be compared.
+/// A compiled pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     tokens: Vec<Token>,
-    /// It is compared with the last component only.
+    /// Whether it applies to the last component only.
     is_name: bool,
-    /// It matches directories only.
+    /// Whether it matches directories only.
     is_directory: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
     Byte(u8),
-    /// `?`: anything but a slash.
+    /// `?`: any character but a slash.
     One,
     /// `[...]`: one of these ranges, or none of them; never a slash.
     Class(bool, Vec<(u8, u8)>),
-    /// `*`: as many as there are, without a slash.
+    /// `*`: any number of characters other than slashes.
     Star,
     /// `**/`: any number of whole components, each with its slash.
     Components,
     /// `**` at the end: everything.
     Rest,
-    /// What cannot be read matches nothing.
+    /// An invalid pattern, which matches nothing.
     Never,
 }
 
@@ -54,7 +54,8 @@ impl Pattern {
         }
     }
 
-    /// Whether a path, relative to the directory of the pattern, is matched; nothing where too much was compared.
+    /// Whether it matches a path relative to the directory of the pattern. Returns `None` when the limit of
+    /// steps is exceeded.
     pub(super) fn matches(
         &self,
         path: &str,
@@ -118,7 +119,7 @@ fn text_after(text: &[u8], many: usize) -> &[u8] {
     text.get(many..).unwrap_or_default()
 }
 
-/// Reads what follows a `[`.
+/// Parses the rest of a class after its `[`.
 fn class(text: &[u8]) -> Option<(Token, &[u8])> {
     let (negated, mut rest) = match text.first()? {
         b'!' | b'^' => (true, text_after(text, 1)),
@@ -162,7 +163,7 @@ fn escaped(byte: u8, rest: &mut &[u8]) -> Option<u8> {
     Some(*byte)
 }
 
-/// The characters of a class with a name.
+/// Returns the characters of a named class.
 fn named(name: &[u8]) -> Option<Vec<(u8, u8)>> {
     Some(match name {
         b"alnum" => vec![(b'0', b'9'), (b'A', b'Z'), (b'a', b'z')],
@@ -181,7 +182,8 @@ fn named(name: &[u8]) -> Option<Vec<(u8, u8)>> {
     })
 }
 
-/// Compares. Of a `*`, only the last one has to be tried again, as none goes past a slash; of a `**/` likewise.
+/// Matches tokens against a text. Only the last `*` has to be retried, as none goes past a slash; likewise
+/// the last `**/`.
 fn wild(tokens: &[Token], text: &[u8], steps: &mut Steps) -> Option<bool> {
     let (mut token, mut at) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -234,7 +236,7 @@ fn wild(tokens: &[Token], text: &[u8], steps: &mut Steps) -> Option<bool> {
     }
 }
 
-/// Reads a pattern in double quotes, as git writes odd names; gives what follows, too.
+/// Parses a pattern in double quotes, as git writes unusual names. Also returns what follows it.
 pub(super) fn unquote(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = text.strip_prefix(b"\"")?;
     let mut name = Vec::new();

@@ -25,7 +25,7 @@ fn attributes(sources: &[(&str, &str)]) -> Attributes {
     Attributes::read(&store, &files).unwrap()
 }
 
-/// What is altered, as `LINE ATTRIBUTE FIRST (FILES)`.
+/// Formats alterations as `LINE ATTRIBUTE FIRST (FILES)`.
 fn altered(sources: &[(&str, &str)]) -> Vec<String> {
     let attributes = attributes(sources);
     let found = attributes.alterations(&FILES.map(path)).unwrap();
@@ -59,7 +59,7 @@ fn attributes_that_alter_files_are_found_where_they_stand() {
             "1 working-tree-encoding=UTF-16 packages/a/a.1/files/x.patch (3)"
         ]
     );
-    // Whole directories are left out of archives by themselves.
+    // A whole directory is left out of archives by itself.
     assert_eq!(
         top("conex export-ignore\n"),
         ["1 export-ignore conex/root/1.toml (1)"]
@@ -97,7 +97,7 @@ fn attributes_that_alter_files_are_found_where_they_stand() {
     ] {
         assert_eq!(top(harmless), [""; 0], "{harmless}");
     }
-    // The deepest has the last word.
+    // The deepest file takes precedence.
     let both = [
         (".gitattributes", "* ident\n"),
         ("packages/a/.gitattributes", "* -ident\n"),
@@ -113,7 +113,7 @@ fn what_is_too_long_is_not_looked_at() {
     assert!(Attributes::read(&store, [&file]).is_ok());
     store.insert(FILE, vec![b'\n'; usize::try_from(SIZE).unwrap() + 1]);
     assert!(Attributes::read(&store, [&file]).is_err());
-    // Hostile patterns end, too.
+    // Hostile patterns terminate, too.
     let hostile = format!("{}b ident\n", "*a".repeat(500));
     let long = Path::parse(&vec!["a".repeat(200); 5].join("/")).unwrap();
     let slow = attributes(&[(FILE, &hostile.repeat(60))]);
@@ -122,7 +122,7 @@ fn what_is_too_long_is_not_looked_at() {
     assert_eq!(slow.alterations(&many), Err(AttributesError::TooMuch(file)));
 }
 
-/// What git says of paths.
+/// Returns git's answer about some paths.
 fn told(mut git: Command, paths: &BTreeSet<Path>) -> String {
     let mut asked = git
         .stdin(Stdio::piped())
@@ -138,7 +138,7 @@ fn told(mut git: Command, paths: &BTreeSet<Path>) -> String {
     String::from_utf8(asked.wait_with_output().unwrap().stdout).unwrap()
 }
 
-/// Asks git itself about generated patterns.
+/// Compares the results with git itself on generated patterns.
 #[test]
 fn git_finds_the_same_attributes() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The marks of what is in a directory, without looking twice at what was read.
+//! Computes the marks of a directory without reading again what has been read.
 
 use core::ops::Range;
 use std::os::fd::OwnedFd;
@@ -14,19 +14,19 @@ use super::{DirectoryStore, directory_flags, store_error};
 use crate::changes::{ChangesError, Steps};
 use crate::marks::{self, Key, Mark};
 
-/// What a store gave to one thread.
+/// The entries that the store returned to one thread.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Paths, one after another.
+    /// The paths, concatenated.
     paths: String,
     entries: Vec<SeenEntry>,
-    /// The directories that were listed.
+    /// The listed directories.
     listed: Vec<Key>,
-    /// The files that were read, with their marks from then.
+    /// The files that were read, with their marks at that time.
     pub(super) read: Vec<(Key, Mark)>,
 }
 
-/// An entry of a directory that was listed.
+/// An entry of a listed directory.
 #[derive(Debug)]
 struct SeenEntry {
     key: Key,
@@ -36,7 +36,7 @@ struct SeenEntry {
 
 impl Seen {
     pub(super) fn list(&mut self, directory: &Path, entries: &[Entry]) {
-        // All of it is far below 2^32: as much as the names of all files of a tree.
+        // All positions are far below 2^32: they are bounded by the total length of all file names.
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         self.listed.push(marks::key(directory.as_str()));
         for entry in entries {
@@ -61,7 +61,7 @@ impl Seen {
     }
 }
 
-/// What looking at a directory gave.
+/// The result of examining a directory.
 #[derive(Default)]
 struct Looked {
     files: Vec<(Key, Mark)>,
@@ -69,7 +69,7 @@ struct Looked {
 }
 
 impl DirectoryStore {
-    /// The marks of everything that is no directory. What was seen, and remembered, is not looked at again.
+    /// Returns the marks of everything that is not a directory. What is remembered is not examined again.
     pub(crate) fn marks(&self, kind: MarkKind) -> Result<Vec<(Key, Mark)>, ChangesError> {
         let mut next = vec![Path::top()];
         let mut found = Vec::new();
@@ -77,7 +77,7 @@ impl DirectoryStore {
             && *remembered == kind
             && seen.iter().next().is_some()
         {
-            // Taken, so that what is read below can be remembered without waiting for itself.
+            // Take the entries out first, so that reading below can remember new ones without a deadlock.
             let seen: Vec<Seen> = seen
                 .iter()
                 .map(|seen| {
@@ -124,7 +124,7 @@ impl DirectoryStore {
             }
         }
         let steps = Steps::default();
-        // Level by level, so that no depth of a tree is a depth of the stack.
+        // Work level by level, so that a deep tree does not need a deep stack.
         while !next.is_empty() {
             let looked = core::mem::take(&mut next)
                 .into_par_iter()
@@ -136,7 +136,8 @@ impl DirectoryStore {
             }
         }
         found.par_sort_unstable();
-        // What was listed or read twice is there twice. What changed in between is neither.
+        // Files that were listed or read twice occur twice. If one changed in between, neither of its marks
+        // counts.
         found.dedup_by(|(key, mark), (kept, other)| {
             if key == kept && mark != other {
                 *other = marks::special(CHANGED);
@@ -146,7 +147,7 @@ impl DirectoryStore {
         Ok(found)
     }
 
-    /// The marks of what is no directory in a directory, and the directories there.
+    /// Returns the marks of the non-directories in a directory, and its subdirectories.
     fn marks_in(
         &self,
         directory: &Path,
@@ -186,7 +187,7 @@ impl DirectoryStore {
         Ok(looked)
     }
 
-    /// The mark of a file as it is now.
+    /// Computes the mark of a file as it is now.
     fn mark(&self, file: &Path, kind: MarkKind) -> Mark {
         if kind == MarkKind::Content {
             return marks::content(self, file).unwrap_or_default();
@@ -199,13 +200,14 @@ impl DirectoryStore {
     }
 }
 
-/// What is listed under a name that is no component of a path.
+/// The kind of an entry whose name is not a valid path component.
 const NO_NAME: &str = "a name that is none";
 
-/// What was read twice and was not the same.
+/// The kind of an entry that changed between two reads.
 const CHANGED: &str = "what changed while it was read";
 
-/// What is listed and cannot be looked at, such as a name that is not text, and listed escaped.
+/// The kind of an entry that cannot be examined, for example because its name is not text and is listed
+/// escaped.
 const NOT_THERE: &str = "what is not there as it was listed";
 
 fn stat_mark(directory: &OwnedFd, name: &str) -> Mark {

@@ -1,8 +1,8 @@
-//! The main line of a repository, and who brought each release into it.
+//! The main line of a repository, and who added each release to it.
 //!
-//! The main line are the first parents of a commit: what a forge's merge button makes. It is walked
-//! once, and only trees that differ are read, down to the directories of releases. What a commit
-//! says of its author is whatever its author says: evidence for people to judge.
+//! The main line consists of the first parents of a commit: what the merge button of a forge creates. It is
+//! walked once, and only trees that differ are read, down to the directories of releases. The author of a
+//! commit is whoever the commit claims: evidence for people to judge.
 
 use core::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -20,18 +20,18 @@ use rayon::prelude::*;
 use super::{CommitId, GitError, GitRepository, Shared};
 use crate::people::{Address, Home, Person};
 
-/// A commit, as far as it tells of people and time.
+/// A commit, with its information about people and time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
     /// Its id.
     pub id: CommitId,
-    /// The commits it follows; none at the beginning of what is known of the history.
+    /// The parent commits; none at the beginning of the known history.
     pub parents: Vec<CommitId>,
-    /// Who wrote it.
+    /// The author.
     pub author: Person,
-    /// When it was made.
+    /// The time of the commit.
     pub date: Date,
-    /// The first line of what it says.
+    /// The first line of the message.
     pub subject: String,
     tree: ObjectId,
 }
@@ -40,33 +40,33 @@ pub struct Commit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(pub i64);
 
-/// How a release came into the main line.
+/// How a release was added to the main line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Landing {
-    /// The commit of the main line that brought it.
+    /// The commit of the main line that added it.
     pub commit: CommitId,
-    /// When that was made.
+    /// The time of that commit.
     pub date: Date,
-    /// Who wrote the commit that added it. None where only the merge is known: who pressed the button
-    /// is not who wrote it.
+    /// The author of the commit that added it. `None` if only the merge is known: whoever pressed the
+    /// button is not the author.
     pub author: Option<Person>,
-    /// The account on a forge that the pull request came from, where the merge says so.
+    /// The account on a forge from which the pull request came, if the merge names it.
     pub account: Option<Home>,
 }
 
 /// Releases by their names.
 pub type Landings = BTreeMap<(PackageName, ReleaseName), Landing>;
 
-/// Most commits of one merged branch that are looked at for the one that added a release.
+/// The most commits of one merged branch to search for the one that added a release.
 const BRANCH: usize = 512;
 
-/// As many steps as are worth a job of their own.
+/// The number of steps worth a job of their own.
 const STEPS: usize = 128;
 
 impl GitRepository {
-    /// A commit and the first parents before it, oldest first.
+    /// Returns a commit and the chain of its first parents, oldest first.
     ///
-    /// The history begins where there is no parent, or where a shallow clone ends.
+    /// The history begins at a commit without a parent, or where a shallow clone ends.
     ///
     /// # Errors
     /// [`GitError::Object`] when a commit is missing or broken.
@@ -83,10 +83,10 @@ impl GitRepository {
         Ok(line)
     }
 
-    /// For each release that a main line ever had: who first brought it.
+    /// Returns, for each release that the main line ever had, who first added it.
     ///
-    /// What the first commit has was there before, so nobody is known to have brought it. Of a merge
-    /// the branch is looked at, for the author of the commit that added the release.
+    /// Releases in the first commit existed before, so it is not known who added them. For a merge, the
+    /// merged branch is searched for the author of the commit that added the release.
     ///
     /// # Errors
     /// [`GitError::Object`] when a commit or tree is missing or broken.
@@ -120,7 +120,8 @@ impl GitRepository {
             let account = pulled_from(&commit.subject);
             for release in added {
                 let written = merged.get(&release).cloned();
-                // Where the branch is not there, a merge's author has pressed a button, no more.
+                // If the branch is not available, the author of a merge is only the person who pressed the
+                // button.
                 let own = || account.is_none().then(|| commit.author.clone());
                 let landing = Landing {
                     commit: commit.id,
@@ -134,7 +135,7 @@ impl GitRepository {
         Ok(landings)
     }
 
-    /// Who added which releases on the branches that a commit merges: the oldest commit counts.
+    /// Finds who added which releases on the branches that a commit merges. The oldest commit counts.
     fn branch_of(
         &self,
         merge: &Commit,
@@ -150,7 +151,7 @@ impl GitRepository {
                 continue;
             }
             let commit = self.shared.commit(id, shallow)?;
-            // What a merge into the branch brought, others wrote.
+            // Releases that came from a merge into the branch have other authors.
             if let [parent] = commit.parents.as_slice() {
                 let old = self.shared.commit(*parent, shallow)?.tree;
                 for release in self.shared.added(layout, old, &commit)? {
@@ -201,7 +202,7 @@ impl Shared {
         })
     }
 
-    /// The releases that a commit has and the tree before it has not.
+    /// Returns the releases that a commit has and the previous tree does not.
     fn added(
         &self,
         layout: &dyn Layout,
@@ -243,7 +244,7 @@ impl Shared {
             if same == Some(*id) {
                 continue;
             }
-            // What has no valid name is no release; whoever verifies the tree says so.
+            // A directory with an invalid name is not a release. Verifying the tree reports it.
             let Some(path) = core::str::from_utf8(name)
                 .ok()
                 .and_then(|name| directory.join(name).ok())
@@ -262,7 +263,7 @@ impl Shared {
         Ok(())
     }
 
-    /// The directories in a tree, in git's order.
+    /// Lists the directories in a tree, in git's order.
     fn directories(&self, tree: Option<ObjectId>) -> Result<Vec<(Vec<u8>, ObjectId)>, StoreError> {
         let Some(id) = tree else {
             return Ok(Vec::new());
@@ -280,13 +281,13 @@ impl Shared {
     }
 }
 
-/// Whether packages stand below a top-level directory.
+/// Whether packages are stored below a top-level directory.
 pub fn holds_packages(layout: &dyn Layout, path: &Path) -> bool {
     path.as_str() != metadata::DIRECTORY
         && layout.place(path.as_str(), EntryKind::Directory, false) == Place::Packages
 }
 
-/// Git sorts a directory as if its name ended in a slash.
+/// Compares names like git, which sorts a directory as if its name ended in a slash.
 fn order(a: &[u8], b: &[u8]) -> Ordering {
     let slashed = |name: &[u8], at: usize| name.get(at).copied().unwrap_or(b'/');
     let differs = (0..a.len().min(b.len())).find(|at| a.get(*at) != b.get(*at));
@@ -296,9 +297,9 @@ fn order(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// The account that a merge says its pull request came from, in the words of the forge's button:
-/// `Merge pull request #1 from bob/branch`. Names of branches have no spaces, so that the title of
-/// a pull request, which follows other buttons' merges with its number, is not taken for it.
+/// Returns the account that a merge names as the origin of its pull request, in the wording of the forge's
+/// button: `Merge pull request #1 from bob/branch`. Branch names have no spaces, so the title of a pull
+/// request, which other buttons put before the number, is not mistaken for one.
 fn pulled_from(subject: &str) -> Option<Home> {
     let rest = subject.strip_prefix("Merge pull request #")?;
     let (number, from) = rest.split_once(" from ")?;
@@ -308,9 +309,9 @@ fn pulled_from(subject: &str) -> Option<Home> {
 }
 
 impl Date {
-    /// The day, as `2026-01-31`, in UTC.
+    /// Returns the day in UTC, as `2026-01-31`.
     pub fn day(self) -> String {
-        // Days since 0000-03-01, in eras of 400 years; the leap day is the last of its year.
+        // Days since 0000-03-01, in eras of 400 years. The leap day is the last day of its year.
         let days = self.0.div_euclid(86_400) + 719_468;
         let era = days.div_euclid(146_097);
         let of_era = days.rem_euclid(146_097);
@@ -326,14 +327,14 @@ impl Date {
         format!("{:04}-{month:02}-{day:02}", year + era * 400 + later)
     }
 
-    /// The beginning of a day that is written `2026-01-31`, if there is such a day.
+    /// Parses a day such as `2026-01-31` and returns its beginning, if there is such a day.
     pub fn of_day(text: &str) -> Option<Self> {
         if text.len() != "2026-01-31".len() {
             return None;
         }
         let mut numbers = text.split('-').map(|it| it.parse::<i64>().ok());
         let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
-        // As above: years begin in March, and the lengths of months follow each other regularly.
+        // As above: years begin in March, so the lengths of months follow a regular pattern.
         let (year, month) = match month {
             1 | 2 => (year - 1, month + 9),
             3..=12 => (year, month - 3),
@@ -353,7 +354,7 @@ mod tests {
     use crate::git::tests::Scratch;
     use crate::layout::{OpamLayout, PlainLayout};
 
-    /// Commits everything as somebody.
+    /// Commits everything under the given name.
     fn commit(scratch: &Scratch, who: &str, message: &str) {
         scratch.git(&["add", "-A"]);
         let author = format!("{who} <{who}@Example.org>");
@@ -391,7 +392,7 @@ mod tests {
         scratch.write("packages/foo-bar/foo-bar.1/opam", "bar");
         scratch.write("conex/foo/foo.3/opam", "no package");
         commit(&scratch, "bob", "foo 2");
-        // Edits, renames of the directory around it, removals and returns are no additions.
+        // Edits, renames of the directory around it, removals and returns are not additions.
         scratch.write("packages/foo/foo.2/opam", "edited");
         scratch.git(&["rm", "-q", "-r", "packages/foo-bar"]);
         scratch.write("packages/foo.3/opam", "three");
@@ -427,7 +428,7 @@ mod tests {
         scratch.git(&["checkout", "-q", "main"]);
         let message = "Merge pull request #9 from Bob/foo-2";
         scratch.git(&["merge", "-q", "--no-ff", "branch", "-m", message]);
-        // Where histories are flattened, only the button's words are left.
+        // After a flattened merge, only the button's message remains.
         scratch.write("foo/3/data", "three");
         commit(&scratch, "alice", "Merge pull request #10 from bob/foo-3");
         assert_eq!(

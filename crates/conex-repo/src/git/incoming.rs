@@ -1,12 +1,12 @@
-//! Objects that are being pushed: git shows them to its hooks before they are in the repository.
+//! Objects that are being pushed. Git shows them to its hooks before they are in the repository.
 
 use std::fs;
 use std::path::{Path as SystemPath, PathBuf};
 
 use super::{GitError, GitRepository};
 
-/// Object directories put together, for as long as this value lives. There are commits in it and no
-/// names for them.
+/// A combination of object directories that exists as long as this value. It has commits but no references
+/// to them.
 #[derive(Debug)]
 pub struct Incoming {
     repository: GitRepository,
@@ -14,11 +14,10 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Puts object directories together.
+    /// Combines object directories.
     ///
     /// # Errors
-    /// [`GitError::Unreadable`] where a path cannot be used, or there is no room for a temporary
-    /// directory.
+    /// [`GitError::Unreadable`] if a path cannot be used, or if there is no room for a temporary directory.
     pub fn open(objects: &[PathBuf]) -> Result<Self, GitError> {
         let unreadable = |path: &SystemPath, reason: String| GitError::Unreadable {
             path: path.to_owned(),
@@ -55,7 +54,7 @@ impl Incoming {
         })
     }
 
-    /// The objects, by their ids.
+    /// Returns the objects as a repository.
     pub fn repository(&self) -> &GitRepository {
         &self.repository
     }

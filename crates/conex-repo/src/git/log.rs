@@ -1,4 +1,4 @@
-//! Who made commits, as the commits say.
+//! The authors and committers of commits, as the commits say.
 
 use gix::bstr::{BStr, ByteSlice as _};
 use gix::objs::{CommitRefIter, Kind};
@@ -8,22 +8,23 @@ use gix::traverse::commit::simple::CommitTimeOrder;
 use super::{CommitId, GitError, GitRepository};
 use crate::people::{Address, Person};
 
-/// More commits than this are not looked at: nobody reads about more.
+/// The most commits to examine: nobody reads about more.
 const COMMITS: usize = 1_000;
 
-/// Somebody who made commits of a branch.
+/// A person with commits on a branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contributor {
-    /// Who it is, as the commits say.
+    /// The person, as the commits say.
     pub person: Person,
-    /// How many commits they are the author of.
+    /// The number of commits of which they are the author.
     pub authored: usize,
-    /// How many they committed for others, by the forge or by hand.
+    /// The number of commits they committed for others, through the forge or by hand.
     pub committed: usize,
 }
 
 impl GitRepository {
-    /// Who made the commits that `head` has and `onto` has not, authors of the newest commits first.
+    /// Returns the people with commits that `head` has and `onto` does not, authors of the newest commits
+    /// first.
     ///
     /// # Errors
     /// [`GitError::History`] when a commit is missing or broken.
@@ -56,8 +57,8 @@ impl GitRepository {
         Ok(found)
     }
 
-    /// Whether somebody with this address is the author of a commit among the newest `most`; nothing
-    /// where the history that was fetched ends before that.
+    /// Whether somebody with this address is the author of one of the newest `most` commits. Returns `None`
+    /// if the fetched history ends earlier.
     ///
     /// # Errors
     /// As [`Self::contributors`].
@@ -96,7 +97,7 @@ impl GitRepository {
         }))
     }
 
-    /// The author and the committer of a commit.
+    /// Returns the author and the committer of a commit.
     fn people(&self, commit: CommitId) -> Result<(Person, Person), GitError> {
         let failed =
             |error: &dyn core::fmt::Display| GitError::History(format!("commit {commit}: {error}"));

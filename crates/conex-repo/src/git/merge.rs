@@ -1,10 +1,10 @@
-//! What merging one commit into another would give: a tree in memory.
+//! Test merges: computes the tree that merging one commit into another would give, in memory.
 //!
-//! No work tree is touched, and nothing is written into the repository. What both sides changed is
-//! merged file by file and line by line, as git merges it. Renames are not followed, no
-//! merge driver of the repository's attributes is asked, and where two commits have several best
-//! common ancestors one of them is taken. Where that makes a difference, git may report a conflict
-//! that is none here, or the other way round; whatever is merged in the end is judged by what it is.
+//! No work tree is touched, and nothing is written into the repository. Files that both sides changed are
+//! merged line by line, as git does it. Renames are not followed, and merge drivers from attributes are not
+//! used. If two commits have several best common ancestors, one of them is taken. Where that makes a
+//! difference, git may report a conflict that this module does not, or the other way round. This does no
+//! harm: the merge that lands is judged by its own content.
 
 mod text;
 
@@ -22,52 +22,52 @@ use gix::objs::{Kind, Tree, TreeRefIter, WriteTo as _};
 use super::{CommitId, GitError, GitRepository, GitStore, Objects, Shared};
 use crate::changes::{ChangesError, Steps};
 
-/// What a test-merge gives.
+/// The result of a test merge.
 #[derive(Debug)]
 pub enum Merge {
     /// The merged tree.
     Clean(Merged),
-    /// The places that both sides changed in ways that do not go together, sorted.
+    /// The paths with conflicting changes of both sides, sorted.
     Conflicts(Vec<Conflict>),
 }
 
-/// A tree that merging would give.
+/// The tree that a merge would give.
 #[derive(Debug)]
 pub struct Merged {
     /// The tree.
     pub store: GitStore,
-    /// Where it differs from the commit that was merged into; as [`GitStore::changed`] has it.
+    /// The paths where it differs from the commit that was merged into, as in [`GitStore::changed`].
     pub changed: BTreeSet<Path>,
-    /// Where the two sides parted.
+    /// The common ancestor at which the two sides diverged.
     pub fork: CommitId,
 }
 
-/// A place that cannot be merged.
+/// A path that cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("{place}: {clash}")]
 pub struct Conflict {
-    /// The path, with bytes that are not text escaped.
+    /// The path. Bytes that are not text are escaped.
     pub place: String,
-    /// What is wrong there.
+    /// The kind of conflict.
     pub clash: Clash,
 }
 
-/// Why both sides' changes of a place do not go together.
+/// Why the changes of both sides conflict at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Clash {
-    /// Both changed the same lines, or a file that has none.
+    /// Both changed the same lines, or a file without lines.
     #[error("both sides changed it")]
     Changed,
-    /// Both added a file there.
+    /// Both added a file.
     #[error("both sides added it, with different content")]
     Added,
-    /// One changed what the other removed or moved.
+    /// One side changed what the other removed or moved.
     #[error("one side changed it, and the other removed or moved it")]
     Removed,
-    /// One has a file where the other has a directory.
+    /// One side has a file where the other has a directory.
     #[error("it is a file on one side and a directory on the other")]
     FileAndDirectory,
-    /// A link or submodule, or a file that one side made executable and the other did not.
+    /// It is a link or submodule, or a file that only one side made executable.
     #[error("it is not the same kind of file on both sides")]
     Kind,
 }
@@ -76,8 +76,8 @@ impl GitRepository {
     /// Merges a commit into another, in memory.
     ///
     /// # Errors
-    /// [`GitError::Unrelated`] where the two have no common ancestor; [`GitError::History`] and
-    /// [`GitError::Object`] where something is missing or broken.
+    /// [`GitError::Unrelated`] if the two have no common ancestor; [`GitError::History`] and
+    /// [`GitError::Object`] if something is missing or broken.
     #[tracing::instrument(level = "debug", skip(self), err)]
     pub fn merge(&self, onto: CommitId, theirs: CommitId) -> Result<Merge, GitError> {
         let fork = self
@@ -113,10 +113,10 @@ impl GitRepository {
     }
 }
 
-/// Where something could not be read, and why.
+/// A path that could not be read, and the reason.
 type Failed = (String, StoreError);
 
-/// What stands at a place before the sides parted, on ours and on theirs.
+/// The entries at a path: in the common ancestor, in ours and in theirs.
 type Sides<T> = [Option<T>; 3];
 
 /// A file, link or submodule.
@@ -138,15 +138,15 @@ impl Leaf {
 struct Merger<'a> {
     shared: &'a Shared,
     steps: Steps,
-    /// What was merged, and stands nowhere else.
+    /// Merged objects that exist only in memory.
     objects: Objects,
     conflicts: Vec<Conflict>,
 }
 
-/// Both sides changed something, each in its own way.
+/// Both sides changed something in different ways.
 struct Contested;
 
-/// Where only one side differs from what was there before, or both have the same, that is it.
+/// Resolves the cases in which at most one side changed something, or both made the same change.
 fn trivial<T: PartialEq + Copy>([base, ours, theirs]: Sides<T>) -> Result<Option<T>, Contested> {
     if ours == theirs || base == theirs {
         Ok(ours)
@@ -250,7 +250,7 @@ impl Merger<'_> {
         Ok(Some(Leaf { mode, id }))
     }
 
-    /// The entries of a tree, each name once.
+    /// Returns the entries of a tree. Each name has to occur once.
     fn entries(&mut self, at: &str, id: &ObjectId) -> Result<Vec<Entry>, Failed> {
         let failed = |error| (at.to_owned(), error);
         let malformed = || failed(StoreError::Io(format!("git tree {id} is malformed")));

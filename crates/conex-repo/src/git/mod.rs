@@ -1,10 +1,9 @@
-//! Revisions of a git repository, as trees: no work tree is needed, and none is looked at.
+//! Revisions of a git repository as trees. This module neither needs nor reads a work tree.
 //!
-//! Whoever owns the repository may be the attacker. So every object is digested again when it is
-//! read and has to have the id it was asked for by; nothing outside the repository's own
-//! configuration is read; replacement objects are ignored; and what an object decompresses to is
-//! bounded before it is allocated. Which commit a name like `main` stands for is whatever the
-//! repository says: names are not trusted, contents are verified.
+//! The owner of the repository may be the attacker. Every object is therefore hashed again when it is read,
+//! and has to have the requested id. Only the repository's own configuration is read. Replacement objects
+//! are ignored. The size of a decompressed object is bounded before it is allocated. The repository decides
+//! which commit a name like `main` refers to: names are not trusted, contents are verified.
 
 pub mod history;
 pub mod incoming;
@@ -31,50 +30,50 @@ pub use incoming::Incoming;
 pub use store::GitStore;
 pub use write::{CommitInfo, Committer, Files};
 
-/// Most bytes that one object may take in memory while it is put together from its deltas: the
-/// largest data file, the object it is a delta of, and the delta.
+/// The most memory in bytes for assembling one object from its deltas: the largest data file, its delta
+/// base, and the delta.
 const OBJECT_MEMORY: u64 = 4 * limits::DATA_FILE;
 
-/// Longest chain of tags that point to tags.
+/// The longest chain of tags that point to tags.
 const TAGS: usize = 8;
 
-/// Why a repository or a revision could not be opened.
+/// The reasons why a repository or a revision could not be opened or used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GitError {
     /// There is no git repository at the path.
     #[error("there is no git repository at {}", .0.display())]
     NoRepository(PathBuf),
-    /// There is one, which cannot be read, or is of a kind that this program does not know.
+    /// The repository cannot be read, or is of an unknown kind.
     #[error("the git repository at {} cannot be opened: {reason}", .path.display())]
     Unreadable {
-        /// Where it is.
+        /// The path of the repository.
         path: PathBuf,
-        /// The library's own words.
+        /// The reason, in the library's own words.
         reason: String,
     },
-    /// No commit, or more than one, goes by this name.
+    /// No commit, or more than one, has this name.
     #[error("the git repository has no revision {0:?}")]
     NoRevision(String),
-    /// The name stands for something else than a commit.
+    /// The name refers to an object other than a commit.
     #[error("{0:?} is a {1}, not a commit")]
     NotACommit(String, &'static str),
     /// An object is missing or broken.
     #[error("git object {0}: {1}")]
     Object(String, StoreError),
-    /// Two commits that have no ancestor in common, as far as the history was fetched.
+    /// The two commits have no common ancestor in the fetched history.
     #[error("{0} and {1} have no common ancestor")]
     Unrelated(String, String),
-    /// Several references stand for one pull request, and for different commits.
+    /// Several references to one pull request refer to different commits.
     #[error("pull request {0} was fetched more than once, with different commits: {names}", names = .1.join(", "))]
     Ambiguous(u64, Vec<String>),
-    /// Symbolic references that lead to each other, or through too many others.
+    /// Symbolic references form a loop or a chain that is too long.
     #[error("the symbolic reference {0:?} leads nowhere")]
     Symbolic(String),
-    /// The history could not be followed; the library's own words.
+    /// The history could not be followed, in the library's own words.
     #[error("the history cannot be followed: {0}")]
     History(String),
-    /// An object or reference could not be written; the library's own words.
+    /// An object or reference could not be written, in the library's own words.
     #[error("git could not write: {0}")]
     Write(String),
     /// Somebody else moved a reference meanwhile.
@@ -82,7 +81,7 @@ pub enum GitError {
     Moved(String),
 }
 
-/// A commit of a repository, which is there and whose object has this id.
+/// The id of a commit that exists in a repository and has been checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommitId(ObjectId);
 
@@ -98,7 +97,7 @@ impl fmt::Debug for CommitId {
     }
 }
 
-/// Objects that stand in memory only.
+/// Objects that exist only in memory.
 type Objects = HashMap<ObjectId, (Kind, Vec<u8>)>;
 
 /// A git repository, with or without a work tree.
@@ -107,7 +106,7 @@ pub struct GitRepository {
     shared: Arc<Shared>,
 }
 
-/// What all stores of a repository use: one handle for each thread.
+/// The state shared by all stores of a repository: one handle for each thread.
 struct Shared {
     path: PathBuf,
     repository: gix::ThreadSafeRepository,
@@ -116,7 +115,7 @@ struct Shared {
 }
 
 impl GitRepository {
-    /// Opens the repository of a work tree, or a bare one. Parent directories are not searched.
+    /// Opens the repository of a work tree, or a bare repository. Parent directories are not searched.
     ///
     /// # Errors
     /// [`GitError::NoRepository`], [`GitError::Unreadable`].
@@ -149,7 +148,7 @@ impl GitRepository {
         })
     }
 
-    /// Where the repository is, as it was given.
+    /// Returns the path of the repository, as it was given.
     pub fn path(&self) -> &SystemPath {
         &self.shared.path
     }
@@ -159,36 +158,36 @@ impl GitRepository {
         self.shared.handle().is_bare()
     }
 
-    /// Whether only part of the history was fetched, so that what is missing may just not be here.
+    /// Whether only part of the history was fetched, so that a missing object may simply not be here.
     pub fn is_shallow(&self) -> bool {
-        // What cannot be told may be so.
+        // If it cannot be determined, assume a shallow repository.
         self.shared.handle().is_shallow().unwrap_or(true)
     }
 
-    /// The directory that git keeps everything in, of all work trees.
+    /// Returns the git directory that all work trees share.
     pub fn directory(&self) -> PathBuf {
         self.shared.handle().common_dir().to_owned()
     }
 
-    /// The directory of its objects.
+    /// Returns the directory of its objects.
     pub fn objects(&self) -> PathBuf {
         self.directory().join("objects")
     }
 
-    /// A setting of the repository's own configuration.
+    /// Returns a setting from the repository's own configuration.
     pub fn setting(&self, key: &str) -> Option<String> {
         let value = self.shared.handle().config_snapshot().string(key)?;
         Some(value.to_string())
     }
 
-    /// The commit that a name stands for: a branch, tag, full or short id, or anything else that
-    /// `git rev-parse` takes for one commit. Tags are followed to their commit.
+    /// Resolves a name to a commit: a branch, tag, full or short id, or any other expression that `git
+    /// rev-parse` accepts for one commit. Tags are followed to their commit.
     ///
     /// # Errors
     /// [`GitError::NoRevision`], [`GitError::NotACommit`], [`GitError::Object`].
     pub fn resolve(&self, name: &str) -> Result<CommitId, GitError> {
         let no_revision = || GitError::NoRevision(name.to_owned());
-        // A full id is nothing else to git either, and there are no other objects to look through.
+        // A full id has no other meaning in git either, so no other objects have to be searched.
         let full = ObjectId::from_hex(name.as_bytes()).ok();
         let mut id = if let Some(id) = full {
             id
@@ -214,7 +213,7 @@ impl GitRepository {
         Err(no_revision())
     }
 
-    /// The tree of a commit.
+    /// Opens the tree of a commit.
     ///
     /// # Errors
     /// [`GitError::Object`].
@@ -230,7 +229,7 @@ impl GitRepository {
         Ok(GitStore::new(Arc::clone(&self.shared), tree))
     }
 
-    /// The tree of the commit that a name stands for.
+    /// Opens the tree of the commit that a name refers to.
     ///
     /// # Errors
     /// As [`Self::resolve`] and [`Self::store`].
@@ -238,7 +237,8 @@ impl GitRepository {
         self.store(self.resolve(name)?)
     }
 
-    /// The best common ancestor of two commits, if they have any: where a branch left a main line.
+    /// Returns the best common ancestor of two commits, if they have any: the commit at which a branch left
+    /// a main line.
     ///
     /// # Errors
     /// [`GitError::History`] when a commit on the way is missing or broken.
@@ -250,7 +250,7 @@ impl GitRepository {
             .map_err(|error| GitError::History(error.to_string()))
     }
 
-    /// Whether `old` is `new` or one of its ancestors, so that going from one to the other is a
+    /// Whether `old` is `new` or one of its ancestors, so that moving from one to the other is a
     /// fast-forward.
     ///
     /// # Errors
@@ -259,14 +259,15 @@ impl GitRepository {
         Ok(self.merge_base(old, new)? == Some(old))
     }
 
-    /// The branch that is checked out, by its short name; none when a commit itself is.
+    /// Returns the short name of the checked-out branch, or `None` if HEAD is detached.
     pub fn branch(&self) -> Option<String> {
         let head = self.shared.handle().head_name().ok().flatten()?;
         head.shorten().to_str().ok().map(ToOwned::to_owned)
     }
 
-    /// What the repository is in the middle of: `merge`, `rebase`, `cherry-pick`, `revert`,
-    /// `bisect`, `am`. Then its work tree is not what anybody means to keep.
+    /// Returns the operation that is in progress in the repository: `merge`, `rebase`, `cherry-pick`,
+    /// `revert`, `bisect` or `am`. Until it ends, the work tree is not in a state that anybody means to
+    /// keep.
     pub fn in_progress(&self) -> Option<&'static str> {
         Some(match self.shared.handle().state()? {
             InProgress::Merge => "merge",
@@ -292,7 +293,7 @@ impl Shared {
         self.handles.get_or(|| self.repository.to_thread_local())
     }
 
-    /// Reads an object whole. What comes back has the id it was asked for by.
+    /// Reads an object completely. Its content is checked against the requested id.
     fn object(&self, id: &ObjectId, buffer: &mut Vec<u8>) -> Result<Kind, StoreError> {
         let found = self
             .handle()

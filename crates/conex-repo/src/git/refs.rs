@@ -1,4 +1,4 @@
-//! Where pull requests are found after they were fetched, and where symbolic references lead.
+//! The references to fetched pull requests, and the targets of symbolic references.
 
 use gix::bstr::ByteSlice as _;
 
@@ -6,11 +6,11 @@ use gix::refs::TargetRef;
 
 use super::{CommitId, GitError, GitRepository};
 
-/// Longest chain of symbolic references that is followed; git itself follows five.
+/// The longest chain of symbolic references to follow, as in git itself.
 const SYMBOLIC: usize = 5;
 
-/// Where forges keep pull requests, and where people usually fetch them to. `N` stands for the number,
-/// `*` for any one component, such as the name of a remote.
+/// The references under which forges keep pull requests, and those to which people usually fetch them. `N`
+/// is the number, `*` matches any one component, such as the name of a remote.
 pub const PULL_REQUESTS: [&str; 6] = [
     "refs/pull/N/head",
     "refs/merge-requests/N/head",
@@ -20,21 +20,20 @@ pub const PULL_REQUESTS: [&str; 6] = [
     "refs/remotes/*/merge-requests/N",
 ];
 
-/// A pull request as it was fetched.
+/// A fetched pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRequest {
     /// The full name of the reference.
     pub reference: String,
-    /// What it stood for when it was looked up.
+    /// The commit it referred to when it was looked up.
     pub commit: CommitId,
 }
 
 impl GitRepository {
-    /// Finds a pull request among the references of the repository; nothing is fetched.
+    /// Finds a pull request among the references of the repository. Fetches nothing.
     ///
     /// # Errors
-    /// [`GitError::Ambiguous`] where several references stand for different commits, and as
-    /// [`Self::resolve`].
+    /// [`GitError::Ambiguous`] if several references refer to different commits, and as [`Self::resolve`].
     pub fn pull_request<T: AsRef<str>>(
         &self,
         number: u64,
@@ -58,8 +57,8 @@ impl GitRepository {
         Ok(found.into_iter().next())
     }
 
-    /// What a local branch follows, as it was fetched last: its name and commit. None for anything but
-    /// a branch that follows another.
+    /// Returns the upstream of a local branch, as it was last fetched: its name and commit. Returns `None`
+    /// for anything but a branch with an upstream.
     pub fn upstream(&self, branch: &str) -> Option<(String, CommitId)> {
         let name = format!("refs/heads/{branch}");
         let handle = self.shared.handle();
@@ -73,12 +72,12 @@ impl GitRepository {
         Some((short.to_owned(), commit))
     }
 
-    /// The reference that changes when `name`, a full name, is written to: itself, or where it leads as a
-    /// symbolic reference. It need not be there.
+    /// Returns the reference that changes when `name`, a full name, is written to: itself, or the target if
+    /// it is a symbolic reference. The reference need not exist.
     ///
     /// # Errors
-    /// [`GitError::Symbolic`] for a loop, or a chain that git does not follow either;
-    /// [`GitError::History`] where a reference cannot be read.
+    /// [`GitError::Symbolic`] for a loop, or a chain that git does not follow either; [`GitError::History`]
+    /// if a reference cannot be read.
     pub fn written_to(&self, name: &str) -> Result<String, GitError> {
         let handle = self.shared.handle();
         let mut at = name.to_owned();
@@ -86,7 +85,7 @@ impl GitRepository {
             let found = handle
                 .try_find_reference(at.as_str())
                 .map_err(|error| GitError::History(error.to_string()))?;
-            // What is not there may be found under a longer name.
+            // If the reference does not exist, the library may find another one under a longer name.
             let found = found.filter(|it| it.name().as_bstr() == at.as_bytes());
             let Some(TargetRef::Symbolic(next)) = found.as_ref().map(|it| it.target()) else {
                 return Ok(at);
@@ -96,7 +95,7 @@ impl GitRepository {
         Err(GitError::Symbolic(name.to_owned()))
     }
 
-    /// The references that a template names and that are there.
+    /// Returns the existing references that match a template.
     fn references(&self, template: &str, number: u64) -> Result<Vec<String>, GitError> {
         let number = number.to_string();
         let wanted: Vec<&str> = template
@@ -111,7 +110,7 @@ impl GitRepository {
             let found = handle
                 .try_find_reference(name.as_str())
                 .map_err(|error| failed(&error))?;
-            // A short name may stand for something else than it says.
+            // A short name may resolve to another reference than it says.
             let is_it = found.is_some_and(|it| it.name().as_bstr() == name.as_bytes());
             return Ok(is_it.then_some(name).into_iter().collect());
         }

@@ -1,4 +1,4 @@
-//! One revision, and what differs between two.
+//! One revision, and the differences between two.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -18,19 +18,19 @@ use super::{Objects, Shared};
 use crate::Parallel;
 use crate::changes::{ChangesError, Steps};
 
-/// The tree of one revision. Symbolic links and submodules are special entries, and never followed.
+/// The tree of one revision. Symbolic links and submodules are special entries and are never followed.
 ///
-/// Trees are read once and kept; files are not kept.
+/// Trees are read once and cached; files are not.
 pub struct GitStore {
     shared: Arc<Shared>,
     top: ObjectId,
-    /// Of a tree that was merged, what the repository does not have.
+    /// Objects of a merged tree that the repository does not have.
     memory: Objects,
     trees: RwLock<HashMap<Path, Arc<Tree>>>,
 }
 
-/// A tree as git has it, checked: its entries in the order of git, which sorts a directory as if its
-/// name ended in a slash, each name once.
+/// A checked git tree. Its entries are in git's order, which sorts a directory as if its name ended in a
+/// slash, and each name occurs once.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     bytes: Vec<u8>,
@@ -38,20 +38,20 @@ pub(super) struct Tree {
     id_length: usize,
 }
 
-/// A place where two revisions have directories, or one of them has.
+/// A path at which one or both revisions have a directory.
 struct Pair {
     place: Path,
     trees: [Option<ObjectId>; 2],
 }
 
-/// What comparing a pair gave.
+/// The result of comparing a pair.
 #[derive(Default)]
 struct Looked {
     differs: Vec<Path>,
     below: Vec<Pair>,
 }
 
-/// Where in the bytes of a tree an entry is.
+/// The position of an entry in the bytes of a tree.
 #[derive(Debug)]
 struct Position {
     name: Range<u32>,
@@ -76,15 +76,15 @@ impl GitStore {
         }
     }
 
-    /// The same, with objects that stand in memory only.
+    /// Returns the same store with objects that exist only in memory.
     pub(super) fn with(self, memory: Objects) -> Self {
         Self { memory, ..self }
     }
 
-    /// What stands in a directory of this revision, as a tree of its own.
+    /// Returns a directory of this revision as a tree of its own.
     ///
     /// # Errors
-    /// [`StoreError::Missing`], and [`StoreError::Special`] for what is no directory.
+    /// [`StoreError::Missing`], and [`StoreError::Special`] if it is not a directory.
     pub fn below(self, directory: &Path) -> Result<Self, StoreError> {
         let (Some(parent), Some(name)) = (directory.parent(), directory.components().next_back())
         else {
@@ -100,15 +100,15 @@ impl GitStore {
         }
     }
 
-    /// The id of the whole tree.
+    /// Returns the id of the whole tree.
     pub(super) fn top(&self) -> ObjectId {
         self.top
     }
 
-    /// What differs between this revision and `newer`, found by comparing trees: what has the same id
-    /// is not looked into. A file that is only executable in one of them does not differ.
+    /// Finds the differences between this revision and `newer` by comparing trees. Entries with the same id
+    /// are not examined. A different executable bit is no difference.
     ///
-    /// The set is to be read as that of [`crate::changes::changed`].
+    /// The set has the same meaning as that of [`crate::changes::changed`].
     ///
     /// # Errors
     /// [`ChangesError`] when a tree is missing or broken, or too much differs.
@@ -119,7 +119,7 @@ impl GitStore {
             place: Path::top(),
             trees: [Some(self.top), Some(newer.top)],
         }];
-        // Level by level, so that no depth of a tree is a depth of the stack.
+        // Work level by level, so that a deep tree does not need a deep stack.
         while !next.is_empty() {
             let level = core::mem::take(&mut next);
             for looked in Parallel.map(level, |pair| self.compare(newer, &pair, &steps)) {
@@ -131,7 +131,7 @@ impl GitStore {
         Ok(changed)
     }
 
-    /// Compares the trees at one place.
+    /// Compares the trees at one path.
     fn compare(&self, newer: &Self, pair: &Pair, steps: &Steps) -> Result<Looked, ChangesError> {
         let Pair { place, trees } = pair;
         let mut looked = Looked::default();
@@ -148,7 +148,7 @@ impl GitStore {
         };
         let [old, new] = *trees;
         let (before, after) = (load(self, old)?, load(newer, new)?);
-        // Git writes none, and reads them.
+        // Git does not write empty trees, but reads them.
         let is_empty = |id: Option<ObjectId>, tree: &Tree| {
             id.is_some() && tree.entries.is_empty() && *place != Path::top()
         };
@@ -245,7 +245,7 @@ impl GitStore {
 
     fn node(&self, parent: &Path, name: &str) -> Result<(EntryKind, ObjectId), StoreError> {
         let tree = self.tree(parent)?;
-        // A directory does not stand where a file of the same name would.
+        // Directories sort differently from files of the same name.
         tree.find((name.as_bytes(), false))
             .or_else(|| tree.find((name.as_bytes(), true)))
             .map(|node| (node.kind, node.id.to_owned()))
@@ -306,7 +306,8 @@ impl fmt::Debug for GitStore {
 }
 
 impl<'t> Node<'t> {
-    /// The name as text. As in a directory: what is none gets a backslash, which no valid name has.
+    /// Returns the name as text. As in a directory, invalid UTF-8 is escaped with a backslash, which no
+    /// valid name contains.
     fn text(&self) -> Cow<'t, str> {
         match core::str::from_utf8(self.name) {
             Ok(text) => text.into(),
@@ -314,19 +315,19 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// What it is sorted by.
+    /// Returns the sort key.
     fn key(&self) -> (&'t [u8], bool) {
         (self.name, self.kind == EntryKind::Directory)
     }
 
-    /// What makes a difference, beside the name.
+    /// Returns what is compared once the names are equal: the kind and the object id.
     fn content(&self) -> (EntryKind, &'t oid) {
         (self.kind, self.id)
     }
 }
 
 impl Tree {
-    /// Finds the entries; refused where git itself would not have written it.
+    /// Parses the entries. Refuses a tree that git itself would not have written.
     fn parse(bytes: Vec<u8>, id: &ObjectId) -> Result<Self, StoreError> {
         let malformed = || StoreError::Io(format!("git tree {id} is malformed"));
         let mut entries: Vec<Position> = Vec::new();
@@ -362,7 +363,7 @@ impl Tree {
             entries,
             id_length: id.kind().len_in_bytes(),
         };
-        // Which of two entries of one name is meant, programs would not agree on.
+        // Programs would not agree on which of two entries with the same name is meant.
         let is_twice = |at: usize| {
             let file = tree.entries.get(at).and_then(|at| tree.node(at));
             file.is_some_and(|file| tree.find((file.name, true)).is_some())
@@ -377,7 +378,7 @@ impl Tree {
         self.entries.iter().filter_map(|at| self.node(at))
     }
 
-    /// The entry at a position, of those that were found when the tree was parsed.
+    /// Returns the entry at a position recorded when the tree was parsed.
     fn node(&self, at: &Position) -> Option<Node<'_>> {
         let (start, end) = (at.name.start as usize, at.name.end as usize);
         let id = self.bytes.get(end + 1..)?.get(..self.id_length)?;
@@ -398,7 +399,7 @@ impl Tree {
     }
 }
 
-/// Trees that were read, for all revisions of a repository: most of them are in many.
+/// A cache of trees for all revisions of a repository: most trees occur in many revisions.
 #[derive(Debug, Default)]
 pub(super) struct Trees(RwLock<Kept>);
 
@@ -408,7 +409,8 @@ struct Kept {
     bytes: usize,
 }
 
-/// Most bytes of trees that are kept for other revisions; one of a large repository has a tenth of that.
+/// The most bytes of trees to cache for other revisions. One revision of a large repository takes a tenth
+/// of that.
 const KEPT: usize = 64 << 20;
 
 impl Trees {
@@ -427,7 +429,7 @@ impl Trees {
     }
 }
 
-/// How git compares names, of which it knows whether they are directories'.
+/// Compares names like git, which sorts directories differently.
 fn order(a: (&[u8], bool), b: (&[u8], bool)) -> Ordering {
     let common = a.0.len().min(b.0.len());
     let end = |(name, is_directory): (&[u8], bool)| {

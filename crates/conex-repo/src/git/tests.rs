@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{DirectoryStore, changes};
 
-/// A repository made by git itself, whatever the user's configuration.
+/// A repository made by git itself, independent of the user's configuration.
 pub(super) struct Scratch(pub(super) tempfile::TempDir);
 
 impl Scratch {
@@ -71,7 +71,7 @@ impl Scratch {
         self.0.path()
     }
 
-    /// The file of a loose object.
+    /// Returns the file of a loose object.
     fn object(&self, id: &str) -> PathBuf {
         let (directory, file) = id.split_at(2);
         self.0
@@ -82,7 +82,7 @@ impl Scratch {
     }
 }
 
-/// The id of a commit that no repository has.
+/// Returns the id of a commit that no repository has.
 pub(crate) fn no_commit() -> CommitId {
     CommitId(ObjectId::null(gix::hash::Kind::Sha1))
 }
@@ -227,7 +227,7 @@ fn arbitrary_content() {
         read(&scratch.open().revision("HEAD").unwrap(), "good").unwrap(),
         b"good"
     );
-    // A replacement would show `evil` as `good`; it is not looked at.
+    // A replacement would present `evil` as `good`. It is ignored.
     let (good, evil) = ("HEAD:good", "HEAD:evil");
     scratch.git(&["replace", good, evil]);
     assert_eq!(scratch.git(&["show", good]), "evil");
@@ -296,10 +296,10 @@ fn malformed_trees() {
         );
         assert!(honest.changed(&store).is_err());
     }
-    // Git would not check this out; here it is an entry like any other.
+    // Git would not check this out. Here it is an entry like any other.
     let store = scratch.open().revision(&tree(&[".git"])).unwrap();
     assert_eq!(store.list(&Path::top()).unwrap().len(), 1);
-    // A name that is no component changes its directory.
+    // A name that is not a valid component changes its directory.
     let store = scratch
         .open()
         .revision(&tree(&["a", "b", "\u{e9}"]))
@@ -324,7 +324,7 @@ fn endless_data() {
         assert_eq!(read(&store, "limit").unwrap().len(), 1 << 20);
     }
     let scratch = Scratch::new();
-    // A tree that holds itself ten times, ten levels deep, in a few hundred bytes.
+    // A tree that contains itself ten times, ten levels deep, in a few hundred bytes.
     let mut tree = scratch.git_with(&["mktree"], b"");
     for _ in 0..10 {
         let names = (0..10).map(|name| format!("040000 tree {tree}\t{name}\n"));
@@ -388,7 +388,7 @@ fn where_a_branch_left_and_what_is_going_on() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Git says the same of what differs, and so does reading everything.
+    /// Git finds the same differences, and so does reading everything.
     #[test]
     fn changes_are_those_that_git_finds(
         steps in prop::collection::vec(
@@ -433,7 +433,7 @@ proptest! {
         }
         let work_tree = DirectoryStore::open(scratch.0.path()).unwrap();
         let (_, head) = revisions.last().unwrap();
-        // Apart from directories that have become empty, of which git knows nothing.
+        // Except directories that became empty, which git does not track.
         let differs = changes::changed(&work_tree, head).unwrap();
         prop_assert!(differs.iter().all(|path| scratch.0.path().join(path.as_str()).is_dir()));
     }

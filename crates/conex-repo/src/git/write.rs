@@ -1,7 +1,7 @@
-//! Writing commits without a work tree, and moving a branch to them.
+//! Writes commits without a work tree, and moves a branch to them.
 //!
-//! Objects are written first, and a branch moves last and at once, if nobody else moved it: whoever is
-//! interrupted leaves objects that nothing names, and git removes those.
+//! Objects are written first. The branch moves last and atomically, provided that nobody else moved it. An
+//! interrupted run leaves unreferenced objects, which git removes.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use gix::refs::{FullName, Target};
 
 use super::{CommitId, GitError, GitRepository};
 
-/// Files with their new bytes, or nothing for what is gone.
+/// Files with their new bytes, or `None` for deleted ones.
 pub type Files = BTreeMap<Path, Option<Vec<u8>>>;
 
-/// What a commit says beside its tree.
+/// The contents of a commit besides its tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitInfo {
-    /// The commits before it.
+    /// The parent commits.
     pub parents: Vec<CommitId>,
-    /// The message; what is not UTF-8 is replaced.
+    /// The message, with invalid UTF-8 replaced.
     pub message: String,
-    /// When it was committed, in seconds since 1970.
+    /// The time of the commit, in seconds since 1970.
     pub time: i64,
 }
 
-/// Who makes commits that follow from others.
+/// The author and committer of generated commits.
 #[derive(Debug, Clone, Copy)]
 pub struct Committer<'a> {
     /// A name.
@@ -39,7 +39,7 @@ pub struct Committer<'a> {
 }
 
 impl GitRepository {
-    /// What a commit says.
+    /// Returns the contents of a commit besides its tree.
     ///
     /// # Errors
     /// [`GitError::Object`].
@@ -62,11 +62,11 @@ impl GitRepository {
         })
     }
 
-    /// Writes a commit whose tree is that of another one with some files changed. Directories in which
-    /// nothing changed are not written again. Files that are executable stay so.
+    /// Writes a commit whose tree is that of another commit with some files changed. Unchanged directories
+    /// are not written again. Executable files stay executable.
     ///
     /// # Errors
-    /// [`GitError::Object`] where the tree below cannot be read, [`GitError::Write`].
+    /// [`GitError::Object`] if the tree below cannot be read, [`GitError::Write`].
     pub fn commit(
         &self,
         base: CommitId,
@@ -106,11 +106,12 @@ impl GitRepository {
         self.write(&commit).map(CommitId)
     }
 
-    /// The commit that a branch, or another reference by its full name, is at; nothing where there is
-    /// none.
+    /// Returns the commit of a branch, or of another reference by its full name; `None` if the reference
+    /// does not exist.
     ///
     /// # Errors
-    /// [`GitError::NoRevision`] for what cannot be the name of a reference, or is none to a commit.
+    /// [`GitError::NoRevision`] for an invalid reference name, or a reference to something other than a
+    /// commit.
     pub fn reference(&self, name: &str) -> Result<Option<CommitId>, GitError> {
         let full = full_name(name)?;
         let found = self
@@ -128,11 +129,11 @@ impl GitRepository {
         }
     }
 
-    /// Moves a branch, or another reference by its full name, from one commit to another one, or makes
-    /// it. `why` is for the log of the reference.
+    /// Moves a branch, or another reference by its full name, from one commit to another, or creates it.
+    /// `why` goes into the reflog.
     ///
     /// # Errors
-    /// [`GitError::Moved`] where it is not at `from` any more, [`GitError::Write`].
+    /// [`GitError::Moved`] if it is no longer at `from`, [`GitError::Write`].
     pub fn move_reference(
         &self,
         name: &str,
@@ -199,7 +200,7 @@ impl GitRepository {
             .map_err(|error| GitError::Write(error.to_string()))
     }
 
-    /// Writes a tree with some changes; nothing where nothing is left of it.
+    /// Writes a tree with some changes. Returns `None` if the tree becomes empty.
     fn write_tree(
         &self,
         base: Option<ObjectId>,
@@ -226,7 +227,7 @@ impl GitRepository {
             } else {
                 let below = old.as_ref().filter(is_tree).map(|old| old.oid);
                 let tree = self.write_tree(below, change)?;
-                // Nothing below a file can be gone: the file stays, unless it is gone itself.
+                // Deleting a path below a file has no effect: the file stays, unless it is deleted itself.
                 let file = || {
                     old.as_ref()
                         .filter(|old| !old.mode.is_tree() && !change.gone)
@@ -256,12 +257,12 @@ impl GitRepository {
     }
 }
 
-/// What changes at a path and below it.
+/// The changes at a path and below it.
 #[derive(Default)]
 struct Changed {
-    /// The blob that stands there now.
+    /// The new blob at the path.
     file: Option<ObjectId>,
-    /// Whether a file that stood there does no more.
+    /// Whether the file at the path is deleted.
     gone: bool,
     below: BTreeMap<String, Self>,
 }
@@ -274,7 +275,7 @@ impl Changed {
     }
 }
 
-/// The full name of a reference; a short one is a branch.
+/// Returns the full name of a reference. A short name is a branch.
 fn full_name(name: &str) -> Result<FullName, GitError> {
     let full = if name.starts_with("refs/") {
         name.to_owned()

@@ -1,4 +1,4 @@
-//! The layouts and projections this program knows.
+//! The layouts and projections that this program knows.
 
 use conex_core::model::limits;
 use conex_core::model::path::Path;
@@ -64,7 +64,7 @@ fn entries(store: &dyn Store, directory: &Path, problems: &mut Vec<Problem>) -> 
     found
 }
 
-/// All files below a directory, each passed by `account` first.
+/// Collects all files below a directory, after passing each to `account`.
 fn files_below(
     store: &dyn Store,
     directory: &Path,
@@ -97,7 +97,7 @@ fn files_below(
     files
 }
 
-/// Ends a reading that reports all problems at once.
+/// Returns the value, or all problems at once if there are any.
 fn all_or<T>(value: T, problems: Vec<Problem>) -> Result<T, Vec<Problem>> {
     if problems.is_empty() {
         Ok(value)

@@ -1,13 +1,14 @@
-//! The layout of opam repositories, today's and yesterday's (spec section 10).
+//! The layout of opam repositories, present and past (spec section 10).
 //!
-//! `packages/foo/foo.1.0/opam`, or in old states `packages/foo.1.0/opam`, beside it `url`, `descr`
-//! and `files/`.
+//! `packages/foo/foo.1.0/opam`, or in old states `packages/foo.1.0/opam`, with `url`, `descr` and `files/`
+//! beside it.
 //!
-//! opam finds releases in its own way. From scratch it loads `NAME.VERSION/opam` at any depth below
-//! `packages/`: in a directory it goes no deeper where it finds an `opam`, in an archive (since 2.6) it
-//! does. Since 2.5 an update looks at the paths that changed, wherever they stand: it reads the directory
-//! around each of them, or the one above if that is called `files`, as the release that its name says,
-//! and drops this release if the path is gone and there is no `opam`.
+//! opam finds releases in its own way. When it loads a repository from scratch, it loads
+//! `NAME.VERSION/opam` at any depth below `packages/`. In a directory it does not descend below an `opam`
+//! file; in an archive (since 2.6) it does. Since 2.5, an update examines the changed paths, wherever they
+//! are: for each of them, opam reads the directory around it, or the parent if that directory is called
+//! `files`, as the release named by the directory. It drops this release if the path is gone and there is
+//! no `opam`.
 
 use std::collections::HashMap;
 
@@ -51,7 +52,7 @@ impl Layout for OpamLayout {
                 ));
                 continue;
             }
-            // opam's package names have no dot, so a dot tells a release from a package.
+            // Package names in opam contain no dot, so a dot distinguishes a release from a package.
             if let Some((package, _)) = split(&found.name) {
                 flat.push((package, path));
             } else {
@@ -190,25 +191,25 @@ impl Client for OpamLayout {
     }
 }
 
-/// What opam takes for the name of a package: letters, digits, `-`, `_`, `+`, with at least one letter.
+/// Whether opam accepts a package name: letters, digits, `-`, `_`, `+`, with at least one letter.
 fn is_package(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+".contains(&byte);
     text.bytes().all(allowed) && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
-/// What opam takes for a version.
+/// Whether opam accepts a version.
 fn is_version(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+.~".contains(&byte);
     !text.is_empty() && text.bytes().all(allowed)
 }
 
-/// A package name that opam takes for one, too.
+/// Parses a package name that opam accepts, too.
 fn package_name(text: &str) -> Option<PackageName> {
     let name = PackageName::parse(text).ok()?;
     is_package(text).then_some(name)
 }
 
-/// Splits `foo.1.0` at its first dot into names that opam takes for such, too.
+/// Splits `foo.1.0` at its first dot into names that opam accepts, too.
 fn split(text: &str) -> Option<(PackageName, ReleaseName)> {
     let (package, release) = text.split_once('.')?;
     let names = (package_name(package)?, ReleaseName::parse(release).ok()?);
@@ -246,11 +247,11 @@ fn release(
         &|path| account(&directory, path),
         problems,
     );
-    // A directory without any file is nothing: git does not even keep it.
+    // A directory without files does not count: git does not even store it.
     if files.is_empty() {
         return None;
     }
-    // Without it opam loads nothing here, or what stands deeper.
+    // Without it, opam loads nothing from here, or something further down.
     let is_opam =
         |file: &Path| file.file_name() == "opam" && file.parent().as_ref() == Some(&directory);
     if !files.iter().any(is_opam) {
@@ -264,7 +265,7 @@ fn release(
     })
 }
 
-/// Accounts for a file of a release: what opam reads.
+/// Accounts for a file of a release: checks that opam reads it.
 fn account(directory: &Path, file: &Path) -> Result<(), Problem> {
     let relative = file.below(directory).unwrap_or_default();
     let mut components = relative.components();

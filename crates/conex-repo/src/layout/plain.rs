@@ -8,8 +8,8 @@ use conex_core::tree::store::{EntryKind, Store};
 
 use super::{all_or, entries, files_below};
 
-/// The layout `plain`: every top-level directory that no pattern ignores is a package, its
-/// directories are releases, whatever is below them is theirs; top-level files are repository files.
+/// The layout `plain`: every top-level directory that no pattern ignores is a package. Its subdirectories
+/// are releases, to which all files below them belong. Top-level files are repository files.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PlainLayout;
 

@@ -1,8 +1,8 @@
-//! Dependencies without their bounds: `depends`, `depopts`, and the shape of `conflicts`.
+//! Removes the bounds from dependencies: `depends`, `depopts`, and the shape of `conflicts`.
 //!
-//! A *bound* is a comparison of the package's version with a version: `>= "1.0"`, `= version`.
-//! Bounds go where leaving them out changes no other condition: in a conjunction, and formulas made
-//! of nothing else. Under `|` beside a filter, or under `!`, they say when a dependency exists.
+//! A *bound* is a comparison of the package's version with a version: `>= "1.0"`, `= version`. Bounds are
+//! left out where that changes no other condition: in a conjunction, and in formulas that consist of bounds
+//! only. Under `|` beside a filter, or under `!`, they decide whether a dependency exists.
 
 use super::fields;
 use super::lexer::{Fault, Kind};
@@ -10,7 +10,7 @@ use super::reader::{Reader, content};
 use super::values::unescaped;
 
 impl Reader<'_, '_> {
-    /// A package formula, or a list of them.
+    /// Reads a package formula, or a list of them.
     pub(super) fn dependencies(&mut self, of: Packages) -> Result<(), Fault> {
         if self.token.kind != Kind::OpenBracket {
             return self.packages(of);
@@ -22,8 +22,8 @@ impl Reader<'_, '_> {
         self.close(Kind::CloseBracket)
     }
 
-    /// Packages joined by `&` and `|`. Braces stand behind a name and nowhere else, once: opam
-    /// ignores the whole field where they don't, and that must not depend on what is left out.
+    /// Reads packages joined by `&` and `|`. Braces may occur only after a name, and only once: otherwise
+    /// opam ignores the whole field, and that must not depend on what is left out.
     fn packages(&mut self, of: Packages) -> Result<(), Fault> {
         loop {
             if self.token.kind == Kind::OpenParen {
@@ -52,8 +52,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Whether the next token is a string that opam takes for the name of a package; it ignores a field
-    /// with another one.
+    /// Checks that the next token is a string that opam accepts as a package name. With any other name,
+    /// opam ignores the field.
     pub(super) fn package_name(&self) -> Result<(), Fault> {
         if !self.token.kind.is_string() {
             return Err(self.fault("a package name should stand here"));
@@ -65,7 +65,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// `{ ... }` behind a package name, without its bounds, or nothing if nothing else is there.
+    /// Reads `{ ... }` after a package name and leaves out its bounds. If nothing else is in the braces,
+    /// they are left out, too.
     fn constraint(&mut self) -> Result<(), Fault> {
         let start = self.source.len();
         self.open()?;
@@ -77,12 +78,13 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// What stands in braces or parentheses, up to what closes them; whether it is made of bounds
-    /// only, which the caller then leaves out. `whole` says to keep all of it.
+    /// Reads the contents of braces or parentheses up to the closing token. Returns whether they consist of
+    /// bounds only, which the caller then leaves out. `whole` keeps everything.
     ///
-    /// It is read as a conjunction. Where a `|` says that it isn't one it is read once more, whole,
-    /// as `&` binds tighter. So it is where items follow each other without an operator, which opam
-    /// takes for a conjunction too: leaving one out could let its neighbours make a comparison.
+    /// The contents are first read as a conjunction. If a `|` shows that they are not one, they are read
+    /// again with everything kept, because `&` binds tighter. The same happens if items follow each other
+    /// without an operator, which opam also treats as a conjunction: leaving one out could make its
+    /// neighbours form a comparison.
     fn formula(&mut self, whole: bool) -> Result<bool, Fault> {
         let mark = self.mark();
         let mut bounds = true;
@@ -109,7 +111,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// One operand of `&` and `|`; whether it is a bound or made of bounds.
+    /// Reads one operand of `&` and `|`. Returns whether it is a bound or consists of bounds.
     fn formula_item(&mut self, whole: bool) -> Result<bool, Fault> {
         let prefixed = self.token.kind == Kind::Pfxop;
         while self.token.kind == Kind::Pfxop {
@@ -143,7 +145,7 @@ impl Reader<'_, '_> {
         Ok(bounds && !prefixed)
     }
 
-    /// What a package's version is compared with; whether that makes a bound.
+    /// Reads the value that a package's version is compared with. Returns whether that makes a bound.
     fn version(&mut self) -> Result<bool, Fault> {
         let text = self.token.text;
         let bound = match self.token.kind {
@@ -158,11 +160,11 @@ impl Reader<'_, '_> {
     }
 }
 
-/// What packages are listed for.
+/// The purpose of a list of packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packages {
     /// `depends` and `depopts`.
     Needed,
-    /// `conflicts`: each of the packages by itself.
+    /// `conflicts`: each package counts by itself.
     Conflicting,
 }

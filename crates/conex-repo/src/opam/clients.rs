@@ -1,5 +1,5 @@
-//! What of an opam file makes clients lose more than the release that it is of. Told to people; nothing is
-//! decided by it.
+//! Faults of an opam file that make clients lose more than its own release. They are reported to people and
+//! decide nothing.
 
 use core::fmt;
 
@@ -7,7 +7,7 @@ use super::lexer::{Kind, Lexer};
 use super::values;
 use super::version::compare;
 
-/// Why some versions of opam cannot load a repository with this file in it, not any package of it.
+/// Why some versions of opam cannot load any package of a repository that contains this file.
 ///
 /// Found with opam 2.1.2, 2.3.0, 2.5.2 and 2.6.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +16,13 @@ pub enum Loss {
     TooNew(String),
     /// There is no `opam-version`.
     NoVersion,
-    /// A number that opam cannot hold, in the file's own spelling; a lone `_` is one to opam.
+    /// It has a number that opam cannot represent, given in the file's own spelling. opam reads a lone `_`
+    /// as a number.
     Number(String),
 }
 
 impl Loss {
-    /// The loss that an opam file causes, if it causes one.
+    /// Returns the loss that an opam file causes, if any.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let begins_with = begins_with(bytes);
         if let Some(version) = &begins_with
@@ -34,13 +35,13 @@ impl Loss {
         }
         let is_named = match values::fields(bytes) {
             Ok(fields) => fields.iter().any(|(name, _)| name == NAME),
-            // Of what is not read here, opam may read more.
+            // opam may read a file that cannot be read here.
             Err(_) => memchr::memmem::find(bytes, NAME.as_bytes()).is_some(),
         };
         (!is_named).then_some(Self::NoVersion)
     }
 
-    /// The versions of opam that cannot load the repository.
+    /// Returns the versions of opam that cannot load the repository.
     pub fn clients(&self) -> &'static str {
         match self {
             Self::TooNew(_) => "opam up to 2.2",
@@ -62,7 +63,7 @@ impl fmt::Display for Loss {
 
 const NAME: &str = "opam-version";
 
-/// The version that opam sees before it reads anything else.
+/// Returns the version that opam sees before it reads anything else.
 fn begins_with(bytes: &[u8]) -> Option<String> {
     let mut lexer = Lexer::new(bytes).ok()?;
     let [name, colon, version] = [lexer.next().ok()?, lexer.next().ok()?, lexer.next().ok()?];
@@ -74,7 +75,7 @@ fn begins_with(bytes: &[u8]) -> Option<String> {
     is_it.then(|| String::from_utf8_lossy(&version).into_owned())
 }
 
-/// A version as opam compares it: no more than two numbers, and nothing behind them.
+/// Returns a version as opam compares it: at most two numbers, and nothing after them.
 fn without_patch(version: &str) -> &str {
     let mut dots = version.match_indices('.');
     let end = match (dots.next(), dots.next()) {
@@ -87,7 +88,7 @@ fn without_patch(version: &str) -> &str {
     version.get(..end).unwrap_or(version)
 }
 
-/// The first number that opam cannot hold, if the file can be read up to it.
+/// Returns the first number that opam cannot represent, if the file can be read up to it.
 fn number(bytes: &[u8]) -> Option<String> {
     let mut lexer = Lexer::new(bytes).ok()?;
     let at = loop {
@@ -106,7 +107,7 @@ fn number(bytes: &[u8]) -> Option<String> {
     if digits.is_empty() || !digits.chars().all(is_number) {
         return None;
     }
-    // Integers of OCaml have 63 bits.
+    // OCaml integers have 63 bits.
     let held = !digits.starts_with('_')
         && word
             .replace('_', "")
@@ -119,7 +120,7 @@ fn number(bytes: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Each as the four versions of opam load a repository that has it beside others.
+    /// Each result matches how the four versions of opam load a repository with this file and others.
     #[test]
     fn a_file_that_stops_clients_is_told_from_one_that_does_not() {
         let new = |version: &str| Some(Loss::TooNew(version.into()));
@@ -134,7 +135,7 @@ mod tests {
             ("opam-version: \"1.2\"\n", None),
             ("opam-version: \"x\"\n", None),
             ("opam-version: \"\"\n", None),
-            // Only this one release is passed over.
+            // Only this release is skipped.
             ("synopsis: \"x\"\nopam-version: \"2.1\"\n", None),
             ("opam-version: x\n", None),
             ("opam-version: \"2.0\"\n}}\n", None),

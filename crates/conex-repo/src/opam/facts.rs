@@ -1,7 +1,7 @@
-//! What an opam file says of people, places and archives.
+//! The people, addresses and archives that an opam file mentions.
 //!
-//! Tools show these facts to people, and propose owners by them. Nothing is decided by them: anybody
-//! can write any address into a file.
+//! Tools show these facts to people, and propose owners by them. Nothing is decided by them: anybody can
+//! write any address into a file.
 
 use conex_core::tree::projection::Unreadable;
 
@@ -12,19 +12,18 @@ use crate::people::{Home, Person};
 /// The facts of one release.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Who is named as maintainer, in the order of the file.
+    /// The people named as maintainers, in the order of the file.
     pub maintainers: Vec<Person>,
-    /// Who is named as author.
+    /// The people named as authors.
     pub authors: Vec<Person>,
-    /// The accounts on forges below which `dev-repo` and `homepage` stand, each once, that of
-    /// `dev-repo` first.
+    /// The accounts on forges in `dev-repo` and `homepage`, without duplicates, that of `dev-repo` first.
     pub homes: Vec<Home>,
-    /// What is fetched: the archive of `url`, then those of `extra-source`.
+    /// The archives to fetch: that of `url`, then those of `extra-source`.
     pub archives: Vec<Archive>,
 }
 
 impl Facts {
-    /// Reads an opam file, as strictly as the projection does: what opam may read otherwise has no
+    /// Reads an opam file as strictly as the projection does. A file that opam may read differently has no
     /// facts.
     ///
     /// # Errors
@@ -57,22 +56,22 @@ impl Facts {
     }
 }
 
-/// Something that is fetched.
+/// An archive to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
-    /// The file's name, where it comes beside the release's own archive.
+    /// The file name, if it is an addition to the release's own archive.
     pub name: Option<String>,
-    /// Where it is.
+    /// The address.
     pub url: String,
-    /// The checksums it has to have, all of them.
+    /// The checksums, all of which it has to match.
     pub checksums: Vec<Checksum>,
 }
 
 impl Archive {
-    /// Reads the file `url` that old releases have beside their opam file.
+    /// Reads the file `url`, which old releases have beside their opam file.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is not in the syntax of opam files.
+    /// [`Unreadable`] if it is not in the syntax of opam files.
     pub fn read(url: &[u8]) -> Result<Self, Unreadable> {
         Ok(Self::of(None, &values::fields(url)?))
     }
@@ -97,7 +96,8 @@ impl Archive {
         }
     }
 
-    /// What the checksums are worth together: opam wants all of them met, so as much as the best.
+    /// Returns the joint strength of the checksums. opam requires all of them to match, so the best one
+    /// counts.
     pub fn strength(&self) -> Strength {
         let strengths = self.checksums.iter().map(Checksum::strength);
         strengths.max().unwrap_or(Strength::None)
@@ -109,12 +109,12 @@ impl Archive {
 pub struct Checksum {
     /// The algorithm, in lower case.
     pub algorithm: String,
-    /// The digits, as they stand.
+    /// The digits, as written.
     pub digits: String,
 }
 
 impl Checksum {
-    /// Reads `sha256=...`; what names no algorithm is MD5, as in old files.
+    /// Parses `sha256=...`. Without an algorithm it is MD5, as in old files.
     fn parse(text: &str) -> Self {
         let (algorithm, digits) = text.split_once('=').unwrap_or(("md5", text));
         Self {
@@ -123,22 +123,22 @@ impl Checksum {
         }
     }
 
-    /// What it is worth alone.
+    /// Returns the strength of this checksum alone.
     pub fn strength(&self) -> Strength {
         match self.algorithm.as_str() {
             "sha256" | "sha512" => Strength::Strong,
-            // What is not known is not relied on.
+            // An unknown algorithm is not relied on.
             _ => Strength::Weak,
         }
     }
 }
 
-/// How well checksums hold an archive to what its author released.
+/// How well checksums bind an archive to what its author released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Strength {
-    /// Nothing holds it: whoever serves it decides what it is.
+    /// Not at all: whoever serves it decides on its content.
     None,
-    /// MD5 or SHA-1 only: somebody may make two archives with the same checksum.
+    /// MD5 or SHA-1 only: somebody could make two archives with the same checksum.
     Weak,
     /// SHA-256 or SHA-512.
     Strong,

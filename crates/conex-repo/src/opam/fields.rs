@@ -1,7 +1,6 @@
-//! The allowlist: what `opam/1` leaves out, field by field.
+//! The allowlist: what the projection `opam/1` leaves out, field by field.
 
-/// A field or section that has a rule, or is met so often that a bit should tell whether it was
-/// met before.
+/// A field or section that has a rule, or that is so common that a bit records whether it occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Field {
@@ -24,7 +23,7 @@ pub(super) enum Field {
     Tags,
     Depends,
     Depopts,
-    // From here on source, whole.
+    // All fields from here on are source as a whole.
     Maintainer,
     Build,
     RunTest,
@@ -74,25 +73,25 @@ impl Field {
         })
     }
 
-    /// This field's bit in a set of fields.
+    /// Returns this field's bit in a set of fields.
     pub(super) fn bit(self) -> u32 {
         1 << (self as u8)
     }
 }
 
-/// Whether a flag says something about the release only to the solver and to people.
+/// Whether a flag affects only the solver and people.
 pub(super) fn is_upkeep_flag(flag: &[u8]) -> bool {
     matches!(flag, b"deprecated" | b"avoid-version")
 }
 
-/// Whether opam reads a flag out of a tag with this content.
+/// Whether opam derives a flag from a tag with this content.
 pub(super) fn is_flag_tag(content: &[u8]) -> bool {
     content.starts_with(b"flags:")
 }
 
-/// Whether `content` is a version to opam, as it stands.
+/// Whether opam accepts `content` as a version.
 ///
-/// Where a version isn't one, opam ignores the field around it, all dependencies included.
+/// If a version is invalid, opam ignores the field around it, with all dependencies in it.
 pub(super) fn is_version(content: &[u8]) -> bool {
     let allowed = |byte: &u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'.' | b'~')
@@ -100,8 +99,8 @@ pub(super) fn is_version(content: &[u8]) -> bool {
     !content.is_empty() && content.iter().all(allowed)
 }
 
-/// Whether opam takes `content` for a version, whatever its variables are: in each place of
-/// `%{variable}%` it has one.
+/// Whether opam accepts `content` as a version whatever values its variables have. Each `%{variable}%` in
+/// it has to be well-formed.
 pub(super) fn may_be_version(content: &[u8]) -> bool {
     let mut version = Vec::with_capacity(content.len());
     let mut rest = content;
@@ -119,7 +118,7 @@ pub(super) fn may_be_version(content: &[u8]) -> bool {
     is_version(&version)
 }
 
-/// What follows a variable, alone or of one package, and the `}%` that ends it.
+/// Parses a variable, global or of one package, and the `}%` that ends it. Returns what follows.
 fn variable(text: &[u8]) -> Option<&[u8]> {
     let run = |text: &[u8]| {
         let is_run = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -135,7 +134,7 @@ fn variable(text: &[u8]) -> Option<&[u8]> {
     behind.strip_prefix(b"}%").filter(|_| is_name(first))
 }
 
-/// Whether `content` is the name of a package to opam.
+/// Whether opam accepts `content` as a package name.
 pub(super) fn is_package_name(content: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+');
     content.iter().all(allowed) && content.iter().any(u8::is_ascii_alphabetic)

@@ -1,35 +1,35 @@
-//! Bytes to tokens: opam-file-format's lexical rules, less whatever its versions disagree about.
+//! Splits bytes into tokens, by those lexical rules of opam-file-format on which all its versions agree.
 
 use conex_core::tree::projection::Unreadable;
 use memchr::{memchr, memchr_iter, memchr2};
 
-/// Splits a file into tokens. A copy is a place to come back to.
+/// Splits a file into tokens. A copy saves a position to return to.
 #[derive(Clone, Copy)]
 pub(super) struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-/// A token in the file's own spelling, strings with their quotes.
+/// A token in the file's own spelling. Strings include their quotes.
 #[derive(Clone, Copy)]
 pub(super) struct Token<'a> {
     pub(super) kind: Kind,
     pub(super) text: &'a [u8],
-    /// Where it begins, in bytes.
+    /// The offset at which it begins, in bytes.
     pub(super) at: usize,
 }
 
-// As wide as a register: tokens are copied all the time, and partial words stall that.
+// As wide as a register: tokens are copied all the time, and partial words are slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub(super) enum Kind {
     /// A name without package scope.
     Ident,
-    /// A name such as `ocaml:native` or `a+b:installed`, which can't be a field's.
+    /// A name such as `ocaml:native` or `a+b:installed`, which cannot be the name of a field.
     Scoped,
     Bool,
     Int,
-    /// `"..."` without a backslash: what stands between the quotes is the content.
+    /// `"..."` without a backslash: the text between the quotes is the content.
     Plain,
     /// `"""..."""` without a backslash.
     PlainTriple,
@@ -63,7 +63,8 @@ impl Kind {
     }
 }
 
-/// What is not understood, and where; cheap to carry, unlike the [`Unreadable`] it becomes.
+/// Something that is not understood, and its position. It is cheap to pass around, unlike the [`Unreadable`] that it
+/// becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) at: usize,
@@ -81,13 +82,13 @@ impl Fault {
 }
 
 impl<'a> Lexer<'a> {
-    /// Takes `bytes` if each of them may stand somewhere in an opam file.
+    /// Accepts `bytes` if each of them may occur somewhere in an opam file.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, Fault> {
         clean(bytes)?;
         Ok(Lexer { bytes, at: 0 })
     }
 
-    /// Reads the next token; at the end of the file [`Kind::End`], for ever.
+    /// Reads the next token. At the end of the file it returns [`Kind::End`] every time.
     pub(super) fn next(&mut self) -> Result<Token<'a>, Fault> {
         loop {
             self.blanks();
@@ -112,7 +113,7 @@ impl<'a> Lexer<'a> {
                 b'|' => (Kind::Or, 1),
                 b'?' => (Kind::Pfxop, 1),
                 b'!' | b'<' | b'>' | b'=' | b':' | b'+' => self.operator(first)?,
-                // opam's comments of this form nest, and people forget that.
+                // Such comments nest in opam, which people forget.
                 b'*' => return Err(self.fault("a comment other than from # to the end of a line")),
                 _ => return Err(self.fault("a character that begins no token")),
             };
@@ -121,7 +122,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Passes over white space: `clean` left no other control character.
+    /// Skips white space. `clean` has refused all other control characters.
     #[inline]
     fn blanks(&mut self) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -143,7 +144,7 @@ impl<'a> Lexer<'a> {
         self.bytes.get(at).copied()
     }
 
-    /// The longest operator here, with its length.
+    /// Returns the longest operator at this position, with its length.
     fn operator(&self, first: u8) -> Result<(Kind, usize), Fault> {
         let second = self.peek(self.at + 1);
         let third = self.peek(self.at + 2);
@@ -158,9 +159,9 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// Passes over `#` and the rest of its line.
+    /// Skips `#` and the rest of its line.
     ///
-    /// opam before 2.0.0 read on after two bytes where no line feed follows.
+    /// Versions of opam before 2.0.0 read on after two bytes if no line feed follows.
     fn comment(&mut self) -> Result<(), Fault> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let Some(length) = memchr(b'\n', rest) else {
@@ -170,7 +171,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// An identifier, a boolean or an integer.
+    /// Reads an identifier, a boolean or an integer.
     #[inline]
     fn word(&mut self) -> Result<Token<'a>, Fault> {
         let at = self.at;
@@ -198,8 +199,8 @@ impl<'a> Lexer<'a> {
         Ok(Token { kind, ..token })
     }
 
-    /// What belongs to an identifier behind its first run: opam takes as much as it can, so that
-    /// `flags:plugin` is one identifier and no field.
+    /// Reads the rest of an identifier after its first run. opam takes as much as it can, so `flags:plugin`
+    /// is one identifier and not a field.
     fn scope(&mut self) -> Result<Kind, Fault> {
         let mut kind = Kind::Ident;
         while self.peek(self.at) == Some(b'+') && self.peek(self.at + 1) != Some(b'=') {
@@ -223,7 +224,7 @@ impl<'a> Lexer<'a> {
         Ok(kind)
     }
 
-    /// Where the run of identifier characters at `at` ends, and whether a letter is among them.
+    /// Returns where the run of identifier characters at `at` ends, and whether it contains a letter.
     #[inline]
     fn run(&self, at: usize) -> (usize, bool) {
         let rest = self.bytes.get(at..).unwrap_or_default();
@@ -268,7 +269,7 @@ impl<'a> Lexer<'a> {
             }
         }
         end += quotes;
-        // Counting quotes is where readers differ; nobody writes two strings without a space.
+        // Readers differ in how they count quotes, and nobody writes two strings without a space.
         if self.peek(end) == Some(b'"') {
             return Err(self.fault("a string that follows a string at once"));
         }
@@ -277,7 +278,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// How many bytes the escape takes that `text` begins with.
+/// Returns the length in bytes of the escape at the beginning of `text`.
 fn escape(at: usize, text: &[u8]) -> Result<usize, Fault> {
     match text {
         [
@@ -299,21 +300,23 @@ fn escape(at: usize, text: &[u8]) -> Result<usize, Fault> {
 
 const NO_LETTER: &str = "an identifier part without a letter";
 
-/// A run without letters, if it is decimal digits, so few that every machine's integer holds them.
+/// Returns the kind of a run without letters, if it consists of so few decimal digits that every machine's
+/// integers can hold it.
 fn integer(run: &[u8]) -> Option<Kind> {
     let digits = run.strip_prefix(b"-").unwrap_or(run);
     let small = (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     small.then_some(Kind::Int)
 }
 
-/// Whether a scoped identifier begins with `_`, the package that the file is about.
+/// Whether a scoped identifier begins with `_`, which means the package of the file.
 fn is_self(text: &[u8]) -> bool {
     text.starts_with(b"_:") || text.starts_with(b"_+")
 }
 
 const LETTER: u8 = 2;
 
-/// What `byte` is inside a word: nothing (0), or one of its characters, [`LETTER`] or not.
+/// Returns the class of `byte` inside a word: 0 if it cannot occur there, otherwise whether it is a
+/// [`LETTER`].
 #[inline]
 fn word_class(byte: u8) -> u8 {
     #[allow(
@@ -339,10 +342,10 @@ fn word_class(byte: u8) -> u8 {
     CLASSES.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
-/// Refuses what people don't see and programs disagree about: control characters other than
-/// layout, carriage returns that end no line, and bytes that aren't UTF-8.
+/// Refuses characters that people do not see and programs disagree about: control characters other than
+/// white space, carriage returns that do not end a line, and invalid UTF-8.
 fn clean(bytes: &[u8]) -> Result<(), Fault> {
-    // One branchless sweep for the files that need no second look, which is nearly all of them.
+    // One branchless pass suffices for nearly all files.
     let (mut control, mut high) = (false, false);
     for &byte in bytes {
         control |= matches!(byte, 0..=8 | 11..=31 | 127); // line feed and tab are fine

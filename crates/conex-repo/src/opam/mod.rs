@@ -1,17 +1,17 @@
-//! The projection `opam/1`: what of an opam file is source (spec section 7).
+//! The projection `opam/1`: the part of an opam file that is source (spec section 7).
 //!
-//! A strict reader of opam files that drops what the allowlist names and keeps the rest, token by
-//! token. Nothing here interprets versions, filters or addresses: a file is either read exactly as
-//! opam reads it or refused, and a refused file counts as source, every byte. No I/O.
+//! A strict reader of opam files that drops what the allowlist names and keeps the rest, token by token. It
+//! does not interpret versions, filters or addresses: a file is either read exactly as opam reads it or
+//! refused. A refused file counts as source, every byte of it. No I/O.
 //!
-//! - `lexer`: bytes to tokens, the rules of opam-file-format where all its versions agree;
-//! - `fields`: which field is treated how;
+//! - `lexer`: bytes to tokens, by the rules of opam-file-format on which all its versions agree;
+//! - `fields`: how each field is treated;
 //! - `reader`: the grammar of a file, and what is left out of it;
-//! - `repo`: the projection `repo/1` of the file `repo`, which reads with the same lexer;
+//! - `repo`: the projection `repo/1` of the file `repo`, which uses the same lexer;
 //! - `bounds`: what is left out of `depends` and `depopts`;
-//! - `values`: what a file says, for people's tools, which no projection reads;
-//! - `facts`: what an opam file says of people, places and archives;
-//! - `edit`, `clients`, `version`: what a change of a release does, told to people; nothing is decided by it.
+//! - `values`: the values in a file, for people's tools; no projection uses it;
+//! - `facts`: the people, addresses and archives that an opam file mentions;
+//! - `edit`, `clients`, `version`: the effects of a change to a release, for people; they decide nothing.
 
 mod bounds;
 pub mod clients;
@@ -33,14 +33,14 @@ pub use repo::RepoProjection;
 
 /// The projection `opam/1` of opam files in the formats 2.0 and 1.2.
 ///
-/// The source form is the file's kept tokens in their own spelling and order: each is followed by
-/// one space, the last of a field or section by one line feed instead. Comments and white space are
-/// layout. Reading the form gives the same tokens again, so that equal forms mean equal tokens;
-/// and the form of a form is that form, so that no file taken whole is another file's form.
+/// The source form consists of the file's kept tokens in their own spelling and order. Each is followed by
+/// one space, the last one of a field or section by a line feed instead. Comments and white space are
+/// layout. Reading the form gives the same tokens again, so equal forms mean equal tokens. The form of a
+/// form is that form, so no file that is taken as a whole is another file's form.
 ///
-/// Two spellings that opam reads alike are made one, since an allowlisted addition changes between
-/// them: what is kept of `flags` and `tags` always stands in brackets, and a constraint of which
-/// nothing is kept loses its braces.
+/// Two spellings that opam reads alike are unified, because an allowlisted addition switches between them:
+/// the kept part of `flags` and `tags` is always in brackets, and a constraint of which nothing is kept
+/// loses its braces.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OpamProjection;
 

@@ -1,13 +1,13 @@
 //! The grammar of an opam file, and what is left out of it.
 //!
-//! Every kept token goes to the source form as it is read; what turns out to be left out is cut
-//! off again. So there is no tree, and nothing is allocated but the form.
+//! Every kept token is appended to the source form as it is read, and cut off again if it turns out to be
+//! left out. There is no tree, and nothing is allocated but the form.
 
 use super::bounds::Packages;
 use super::fields::{self, Field};
 use super::lexer::{Fault, Kind, Lexer, Token};
 
-/// Deepest nesting of brackets, braces and sections; opam-repository needs 6.
+/// The deepest nesting of brackets, braces and sections; opam-repository needs 6.
 pub(super) const DEPTH: usize = 32;
 
 /// Appends the source form of `bytes` to `source`.
@@ -15,15 +15,14 @@ pub(super) fn read(bytes: &[u8], source: &mut Vec<u8>) -> Result<(), Fault> {
     read_items(bytes, source, |_| ())
 }
 
-/// A field or section at the top of a file: where it begins, and where its part of the source form
-/// begins.
+/// A field or section at the top of a file: the offsets at which it and its part of the source form begin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item {
     pub(super) at: usize,
     pub(super) source: usize,
 }
 
-/// Appends the source form of `bytes` to `source`, and tells of each field and section it comes to.
+/// Appends the source form of `bytes` to `source`, and reports each field and section.
 pub(super) fn read_items(
     bytes: &[u8],
     source: &mut Vec<u8>,
@@ -34,11 +33,11 @@ pub(super) fn read_items(
 
 pub(super) struct Reader<'a, 's> {
     lexer: Lexer<'a>,
-    /// The token that comes next.
+    /// The next token.
     pub(super) token: Token<'a>,
     pub(super) source: &'s mut Vec<u8>,
     depth: usize,
-    /// The fields met so far, by their bits, and the other names met.
+    /// The known fields seen so far, as bits, and the other names seen.
     met: u32,
     others: Vec<Other<'a>>,
     format: Option<Format>,
@@ -47,19 +46,19 @@ pub(super) struct Reader<'a, 's> {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Other<'a> {
     kind: &'a [u8],
-    /// Of a section such as `extra-source "name"`.
+    /// The name of a section such as `extra-source "name"`.
     name: &'a [u8],
     at: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
-    /// opam 2 turns `available` of such a file into dependencies, so there it is source.
+    /// opam 2 converts `available` in such a file into dependencies, so there it is source.
     V1_2,
     V2_0,
 }
 
-/// A place to read on from once more.
+/// A position to read again from.
 #[derive(Clone, Copy)]
 pub(super) struct Mark<'a> {
     lexer: Lexer<'a>,
@@ -68,7 +67,7 @@ pub(super) struct Mark<'a> {
 }
 
 impl<'a, 's> Reader<'a, 's> {
-    /// Begins to read `bytes`; what is kept goes to `source`.
+    /// Creates a reader of `bytes`, which appends what is kept to `source`.
     pub(super) fn new(bytes: &'a [u8], source: &'s mut Vec<u8>) -> Result<Self, Fault> {
         let mut lexer = Lexer::new(bytes)?;
         let token = lexer.next()?;
@@ -108,7 +107,7 @@ impl<'a, 's> Reader<'a, 's> {
         }
     }
 
-    /// A field or a section at the top of the file.
+    /// Reads a field or a section at the top of the file.
     fn item(&mut self) -> Result<(), Fault> {
         let start = self.source.len();
         let name = self.token;
@@ -142,7 +141,7 @@ impl<'a, 's> Reader<'a, 's> {
         Ok(())
     }
 
-    /// Refuses a field or section that was met before: opam takes the first, others the last.
+    /// Refuses a field or section that occurred before: opam takes the first, other programs the last.
     fn meet(
         &mut self,
         field: Option<Field>,
@@ -167,7 +166,7 @@ impl<'a, 's> Reader<'a, 's> {
         Ok(())
     }
 
-    /// The value of a field; whether anything of it is source.
+    /// Reads the value of a field. Returns whether any of it is source.
     fn field(&mut self, field: Option<Field>) -> Result<bool, Fault> {
         let Some(field) = field else {
             self.value()?;
@@ -230,7 +229,7 @@ impl<'a, 's> Reader<'a, 's> {
         }
     }
 
-    /// The format's number: one that all of the above is true of.
+    /// Reads the format version, which has to be one for which all of the above is true.
     fn format(&mut self) -> Result<(), Fault> {
         let format = match self.token.text {
             b"\"2.0\"" => Format::V2_0,
@@ -249,12 +248,12 @@ impl<'a, 's> Reader<'a, 's> {
         self.skip()
     }
 
-    /// A string or a list of strings.
+    /// Reads a string or a list of strings.
     fn strings(&mut self) -> Result<(), Fault> {
         self.each(Self::string)
     }
 
-    /// Calls `one` for each element of a list, or for the one element that stands without brackets.
+    /// Calls `one` for each element of a list, or for a single element without brackets.
     pub(super) fn each(
         &mut self,
         mut one: impl FnMut(&mut Self) -> Result<(), Fault>,
@@ -279,13 +278,13 @@ impl<'a, 's> Reader<'a, 's> {
     fn tags(&mut self) -> Result<bool, Fault> {
         self.kept_of(|token| match token.kind {
             Kind::Plain | Kind::PlainTriple => Some(fields::is_flag_tag(content(token.text))),
-            // May spell `flags:` in a way of its own.
+            // It may spell `flags:` with an escape.
             Kind::Escaped => Some(true),
             _ => None,
         })
     }
 
-    /// A list of which those elements are source that `is_source` says so of; whether there are any.
+    /// Reads a list and keeps the elements that `is_source` selects. Returns whether there are any.
     fn kept_of(&mut self, is_source: impl Fn(&Token<'_>) -> Option<bool>) -> Result<bool, Fault> {
         self.source.extend_from_slice(b"[ ");
         let mut any = false;
@@ -301,7 +300,7 @@ impl<'a, 's> Reader<'a, 's> {
         Ok(any)
     }
 
-    /// A filter, in a list of one or not.
+    /// Reads a filter, possibly in a list of one.
     fn available(&mut self) -> Result<(), Fault> {
         if self.token.kind != Kind::OpenBracket {
             return self.filter();
@@ -313,7 +312,7 @@ impl<'a, 's> Reader<'a, 's> {
         self.close(Kind::CloseBracket)
     }
 
-    /// Atoms, comparisons of atoms, and formulas made of them.
+    /// Reads atoms, comparisons of atoms, and formulas of them.
     fn filter(&mut self) -> Result<(), Fault> {
         loop {
             self.check()?;
@@ -324,7 +323,7 @@ impl<'a, 's> Reader<'a, 's> {
         }
     }
 
-    /// One operand of a filter's `&` and `|`.
+    /// Reads one operand of `&` or `|` in a filter.
     pub(super) fn check(&mut self) -> Result<(), Fault> {
         while self.token.kind == Kind::Pfxop {
             self.keep()?;
@@ -342,7 +341,7 @@ impl<'a, 's> Reader<'a, 's> {
         Ok(())
     }
 
-    /// `{ ... }`, named or not: fields and sections, all of them source.
+    /// Reads `{ ... }`, named or not: fields and sections, all of them source.
     pub(super) fn section(&mut self) -> Result<(), Fault> {
         if self.token.kind.is_string() {
             self.keep()?;
@@ -366,7 +365,7 @@ impl<'a, 's> Reader<'a, 's> {
         self.close_nested(Kind::CloseBrace)
     }
 
-    /// Any value the format knows, kept as it stands.
+    /// Reads any value of the format and keeps it unchanged.
     pub(super) fn value(&mut self) -> Result<(), Fault> {
         loop {
             while self.token.kind == Kind::Pfxop {
@@ -397,7 +396,7 @@ impl<'a, 's> Reader<'a, 's> {
         }
     }
 
-    /// A bracket and the values in it, up to `close`.
+    /// Reads a bracket and the values in it, up to `close`.
     fn values(&mut self, close: Kind) -> Result<(), Fault> {
         self.open()?;
         while self.token.kind != close {
@@ -438,7 +437,7 @@ impl<'a, 's> Reader<'a, 's> {
         self.keep()
     }
 
-    /// Takes the next token into the source form.
+    /// Appends the next token to the source form.
     #[inline]
     pub(super) fn keep(&mut self) -> Result<(), Fault> {
         self.source.extend_from_slice(self.token.text);
@@ -483,7 +482,7 @@ impl<'a, 's> Reader<'a, 's> {
 
 pub(super) const REPEATED: &str = "a field or section that was there before";
 
-/// What stands between the quotes of a plain string.
+/// Returns the text between the quotes of a plain string.
 pub(super) fn content(string: &[u8]) -> &[u8] {
     let inside = |quotes: &[u8]| string.strip_prefix(quotes)?.strip_suffix(quotes);
     inside(b"\"\"\"")

@@ -1,7 +1,7 @@
 //! The values in a file of opam's syntax: an opam file, or one of opam's own configuration.
 //!
-//! Here nothing is left out or kept: what is read is looked at by a person's tool, and decides
-//! nothing about a repository. What has to be read as opam reads it goes through `reader` first.
+//! Nothing is left out or kept here: tools show the values to people, and they decide nothing about a
+//! repository. A file that has to be read as opam reads it goes through `reader` first.
 
 use conex_core::tree::projection::Unreadable;
 
@@ -14,16 +14,16 @@ pub enum Value {
     Text(String),
     /// A name, number or operator.
     Word(String),
-    /// What stands in brackets or parentheses, or on both sides of operators.
+    /// The contents of brackets or parentheses, or the operands of operators.
     List(Vec<Self>),
-    /// A value, and what stands in braces after it.
+    /// A value, and the contents of the braces after it.
     Option(Box<Self>, Vec<Self>),
     /// The fields of a section, with its name, if it has one.
     Section(Option<String>, Vec<(String, Self)>),
 }
 
 impl Value {
-    /// The value itself, and each pair of braces after it, in their order.
+    /// Returns the value itself, and each pair of braces after it, in order.
     pub fn options(&self) -> (&Self, Vec<&[Self]>) {
         match self {
             Self::Option(value, braces) => {
@@ -35,7 +35,7 @@ impl Value {
         }
     }
 
-    /// The members of a list; any other value is a list of itself.
+    /// Returns the members of a list. Any other value counts as a list with one member.
     pub fn members(&self) -> &[Self] {
         match self {
             Self::List(members) => members,
@@ -43,7 +43,7 @@ impl Value {
         }
     }
 
-    /// The content of a string, name, number or operator.
+    /// Returns the content of a string, name, number or operator.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Word(text) => Some(text),
@@ -52,10 +52,10 @@ impl Value {
     }
 }
 
-/// Reads the fields and sections of a file, in their order.
+/// Reads the fields and sections of a file, in order.
 ///
 /// # Errors
-/// [`Unreadable`] where the file is not in the syntax of opam files.
+/// [`Unreadable`] if the file is not in the syntax of opam files.
 pub fn fields(bytes: &[u8]) -> Result<Vec<(String, Value)>, Unreadable> {
     let read = || {
         let mut lexer = Lexer::new(bytes)?;
@@ -90,7 +90,7 @@ impl Reader<'_> {
         self.next()
     }
 
-    /// Fields and sections up to `close`.
+    /// Reads fields and sections up to `close`.
     fn fields(&mut self, close: Kind, depth: usize) -> Result<Vec<(String, Value)>, Fault> {
         if depth > super::reader::DEPTH {
             return Err(self.fault("too deeply nested"));
@@ -122,7 +122,7 @@ impl Reader<'_> {
         Ok(Value::Section(name, fields))
     }
 
-    /// A value of a field: one, or several with operators before and between them.
+    /// Reads a value of a field: one value, or several with operators before and between them.
     fn value(&mut self, depth: usize) -> Result<Value, Fault> {
         let mut members = Vec::new();
         loop {
@@ -164,7 +164,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    /// What stands between the token that opens and the one that closes; ends at the latter.
+    /// Reads the contents between an opening and a closing token. Stops at the latter.
     fn until(&mut self, close: Kind, depth: usize) -> Result<Vec<Value>, Fault> {
         self.next()?;
         let mut values = Vec::new();
@@ -186,7 +186,7 @@ fn text(token: &Token<'_>) -> String {
     String::from_utf8_lossy(token.text).into_owned()
 }
 
-/// A string without its quotes and escapes, as text.
+/// Returns a string as text, without its quotes and escapes.
 fn readable(string: &[u8]) -> String {
     match String::from_utf8(unescaped(string)) {
         Ok(text) => text,
@@ -194,7 +194,7 @@ fn readable(string: &[u8]) -> String {
     }
 }
 
-/// The content of a string. The lexer lets no other escapes pass.
+/// Returns the content of a string. The lexer accepts no other escapes.
 pub(super) fn unescaped(string: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(string.len());
     let mut rest = super::reader::content(string);
@@ -206,13 +206,13 @@ pub(super) fn unescaped(string: &[u8]) -> Vec<u8> {
             (b'\\', [b'r', after @ ..]) => (Some(b'\r'), after),
             (b'\\', [b't', after @ ..]) => (Some(b'\t'), after),
             (b'\\', [b'b', after @ ..]) => (Some(8), after),
-            // The line goes on, less the blanks that indent it.
+            // The line continues without its leading blanks.
             (b'\\', [b'\n', after @ ..] | [b'\r', b'\n', after @ ..]) => {
                 let is_blank = |byte: &&u8| matches!(**byte, b' ' | b'\t');
                 let blanks = after.iter().take_while(is_blank).count();
                 (None, after.get(blanks..).unwrap_or_default())
             }
-            // An end of line is one character, however it is spelled.
+            // A line ending is one character, in either spelling.
             (b'\r', after @ [b'\n', ..]) => (None, after),
             (b'\\', [other, after @ ..]) => (Some(*other), after),
             (first, after) => (Some(first), after),

@@ -1,13 +1,13 @@
-//! The order of versions: opam's, which is Debian's.
+//! The order of versions in opam, which is Debian's.
 //!
-//! No statement depends on it. A verdict depends on which versions are equal, and not on their order.
+//! No statement depends on it. Verdicts depend only on which versions are equal, not on their order.
 
 use core::cmp::Ordering;
 
 /// Compares two versions as opam orders them.
 ///
-/// Digits compare as numbers, `~` comes before everything, even before the end, letters come before all
-/// other characters. What follows the last `-` is a revision: it counts where all before it is equal.
+/// Digits compare as numbers. `~` sorts before everything, even before the end. Letters sort before all
+/// other characters. The part after the last `-` is a revision: it counts if everything before it is equal.
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (upstream, revision) = split(a);
     let (other_upstream, other_revision) = split(b);
@@ -15,7 +15,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         .then_with(|| parts(revision.as_bytes(), other_revision.as_bytes()))
 }
 
-/// Spells a version so that two are spelled alike exactly if [`compare`] finds them equal.
+/// Returns a canonical spelling: two versions have the same one exactly if [`compare`] finds them equal.
 pub fn key(version: &str) -> String {
     let (upstream, revision) = split(version);
     let mut key = String::with_capacity(version.len() + 1);
@@ -25,7 +25,7 @@ pub fn key(version: &str) -> String {
     key
 }
 
-/// Spells numbers without leading zeros, and a zero at the end not at all.
+/// Appends numbers without leading zeros, and omits a zero at the end.
 fn spell(part: &str, key: &mut String) {
     let mut rest = part.as_bytes();
     while !rest.is_empty() {
@@ -40,12 +40,12 @@ fn spell(part: &str, key: &mut String) {
     }
 }
 
-/// A version without its revision, and the revision.
+/// Splits a version into the part before its revision, and the revision.
 fn split(version: &str) -> (&str, &str) {
     version.rsplit_once('-').unwrap_or((version, ""))
 }
 
-/// Compares what is no digit, then a number, and so on.
+/// Compares non-digits, then a number, and so on.
 fn parts(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while !(a.is_empty() && b.is_empty()) {
         let order = text(take(&mut a, false), take(&mut b, false))
@@ -57,7 +57,7 @@ fn parts(mut a: &[u8], mut b: &[u8]) -> Ordering {
     Ordering::Equal
 }
 
-/// Takes off the front all that is digits, or all that is none.
+/// Takes the leading digits, or the leading non-digits.
 fn take<'a>(rest: &mut &'a [u8], digits: bool) -> &'a [u8] {
     let length = rest
         .iter()
@@ -81,7 +81,7 @@ fn text(a: &[u8], b: &[u8]) -> Ordering {
         .unwrap_or(Ordering::Equal)
 }
 
-/// Numbers of any length.
+/// Compares numbers of any length.
 fn number(a: &[u8], b: &[u8]) -> Ordering {
     let significant = |digits: &[u8]| {
         let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// As opam 2.1 lists them.
+    /// The order in which opam 2.1 lists them.
     const SORTED: [&str; 27] = [
         "1", "1a", "1.0~~", "1.0~", "1.0~a", "1.0-~", "1.0", "1.0-1", "1.0-2", "1.0-a", "1.0+1",
         "1.0--", "1.0-1-1", "1.0.-1", "1.0.1", "1.0.2", "1.0.10", "1.0.a", "1.a", "1.b", "1_0",
@@ -156,8 +156,8 @@ mod tests {
         }
     }
 
-    /// The real opam, where it is installed: it lists the releases of a package in its order, and one of
-    /// those that are equal.
+    /// Compares with the real opam, if it is installed. It lists the releases of a package in its order,
+    /// and only one of those that are equal.
     #[test]
     fn opam_orders_generated_versions_alike() {
         if Command::new("opam").arg("--version").output().is_err() {

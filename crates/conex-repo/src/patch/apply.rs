@@ -1,4 +1,4 @@
-//! What a patch makes of a tree.
+//! Applies a patch to a tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +32,7 @@ pub(super) fn apply<S: Store>(patch: &Patch<'_>, base: S) -> Result<Overlay<S>, 
     })
 }
 
-/// Makes sure that beside each removed file there is only what the patch itself makes.
+/// Checks that each removed file has only files created by the patch beside it.
 pub(super) fn check_packed<S: Store>(
     whole: &Patch<'_>,
     result: &Overlay<S>,
@@ -42,7 +42,7 @@ pub(super) fn check_packed<S: Store>(
         _ => None,
     });
     let created: BTreeSet<&Path> = created.collect();
-    // Each directory is looked at once, whatever is removed from it.
+    // Look at each directory once, however many files are removed from it.
     let mut seen = BTreeSet::new();
     for file in &whole.files {
         let Operation::Delete(removed) = &file.operation else {
@@ -78,14 +78,14 @@ pub(super) fn check_packed<S: Store>(
     Ok(())
 }
 
-/// The tree as changed so far.
+/// The tree with the changes so far.
 struct Changed<'a, S> {
     base: &'a S,
     style: Style,
     files: BTreeMap<Path, Option<Vec<u8>>>,
-    /// Directories of the base, or places for new ones.
+    /// Directories of the base, or paths of new ones.
     directories: BTreeSet<Path>,
-    /// Bytes of all new contents together.
+    /// The total size in bytes of all new contents.
     size: u64,
 }
 
@@ -145,7 +145,7 @@ impl<S: Store> Changed<'_, S> {
         }
     }
 
-    /// Reads a file of the base that nothing has changed yet.
+    /// Reads a file of the base that has not been changed yet.
     fn read(&self, path: &Path) -> Result<Vec<u8>, Refused> {
         if self.files.contains_key(path) {
             return Err(Refused::Twice(path.clone()));
@@ -158,8 +158,8 @@ impl<S: Store> Changed<'_, S> {
         }
     }
 
-    /// Makes sure that nothing of the base is where a new file goes, not even something that the
-    /// patch removes: `patch` does one after another, `git apply` all at once.
+    /// Checks that the base has nothing at the path of a new file, not even something that the patch
+    /// removes: `patch` works in order, `git apply` all at once.
     fn check_new(&mut self, path: &Path) -> Result<(), Refused> {
         match self.base.kind(path) {
             Ok(None) => {}
@@ -194,7 +194,7 @@ fn fits(claim: Claim, is_absent: bool, bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether a creation or removal leaves nothing out.
+/// Whether a creation or removal covers the whole file.
 fn is_whole(file: &FilePatch<'_>, new: &[u8]) -> bool {
     match file.operation {
         Operation::Delete(_) => new.is_empty(),
@@ -202,7 +202,7 @@ fn is_whole(file: &FilePatch<'_>, new: &[u8]) -> bool {
     }
 }
 
-/// A file after all its hunks, each exactly where it says.
+/// Returns a file after all its hunks, each applied exactly where it says.
 fn patched(
     path: &Path,
     old: &[u8],
@@ -239,7 +239,7 @@ fn patched(
         }
         let is_first = hunk.old_at == 0;
         let is_last = old_done == lines.len();
-        // The library's hunks have no context, and reach to the end of the file.
+        // The library's hunks have no context and reach to the end of the file.
         let has_place = match style {
             Style::Library => is_last,
             Style::Plain | Style::Git => has_one_place(hunk, is_first, is_last),
@@ -262,11 +262,11 @@ fn patched(
     Ok(new)
 }
 
-/// Whether `patch` and `git apply` both look for a hunk where it says.
+/// Whether `patch` and `git apply` both apply a hunk only where it says.
 ///
-/// `patch` takes less context at one end than at the other for a sign that the file begins or ends
-/// there. `git apply` takes no context at the end for a sign that the file ends there. And what has no
-/// old lines at all would fit everywhere.
+/// `patch` takes less context at one end than at the other as a sign that the file begins or ends there.
+/// `git apply` takes missing context at the end as a sign that the file ends there. A hunk without old
+/// lines would fit everywhere.
 fn has_one_place(hunk: &Hunk<'_>, is_first: bool, is_last: bool) -> bool {
     let (leading, trailing) = hunk.context();
     let has_old = hunk.old().next().is_some();

@@ -1,4 +1,4 @@
-//! What stands before the hunks of a file: which file it is, and what happens to it.
+//! The lines before the hunks of a file: which file it is, and what happens to it.
 
 use conex_core::model::path::Path;
 
@@ -10,16 +10,16 @@ use super::{Claim, FilePatch, Operation, Style};
 /// The id of an empty file in git.
 const EMPTY: &[u8] = b"e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
-/// What `diff` and `git diff` name where there is no file.
+/// The name that `diff` and `git diff` give if there is no file.
 const NO_FILE: &[u8] = b"/dev/null";
 
-/// What the first lines say of the program that made a patch. Whatever they say, every file has to be shown in
-/// the style that it is taken for.
+/// Determines from the first lines which program made a patch. Every file then has to be shown in that
+/// style, whatever the first lines say.
 pub(super) fn style(lines: &Lines<'_>) -> Style {
     let mut next = lines.peek();
     let first = next.next().unwrap_or_default();
     if first.starts_with(b"diff --git ") {
-        // Of empty files only, and without their ids.
+        // The library writes such a line only for empty files, and without ids.
         let is_empty = next.next().is_some_and(is_library_mode)
             && next.next().is_none_or(|line| !line.starts_with(b"index "));
         return if is_empty { Style::Library } else { Style::Git };
@@ -32,7 +32,7 @@ pub(super) fn style(lines: &Lines<'_>) -> Style {
     }
 }
 
-/// The first components of old and of new names: each the same in all of a patch.
+/// The first components of old and of new names. Each is the same in the whole patch.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes<'a> {
     old: Option<&'a [u8]>,
@@ -40,18 +40,18 @@ pub(super) struct Prefixes<'a> {
 }
 
 impl<'a> Prefixes<'a> {
-    /// An old name, without its prefix.
+    /// Returns an old name without its prefix.
     fn old(&mut self, name: &'a [u8]) -> Result<Path, Refused> {
         strip(&mut self.old, name)
     }
 
-    /// A new name, without its prefix.
+    /// Returns a new name without its prefix.
     fn new_name(&mut self, name: &'a [u8]) -> Result<Path, Refused> {
         strip(&mut self.new, name)
     }
 }
 
-/// A name without its first component, which has to be there, and to be the one known.
+/// Removes the first component of a name. It has to exist, and to be the known one.
 fn strip<'a>(known: &mut Option<&'a [u8]>, name: &'a [u8]) -> Result<Path, Refused> {
     let slash = memchr::memchr(b'/', name).ok_or(Refused::NamesDiffer)?;
     let (prefix, rest) = name.split_at(slash);
@@ -64,7 +64,7 @@ fn strip<'a>(known: &mut Option<&'a [u8]>, name: &'a [u8]) -> Result<Path, Refus
     }
 }
 
-/// A file, as the program of a style shows it.
+/// Reads a file in the given style.
 pub(super) fn file<'a>(
     lines: &mut Lines<'a>,
     style: Style,
@@ -77,7 +77,7 @@ pub(super) fn file<'a>(
     }
 }
 
-/// A file as `git diff` shows it.
+/// Reads a file as `git diff` shows it.
 fn git_file<'a>(
     lines: &mut Lines<'a>,
     prefixes: &mut Prefixes<'a>,
@@ -113,7 +113,7 @@ fn git_file<'a>(
         }
         (Kind::Create, None) => Operation::Create(only_name(names, prefixes).map_err(at)?),
         (Kind::Delete, None) => Operation::Delete(only_name(names, prefixes).map_err(at)?),
-        // Nothing but the mode.
+        // Only the mode changes.
         (Kind::Modify { mode: true }, None) if claims.is_none() => {
             Operation::Modify(only_name(names, prefixes).map_err(at)?)
         }
@@ -133,7 +133,7 @@ fn git_file<'a>(
         _ => return Err(lines.refused(Refused::NotUnderstood)),
     };
     check_names(names, &operation, prefixes).map_err(at)?;
-    // Only what changes no bytes has no ids.
+    // Only a change without changed bytes has no ids.
     let changes_bytes =
         body.is_some() || matches!(operation, Operation::Create(_) | Operation::Delete(_));
     if changes_bytes != claims.is_some() {
@@ -151,7 +151,7 @@ fn git_file<'a>(
     })
 }
 
-/// What the lines between `diff --git` and `index` say.
+/// The operation in the lines between `diff --git` and `index`.
 enum Kind {
     Create,
     Delete,
@@ -206,7 +206,7 @@ impl Kind {
     }
 }
 
-/// A line that states the mode of a regular file; whether it can be executed is not looked at.
+/// Reads a line that states the mode of a regular file. The executable bit is ignored.
 fn mode(lines: &mut Lines<'_>, prefix: &[u8]) -> Result<Option<()>, PatchError> {
     let at = lines.refused(Refused::Mode);
     match lines.optional(prefix)? {
@@ -220,7 +220,7 @@ fn is_regular(mode: &[u8]) -> bool {
     matches!(mode, b"100644" | b"100755")
 }
 
-/// `OLD..NEW`, or `OLD..NEW MODE`.
+/// Parses `OLD..NEW` or `OLD..NEW MODE`.
 fn claims(index: &[u8]) -> Result<(Claim, Claim), Refused> {
     let (ids, mode) = match memchr::memchr(b' ', index) {
         Some(at) => (index.get(..at), index.get(at + 1..)),
@@ -250,7 +250,7 @@ fn claim(id: &[u8]) -> Option<Claim> {
     })
 }
 
-/// A name after `---` or `+++` in git's style: a tab ends it exactly if it has spaces.
+/// Parses a name after `---` or `+++` in git's style. A tab ends it exactly if it has spaces.
 fn git_name(text: &[u8]) -> Result<&[u8], Refused> {
     let (name, has_tab) = match text.strip_suffix(b"\t") {
         Some(name) => (name, true),
@@ -263,7 +263,7 @@ fn git_name(text: &[u8]) -> Result<&[u8], Refused> {
     }
 }
 
-/// The one file that both names after `diff --git` stand for.
+/// Returns the single file that both names after `diff --git` refer to.
 fn only_name<'a>(names: &'a [u8], prefixes: &mut Prefixes<'a>) -> Result<Path, Refused> {
     let mut parts = names.split(|byte| *byte == b' ');
     match (parts.next(), parts.next(), parts.next()) {
@@ -279,7 +279,7 @@ fn only_name<'a>(names: &'a [u8], prefixes: &mut Prefixes<'a>) -> Result<Path, R
     }
 }
 
-/// What stands after `diff --git` has to be the names that the other lines gave, in one way only.
+/// Checks that the text after `diff --git` is the names from the other lines, in exactly one way.
 fn check_names<'a>(
     names: &'a [u8],
     operation: &Operation,
@@ -304,7 +304,7 @@ fn check_names<'a>(
     Ok(())
 }
 
-/// A file as the OCaml library `patch` shows it: without dates, counts always written, one hunk.
+/// Reads a file as the OCaml library `patch` shows it: without dates, counts always written, one hunk.
 fn library_file<'a>(
     lines: &mut Lines<'a>,
     prefixes: &mut Prefixes<'a>,
@@ -344,7 +344,7 @@ fn library_file<'a>(
                 path
             }
         };
-        // An empty file comes or goes; its emptiness is what the id would say.
+        // An empty file is created or removed. Its id would say that it is empty.
         (file.operation, file.claims) = if is_created {
             (Operation::Create(path), Some((Claim::Absent, Claim::Empty)))
         } else {
@@ -381,7 +381,7 @@ fn library_file<'a>(
     Ok(file)
 }
 
-/// How the library says that an empty file comes, and that it goes.
+/// The lines by which the library marks the creation and the removal of an empty file.
 const CREATED: &[u8] = b"new file mode 100644";
 const DELETED: &[u8] = b"deleted file mode 100644";
 
@@ -389,7 +389,8 @@ fn is_library_mode(line: &[u8]) -> bool {
     matches!(line, CREATED | DELETED)
 }
 
-/// A name as the library writes it, in quotes exactly if it has spaces, and what follows it.
+/// Parses a name as the library writes it, in quotes exactly if it has spaces. Also returns what follows
+/// it.
 fn library_name(text: &[u8]) -> Result<(&[u8], &[u8]), Refused> {
     if let Some(quoted) = text.strip_prefix(b"\"") {
         let end = memchr::memchr(b'"', quoted).ok_or(Refused::NotUnderstood)?;
@@ -406,7 +407,7 @@ fn library_name(text: &[u8]) -> Result<(&[u8], &[u8]), Refused> {
     Ok(text.split_at(end))
 }
 
-/// A file as `diff -ruaN` shows it, with or without the line that repeats the command.
+/// Reads a file as `diff -ruaN` shows it, with or without the line that repeats the command.
 fn plain_file<'a>(
     lines: &mut Lines<'a>,
     prefixes: &mut Prefixes<'a>,
@@ -442,10 +443,10 @@ fn plain_file<'a>(
 
 /// A name with a date.
 struct Dated<'a> {
-    /// As it is spelled.
+    /// The name as written.
     name: &'a [u8],
     path: Path,
-    /// Dated to the beginning of 1970, which stands for a file that is not there.
+    /// Whether it is dated to the beginning of 1970, which means that the file does not exist.
     is_absent: bool,
 }
 
@@ -471,7 +472,7 @@ impl<'a> Dated<'a> {
             path: strip(known, bare)?,
             is_absent: match seconds {
                 (0, 0) => true,
-                // `patch` allows for any time zone, `git apply` does not.
+                // `patch` accepts any time zone, `git apply` does not.
                 (seconds, _) if seconds.abs() <= NEAR => return Err(Refused::Date),
                 _ => false,
             },
@@ -479,11 +480,11 @@ impl<'a> Dated<'a> {
     }
 }
 
-/// Two days, in seconds: more than any two time zones are apart.
+/// Two days in seconds: more than the difference between any two time zones.
 const NEAR: i64 = 2 * 86_400;
 
-/// A date as `diff` prints it, in seconds since 1970, and nanoseconds:
-/// `YYYY-MM-DD hh:mm:ss.nnnnnnnnn +hhmm`.
+/// Parses a date as `diff` prints it, `YYYY-MM-DD hh:mm:ss.nnnnnnnnn +hhmm`. Returns the seconds since
+/// 1970, and the nanoseconds.
 fn seconds(date: &[u8]) -> Option<(i64, i64)> {
     const SHAPE: &[u8] = b"0000-00-00 00:00:00.000000000 +0000";
     let fits = date.len() == SHAPE.len()
@@ -512,7 +513,8 @@ fn seconds(date: &[u8]) -> Option<(i64, i64)> {
     if !is_date {
         return None;
     }
-    // Days since 1970-01-01, with years that begin in March, so that a leap day is a last day.
+    // Days since 1970-01-01, with years that begin in March, so that the leap day is the last day of a
+    // year.
     let (year, month) = if month > 2 {
         (year, month - 3)
     } else {
@@ -541,8 +543,8 @@ fn path(name: &[u8]) -> Result<Path, Refused> {
     }
     let text = core::str::from_utf8(name).map_err(|_| Refused::NameNotText)?;
     let path = Path::parse(text).map_err(Refused::Name)?;
-    // Git refuses these, whatever the system: where case is ignored, or names are cut to eight
-    // characters, they are its own directory.
+    // Git refuses these names on any system: where case is ignored, or names are cut to eight characters,
+    // they are its own directory.
     let is_gits = |component: &str| {
         let name = component.split(':').next().unwrap_or_default();
         [".git", "git~1"]

@@ -1,25 +1,25 @@
-//! One hunk: some lines of a file, and what stands in their place.
+//! One hunk: some lines of a file and their replacement.
 
 use super::Style;
 use super::error::{PatchError, Refused};
 use super::lines::{Lines, number};
 
-/// What follows a line of a hunk that has no newline in the file.
+/// The line after a line of a hunk that has no newline in the file.
 const NO_NEWLINE: &[u8] = b"\\ No newline at end of file\n";
 
-/// A hunk whose numbers fit its lines.
+/// A hunk whose numbers match its lines.
 #[derive(Debug)]
 pub(super) struct Hunk<'a> {
-    /// Where in the patch it begins, from 1.
+    /// The line in the patch at which it begins, from 1.
     pub(super) line: usize,
-    /// How many lines of the old file stand before it.
+    /// The line offset in the old file, from 0.
     pub(super) old_at: usize,
-    /// How many lines of the new file stand before it.
+    /// The line offset in the new file, from 0.
     pub(super) new_at: usize,
     pub(super) lines: Vec<Line<'a>>,
 }
 
-/// A line of a hunk with its bytes, newline included where it has one.
+/// A line of a hunk, including its newline if it has one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a> {
     pub(super) side: Side,
@@ -60,7 +60,7 @@ impl<'a> Hunk<'a> {
                 b' ' => (Side::Both, 1, 1),
                 b'-' => (Side::Old, 1, 0),
                 b'+' => (Side::New, 0, 1),
-                // With `diff.suppressBlankEmpty`, git leaves the blank of an empty line out.
+                // With `diff.suppressBlankEmpty`, git omits the blank of an empty line.
                 b'\n' if style == Style::Git && text.is_empty() => (Side::Both, 1, 1),
                 _ => return Err(wrong),
             };
@@ -86,7 +86,7 @@ impl<'a> Hunk<'a> {
                 }
                 text = text.strip_suffix(b"\n").unwrap_or(text);
                 if text.is_empty() {
-                    // A line of nothing, without an end, is no line.
+                    // An empty line without a newline is not a line.
                     return Err(line_end);
                 }
             }
@@ -95,7 +95,7 @@ impl<'a> Hunk<'a> {
         if hunk.lines.iter().all(|line| line.side == Side::Both) {
             return Err(refused(Refused::NoChange));
         }
-        // The library shows what goes, and then what comes.
+        // The library shows removed lines first, then added ones.
         let is_sorted = hunk.lines.is_sorted_by_key(|line| line.side == Side::New);
         let has_context = hunk.lines.iter().any(|line| line.side == Side::Both);
         if style == Style::Library && (has_context || !is_sorted) {
@@ -104,19 +104,19 @@ impl<'a> Hunk<'a> {
         Ok(hunk)
     }
 
-    /// The lines that have to stand in the old file.
+    /// Returns the lines required in the old file.
     pub(super) fn old(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
         let lines = self.lines.iter().filter(|line| line.side != Side::New);
         lines.map(|line| line.text)
     }
 
-    /// The lines that stand in the new file.
+    /// Returns the lines of the new file.
     pub(super) fn new_lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
         let lines = self.lines.iter().filter(|line| line.side != Side::Old);
         lines.map(|line| line.text)
     }
 
-    /// How many unchanged lines stand before the first change, and after the last.
+    /// Returns the number of unchanged lines before the first change and after the last one.
     pub(super) fn context(&self) -> (usize, usize) {
         let is_context = |line: &&Line<'_>| line.side == Side::Both;
         let leading = self.lines.iter().take_while(is_context).count();
@@ -124,19 +124,19 @@ impl<'a> Hunk<'a> {
         (leading, trailing)
     }
 
-    /// Whether it only takes lines away, the last of which has no newline.
+    /// Whether it only removes lines, the last of which has no newline.
     pub(super) fn takes_open_end(&self) -> bool {
         self.new_lines().next().is_none()
             && self.old().last().is_some_and(|line| !line.ends_with(b"\n"))
     }
 
-    /// Whether a line of the new file is to have no newline.
+    /// Whether a line of the new file has no newline.
     pub(super) fn ends_without_newline(&self) -> bool {
         self.new_lines().any(|line| !line.ends_with(b"\n"))
     }
 }
 
-/// A start, from 1, and a count of lines.
+/// A start, from 1, and a number of lines.
 #[derive(Clone, Copy)]
 struct Range {
     start: usize,
@@ -144,8 +144,8 @@ struct Range {
 }
 
 impl Range {
-    /// How many lines stand before. A range of no lines is named by the line before it; by the library, by the
-    /// line that it would begin with, except in an empty file.
+    /// Returns the number of lines before the range. A range without lines is named by the line before it.
+    /// The library names it by the line that it would begin with, except in an empty file.
     fn before(self, style: Style) -> Option<usize> {
         match (self.count, style) {
             (0, Style::Library) => Some(self.start.saturating_sub(1)),
@@ -155,7 +155,7 @@ impl Range {
     }
 }
 
-/// What stands after `@@ -`: `OLD +NEW @@`, and perhaps the heading of a section.
+/// Parses the text after `@@ -`: `OLD +NEW @@`, and possibly a section heading.
 fn ranges(header: &[u8], style: Style) -> Option<(Range, Range)> {
     let mut parts = header.splitn(4, |byte| *byte == b' ');
     let old = range(parts.next()?, style)?;
@@ -166,8 +166,8 @@ fn ranges(header: &[u8], style: Style) -> Option<(Range, Range)> {
     Some((old, new))
 }
 
-/// The library always writes the count. Where git leaves it out, the library reads it only of line 1, and with
-/// its usual context git never leaves it out elsewhere.
+/// Parses a range. The library always writes the count. If git omits the count, the library accepts that
+/// only for line 1; with its usual context, git never omits it elsewhere.
 fn range(text: &[u8], style: Style) -> Option<Range> {
     let mut parts = text.splitn(2, |byte| *byte == b',');
     let start = number(parts.next()?)?;

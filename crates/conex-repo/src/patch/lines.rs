@@ -1,8 +1,8 @@
-//! The lines of a patch, one after another.
+//! The lines of a patch, read in order.
 
 use super::error::{PatchError, Refused};
 
-/// What is still to be read. Lines end in a newline, the last one too.
+/// The text still to be read. Every line ends in a newline, including the last one.
 #[derive(Debug)]
 pub(super) struct Lines<'a> {
     rest: &'a [u8],
@@ -28,7 +28,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The number of the next line, from 1.
+    /// Returns the number of the next line, from 1.
     pub(super) fn number(&self) -> usize {
         self.number
     }
@@ -41,7 +41,7 @@ impl<'a> Lines<'a> {
         self.rest.starts_with(prefix)
     }
 
-    /// The next lines, without their ends; nothing is taken.
+    /// Returns the next lines without their newlines, and does not consume them.
     pub(super) fn peek(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = self.rest;
         core::iter::from_fn(move || {
@@ -52,7 +52,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// A refusal at the next line.
+    /// Returns a refusal at the next line.
     pub(super) fn refused(&self, reason: Refused) -> PatchError {
         PatchError {
             line: self.number,
@@ -60,7 +60,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// A line of a hunk, with its newline.
+    /// Reads a line of a hunk, with its newline.
     pub(super) fn body(&mut self) -> Result<&'a [u8], PatchError> {
         let end = memchr::memchr(b'\n', self.rest).ok_or_else(|| self.refused(Refused::CutOff))?;
         let (line, rest) = self.rest.split_at(end + 1);
@@ -69,7 +69,7 @@ impl<'a> Lines<'a> {
         Ok(line)
     }
 
-    /// A header line that begins so: what follows, without the newline.
+    /// Reads a header line with this prefix. Returns the rest without the newline.
     pub(super) fn header(&mut self, prefix: &[u8]) -> Result<&'a [u8], PatchError> {
         self.optional(prefix)?.ok_or_else(|| {
             self.refused(if self.is_done() {
@@ -80,7 +80,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// The same, if the next line begins so.
+    /// Like [`Lines::header`], if the next line has this prefix.
     pub(super) fn optional(&mut self, prefix: &[u8]) -> Result<Option<&'a [u8]>, PatchError> {
         if !self.starts_with(prefix) {
             return Ok(None);
@@ -96,7 +96,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// A number as patches have it: decimal digits without zeros in front.
+/// Parses a number as patches write it: decimal digits without leading zeros.
 pub(super) fn number(digits: &[u8]) -> Option<usize> {
     let is_plain = digits.iter().all(u8::is_ascii_digit)
         && (1..=9).contains(&digits.len())

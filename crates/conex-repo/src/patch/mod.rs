@@ -1,13 +1,15 @@
-//! Patches, read so strictly that there is only one tree they can lead to.
+//! Patches, read so strictly that they can lead to one tree only.
 //!
-//! The law: where a patch is accepted, every program that applies patches of its style and the overlay
-//! made here give the same tree (spec section 9.6). Those programs are generous, each in its own way: they
-//! search for a hunk where it does not fit, guess names, skip what they do not know. So whatever is not
-//! understood in full, or means something else to one of them, is refused, with the line and the reason.
+//! The law: if a patch is accepted, every program that applies patches of its style gives the same tree as
+//! the overlay made here (spec section 9.6). Those programs are lenient, each in its own way: they search
+//! for a place where a hunk fits, guess names, and skip what they do not know. Anything that is not fully
+//! understood, or means something else to one of these programs, is therefore refused, with the line and
+//! the reason.
 //!
-//! Three [`Style`]s are understood, never two in one patch. The first component of a name is a prefix,
-//! whatever it is called, the same for all old names and the same for all new ones. Names are those that a
-//! repository may have (spec section 2.3), so a name in quotes is one with spaces or is refused.
+//! There are three [`Style`]s, and a patch has exactly one of them. The first component of a name is a
+//! prefix. It may be anything, but has to be the same for all old names and the same for all new ones.
+//! Names have to be allowed in a repository (spec section 2.3), so a quoted name either contains spaces or
+//! is refused.
 
 mod apply;
 mod error;
@@ -24,42 +26,42 @@ use header::Prefixes;
 use hunk::Hunk;
 use lines::Lines;
 
-/// Largest patch, in bytes: ten times opam-repository as one patch.
+/// The largest patch, in bytes: ten times opam-repository as one patch.
 pub const PATCH: usize = 256 << 20;
 
-/// Most files that one patch may change: ten times all there are in opam-repository.
+/// The most files that one patch may change: ten times as many as opam-repository has.
 pub const FILES: usize = 1 << 18;
 
-/// Most bytes of all changed files together. A patch of a few bytes can copy or touch large files.
+/// The most bytes of all changed files together. A patch of a few bytes can copy or touch large files.
 pub const OUTPUT: u64 = 16 * limits::DATA_FILE;
 
 /// The program that made a patch, as far as the patch shows it (spec section 9.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// `diff -ruaN OLD NEW`: dates tell what is there. opam up to 2.3 makes and applies it with the
+    /// `diff -ruaN OLD NEW`: dates say which files exist. opam up to 2.3 makes and applies it with the
     /// system's programs.
     Plain,
-    /// `git diff`. opam up to 2.3 applies it with `patch`, later ones with the library that makes
+    /// `git diff`. opam up to 2.3 applies it with `patch`, later versions with the library that makes
     /// [`Style::Library`].
     Git,
     /// The OCaml library `patch`, which opam has used since 2.4 for directories and archives.
     Library,
 }
 
-/// A patch that is understood in full. Whether it fits a tree is not known yet.
+/// A fully understood patch. It has not been compared with a tree yet.
 #[derive(Debug)]
 pub struct Patch<'a> {
     style: Style,
     files: Vec<FilePatch<'a>>,
 }
 
-/// What a patch does to one file.
+/// The changes of a patch to one file.
 #[derive(Debug)]
 struct FilePatch<'a> {
-    /// Where in the patch it begins, from 1.
+    /// The line in the patch at which it begins, from 1.
     line: usize,
     operation: Operation,
-    /// What the `index` line says of the contents before and after.
+    /// The claims of the `index` line about the contents before and after.
     claims: Option<(Claim, Claim)>,
     hunks: Vec<Hunk<'a>>,
 }
@@ -72,14 +74,14 @@ enum Operation {
     Rename { from: Path, to: Path },
 }
 
-/// What an abbreviated id of a content tells without knowing the content.
+/// A claim about a content that an abbreviated object id makes, without knowing the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claim {
-    /// There is no such file.
+    /// The file does not exist.
     Absent,
     /// The file is empty.
     Empty,
-    /// The file is something else.
+    /// The file is not empty.
     Something,
 }
 
@@ -102,25 +104,24 @@ impl<'a> Patch<'a> {
         Ok(Self { style, files })
     }
 
-    /// The program that made it.
+    /// Returns the program that made it.
     pub fn style(&self) -> Style {
         self.style
     }
 
-    /// Lays what the patch makes of a tree over that tree.
+    /// Applies the patch to a tree, as an overlay.
     ///
     /// # Errors
-    /// [`PatchError`] where the patch does not fit the tree exactly, at the places it says.
+    /// [`PatchError`] if the patch does not fit the tree exactly where it says.
     pub fn apply<S: Store>(&self, base: S) -> Result<Overlay<S>, PatchError> {
         apply::apply(self, base)
     }
 
-    /// Makes sure that a client that keeps the tree packed has what the patch made of it: opam 2.6, which for
-    /// each file that it removes takes away everything else below the directory of that file, and then makes
-    /// what is new.
+    /// Checks that a client with a packed tree gets the result of the patch. For each removed file, opam
+    /// 2.6 deletes everything else below the directory of that file, and only then creates new files.
     ///
     /// # Errors
-    /// [`Refused::Packed`] where that would take away more than the patch says.
+    /// [`Refused::Packed`] if that would delete more than the patch says.
     pub fn check_packed<S: Store>(&self, result: &Overlay<S>) -> Result<(), PatchError> {
         apply::check_packed(self, result)
     }

@@ -19,7 +19,7 @@ fn path(text: &str) -> Path {
     Path::parse(text).unwrap()
 }
 
-/// Why a patch is refused, or the files that it changes.
+/// Returns the changed files, or why the patch is refused.
 fn applied(patch: &str) -> Result<Vec<(String, Option<String>)>, Refused> {
     let result = Patch::parse(patch.as_bytes()).and_then(|patch| patch.apply(base()));
     let files = |overlay: Overlay<MemoryStore>| {
@@ -93,7 +93,7 @@ fn patch_tricks() {
             git("lines", FIFTH) + &git("lines", FIFTH),
             Refused::Twice(path("lines")),
         ),
-        // Hunks: elsewhere, overlapping, out of order, with other numbers.
+        // Hunks in other places, overlapping, out of order, or with other numbers.
         (
             git("lines", &FIFTH.replace("-2,7 +2,7", "-1,7 +1,7")),
             Refused::Context(path("lines"), 1),
@@ -145,7 +145,7 @@ fn patch_tricks() {
         ),
         (one("@@ -1 +1 @@\n 1\n"), Refused::NoChange),
         (one("@@ -0,0 +0,0 @@\n"), Refused::NoChange),
-        // Ends of lines.
+        // Line endings.
         (
             one("@@ -1 +1 @@\n-1\n\\ No newline at end of file\n+2\n"),
             Refused::Context(path("one"), 1),
@@ -220,7 +220,7 @@ fn patch_tricks() {
             git("lines", FIFTH).replace("--- a/", "--- ../"),
             Refused::Name(PathError::Component("..".into())),
         ),
-        // What stands there.
+        // The present content.
         (git("none", FIFTH), Refused::Missing(path("none"))),
         (git("lines/x", FIFTH), Refused::Missing(path("lines/x"))),
         (
@@ -403,7 +403,7 @@ fn endless_data() {
     );
 }
 
-/// A file as the OCaml library shows it.
+/// Shows a file as the OCaml library does.
 fn library(name: &str, body: &str) -> String {
     format!("--- r/{name}\n+++ r.new/{name}\n{body}")
 }
@@ -420,7 +420,7 @@ fn honest_patches_of_the_library() {
             library("lines", FROM_FIFTH),
             one("lines", &LINES.replace('5', "five")),
         ),
-        // What is appended stands one line further than other programs say.
+        // Appended lines have a number one greater than in other programs.
         (
             library("lines", "@@ -10,0 +10,1 @@\n+10\n"),
             one("lines", &format!("{LINES}10\n")),
@@ -463,7 +463,7 @@ fn honest_patches_of_the_library() {
             "diff --git r/empty r.new/empty\ndeleted file mode 100644\n".to_owned(),
             gone("empty"),
         ),
-        // As opam up to 2.5 names them.
+        // Names as in opam up to 2.5.
         (
             "diff --git r.new/x r.new/x\nnew file mode 100644\n".to_owned(),
             one("x", ""),
@@ -477,12 +477,12 @@ fn honest_patches_of_the_library() {
         assert_eq!(changed(&patch), expected, "{patch}");
         let parsed = Patch::parse(patch.as_bytes()).unwrap();
         assert_eq!(parsed.style(), Style::Library, "{patch}");
-        // opam 2.6 keeps repositories packed, and says so in its names.
+        // opam 2.6 keeps repositories packed, and shows that in its names.
         let packed = patch
             .replace("r.new/", "r.tar.gz.new/")
             .replace("r/", "r.tar.gz/");
         assert_eq!(changed(&packed), expected, "{packed}");
-        // Mixed in with others, in any order, ahead or behind.
+        // Mixed with other files, in any order, first or last.
         let other = library("dir/file", "@@ -1,1 +1,1 @@\n-1\n+2\n");
         assert_eq!(changed(&(patch.clone() + &other)).len(), 2);
         assert_eq!(changed(&(other + &patch)).len(), 2);
@@ -494,7 +494,7 @@ fn honest_patches_of_the_library() {
 fn patch_tricks_of_the_library() {
     let created = "diff --git r/x r.new/x\nnew file mode 100644\n";
     let table = [
-        // As other programs would say it.
+        // As other programs would write it.
         (
             library("lines", "@@ -9,0 +10,1 @@\n+10\n"),
             Refused::Numbers,
@@ -511,7 +511,7 @@ fn patch_tricks_of_the_library() {
             library("one", "@@ -1,1 +1,1 @@\n+2\n-1\n"),
             Refused::NotUnderstood,
         ),
-        // Not to the end of the file.
+        // Not up to the end of the file.
         (
             library("lines", "@@ -5,1 +5,1 @@\n-5\n+five\n"),
             Refused::Place,
@@ -534,7 +534,7 @@ fn patch_tricks_of_the_library() {
             ),
             Refused::OpenEnd(path("open")),
         ),
-        // Other styles among it, and it among others.
+        // Other styles among its files, and its style among theirs.
         (
             library("lines", FROM_FIFTH)
                 + &git("one", "@@ -1 +1 @@\n-1\n+2\n")
@@ -646,10 +646,10 @@ fn what_a_packed_copy_would_lose() {
     assert!(refused(&gone("p/opam")).is_some());
     let all = gone("p/opam") + &gone("p/files/a") + &gone("p/files/b");
     assert_eq!(refused(&all), None);
-    // At the top, nothing else goes.
+    // At the top, nothing else is lost.
     assert_eq!(refused(&gone("top")), None);
     assert_eq!(refused(&gone("p.1/opam")), None);
-    // A file that is edited is none that is made.
+    // An edited file is not a created one.
     let edit = library("p/files/b", "@@ -1,1 +1,1 @@\n-1\n+2\n");
     assert_eq!(
         refused(&(gone("p/files/a") + &edit)),

@@ -1,4 +1,4 @@
-//! What people sign in the replay of days: owners what they publish, janitors what waits for them.
+//! The signatures in the replay of days: owners sign what they publish, janitors what waits for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,14 @@ use conex_core::tree::store::{Store, StoreError};
 
 use super::{Community, Contribution, Touched, stored};
 
-/// Packages with those who own them.
+/// Packages with their owners.
 pub(crate) type Owners = BTreeMap<PackageName, Vec<Id>>;
 
 /// A pull request as its author makes it.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     pub(crate) contribution: Contribution,
-    /// Whether the author is one with this pull request.
+    /// Whether the author enrolls with this pull request.
     pub(crate) enrolled: bool,
     /// Packages that are claimed with their first release.
     pub(crate) claimed: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Published {
 }
 
 impl Community {
-    /// People and claims that are there from day zero on, with the statements that say so.
+    /// Returns the people and claims that exist from day zero on, with their statements.
     pub(super) fn settle(
         &mut self,
         contribution: &mut Contribution,
@@ -55,8 +55,8 @@ impl Community {
         Ok(statements)
     }
 
-    /// What an owner's pull request brings beside its data: a page over what they own of it; for who is new,
-    /// who they are; for packages that are new and theirs, the claim.
+    /// Returns what an owner's pull request adds to its data: a page over the parts that they own, an
+    /// enrolment for a new owner, and claims for new packages of theirs.
     pub(crate) fn publish(
         &mut self,
         id: &Id,
@@ -79,7 +79,7 @@ impl Community {
                 }
                 _ => continue,
             }
-            // What cannot be read is nobody's to sign.
+            // Nobody can sign what cannot be read.
             if let Ok(found) = self.package_named(branch, name, releases) {
                 statements.extend(found);
                 published.owned.insert(name.clone());
@@ -100,8 +100,8 @@ impl Community {
         Ok(published)
     }
 
-    /// What a janitor adds for a pull request before it is merged, seeing the result of merging it;
-    /// nothing where nothing new is to be approved, or something cannot be read.
+    /// Returns what a janitor adds for a pull request ahead of its merge, based on the merged result.
+    /// Returns `None` if there is nothing new to approve, or something cannot be read.
     pub(crate) fn approve_ahead(
         &mut self,
         janitor: &Id,
@@ -124,7 +124,7 @@ impl Community {
         Ok(Some(contribution))
     }
 
-    /// What several people add at once, each their vouches.
+    /// Returns what several people add at once, each their own vouches.
     pub(crate) fn approve_all(
         &mut self,
         vouches: BTreeMap<Id, Vec<Vouch>>,
@@ -139,7 +139,7 @@ impl Community {
     }
 }
 
-/// The packages of a change of which there is nothing before it, and something behind it.
+/// Returns the packages of a change that have no release before it but have one after it.
 pub(crate) fn first_releases(
     base: &impl Store,
     branch: &impl Store,

@@ -1,4 +1,4 @@
-//! What lands together with a change, so that clients accept the result at once.
+//! Changes that land together with their approvals, so that clients accept the result at once.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -17,22 +17,22 @@ use conex_core::tree::store::Store;
 
 use super::{Community, Contribution, Person, Touched, stored};
 
-/// A change, and the people it came through.
+/// A change, and the people involved.
 #[derive(Debug)]
 pub(crate) struct Change<'a> {
     /// Its position in the history.
     pub(crate) at: usize,
-    /// Who wrote it, if that person signs what they publish.
+    /// The author, if they sign what they publish.
     pub(crate) author: Option<&'a Id>,
-    /// Who merged it. If that is no janitor, one of them signs in their place.
+    /// The person who merged it. If they are not a janitor, a janitor signs in their place.
     pub(crate) merger: Option<&'a Id>,
-    /// What it touches.
+    /// The releases it touches.
     pub(crate) touched: &'a Touched,
     /// The packages that have a new release.
     pub(crate) new: &'a BTreeSet<PackageName>,
 }
 
-/// What lands, and how it came to be.
+/// A change to land, and how it was approved.
 #[derive(Debug, Default)]
 pub(crate) struct Landing {
     /// The files.
@@ -47,7 +47,7 @@ pub(crate) struct Landing {
     pub(crate) seconded: bool,
 }
 
-/// Statements, by whose signature they need.
+/// Statements, grouped by the signatures that they need.
 #[derive(Default)]
 struct Needs {
     owner: Vec<(Subject, Digest)>,
@@ -56,11 +56,11 @@ struct Needs {
 }
 
 impl Community {
-    /// Signs a change as those do who are entitled to: owners their packages, one janitor upkeep and
-    /// unclaimed packages, two janitors the rest.
+    /// Signs a change as the entitled people do: owners their packages, one janitor upkeep and unclaimed
+    /// packages, two janitors the rest.
     ///
-    /// An author becomes one with the first change, and claims whatever unclaimed package they add a
-    /// release to.
+    /// An author enrolls with the first change, and claims any unclaimed package to which they add a
+    /// release.
     pub(crate) fn landing(&mut self, tree: &impl Store, change: &Change<'_>) -> Result<Landing> {
         let mut landing = Landing::default();
         let mut needs = Needs::default();
@@ -83,7 +83,7 @@ impl Community {
             match (claim, owner) {
                 (None, Some(person)) => {
                     needs.quorum.push(self.claim(&mut landing, person, name)?);
-                    // What the janitors approved of it so far was theirs to approve.
+                    // The janitors were entitled to what they have approved of it so far.
                     let unit = PackageUnit {
                         name: name.clone(),
                         directories: vec![Path::parse(&format!("packages/{name}"))?],
@@ -183,7 +183,7 @@ impl Community {
         Ok(self.authorisation(&claim))
     }
 
-    /// Whether the greatest version that anybody vouched for has another content.
+    /// Whether the greatest version that anybody vouched for has other content.
     pub(super) fn is_new(&self, (subject, digest): &(Subject, Digest)) -> bool {
         let seen = self.seen.get(subject).map_or(&[][..], Vec::as_slice);
         let greatest = seen.iter().max_by_key(|(_, version, _)| *version);

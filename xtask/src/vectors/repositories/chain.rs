@@ -1,4 +1,4 @@
-//! Roots, their signatures, and what stands beside them.
+//! Roots, their signatures, and the files beside them.
 
 use conex_core::model::page::BatchRef;
 use conex_core::model::statement::Janitor;
@@ -224,7 +224,7 @@ pub(super) const PLAIN: &[Story] = &[
             let carols = Community::root_signature(1, "carol");
             let text = all.read(&carols) + "x\n";
             all.write(&carols, text);
-            // A line of the armour is exchanged for that of another signature.
+            // A line of the armour is replaced by that of another signature.
             let alices = all.read(&Community::root_signature(1, "alice"));
             let bobs = Community::root_signature(1, "bob");
             let text = all.read(&bobs);

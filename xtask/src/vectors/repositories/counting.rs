@@ -1,4 +1,4 @@
-//! Who counts, for what, and how often.
+//! Counting: whose vouches count, for what, and how often.
 
 use conex_core::model::statement::AuthorKey;
 use conex_tests::{Community, former, id, opam_file, secret};
@@ -6,13 +6,13 @@ use conex_tests::{Community, former, id, opam_file, secret};
 use super::hostile::threshold;
 use super::{FRESH, MAIN, STRICT, Story, by, key_of, small_order};
 
-/// Somebody vouches for something as it is, in a version.
+/// Has somebody vouch for something as it is, in the given version.
 fn vouch(all: &mut Community, who: &str, what: &str, version: &str) {
     let vouch = all.present(what, version);
     all.vouch(who, &[vouch]);
 }
 
-/// Erin, with a key that `make` gives.
+/// Adds erin with a key from `make`.
 fn erin_with(all: &mut Community, make: impl FnOnce(&Community) -> AuthorKey) {
     all.author("erin");
     let key = make(all);
@@ -20,7 +20,7 @@ fn erin_with(all: &mut Community, make: impl FnOnce(&Community) -> AuthorKey) {
     by(all, "erin");
 }
 
-/// Alice is an author, too, with another key.
+/// Makes alice an author, too, with another key.
 fn alice_the_author(all: &mut Community) {
     all.author("alice");
     let key = all.proven("alice", "alice#2");
@@ -28,7 +28,7 @@ fn alice_the_author(all: &mut Community) {
     by(all, "alice");
 }
 
-/// The team of all janitors owns foo.
+/// Gives foo to the team of all janitors.
 fn janitors_own(all: &mut Community) {
     all.edit_claim("foo", |claim| claim.owners = vec![id("janitors")]);
     by(all, "foo authorisation");
@@ -369,7 +369,7 @@ pub(super) const PLAIN: &[Story] = &[
         },
         FRESH,
     ),
-    // Which version tools ask for (section 6.4).
+    // The versions that tools ask for (section 6.4).
     (
         "asked-with-who-began",
         false,
@@ -463,7 +463,7 @@ pub(super) const PLAIN: &[Story] = &[
         },
         FRESH,
     ),
-    // An approved authorisation of a later epoch is not followed by one of an earlier epoch.
+    // An approved authorisation of a later epoch cannot be followed by one of an earlier epoch.
     (
         "asked-below-a-later-epoch",
         false,
@@ -479,7 +479,7 @@ pub(super) const PLAIN: &[Story] = &[
         },
         FRESH,
     ),
-    // Votes for an epoch in versions of another one say nothing, whatever else is voted for.
+    // Votes for one epoch in versions of another one are void, whatever else is voted for.
     (
         "asked-beside-votes-of-another-epoch",
         false,

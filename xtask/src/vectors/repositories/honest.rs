@@ -1,4 +1,4 @@
-//! What honest communities do; all of it stays verified.
+//! Stories of honest communities, all of which stay verified.
 
 use conex_core::model::statement::FormerJanitor;
 use conex_tests::{fingerprint, former, id, opam_file, secret};

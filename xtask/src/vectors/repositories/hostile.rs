@@ -1,4 +1,4 @@
-//! One thing each that is refused, or that would be if it did not have to be harmless.
+//! One attack each that is refused, or that has to be harmless.
 
 use conex_core::model::digest::Digest;
 use conex_core::model::page::Page;

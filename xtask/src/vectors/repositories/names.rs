@@ -1,11 +1,11 @@
-//! Names, paths and patterns; what stands where.
+//! Names, paths and patterns, and what may be where.
 
 use conex_core::model::path::Pattern;
 use conex_tests::{Community, opam_file};
 
 use super::{FRESH, STRICT, Story, by};
 
-/// The janitors ignore these from now on.
+/// Has the janitors ignore these patterns from now on.
 fn ignore(all: &mut Community, patterns: &[&str]) {
     all.next_root(&["alice", "bob"], |root| {
         let patterns = patterns.iter();

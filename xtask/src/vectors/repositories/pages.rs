@@ -1,4 +1,4 @@
-//! Pages, batches, and where they stand.
+//! Pages, batches, and their places.
 
 use conex_core::model::page::{Batch, PageBody};
 use conex_core::model::stored::Stored as _;
@@ -7,13 +7,13 @@ use conex_tests::{Community, fingerprint, id};
 use super::hostile::forge;
 use super::{FRESH, STRICT, Story};
 
-/// Carol approves the package new by a batch, named by what `change` makes of its line.
+/// Has carol approve the package new by a batch, whose line in the page `change` edits.
 fn by_batch(all: &mut Community, who: &str, change: impl FnOnce(&str) -> String) {
     all.release("new", "1", "x\n");
     let said = ["new releases", "new/1 checksums"].map(|what| all.present(what, "0.1"));
     let named = all.keep(&said).remove(0).to_string();
     let vouches = format!("batches = [\n  \"{}\",\n]\n", change(&named));
-    // The page is signed as it is to be read.
+    // The page is signed with the content that verifiers read.
     let body = PageBody::new(id(who), fingerprint(who), Vec::new(), said.to_vec());
     let Ok(page) = body
         .expect("two vouches")

@@ -8,26 +8,26 @@ use conex_core::verify::Mode;
 
 use super::How;
 
-/// A second release of foo, approved.
+/// Adds a second release of foo, approved.
 fn second(all: &mut Community) {
     all.release("foo", "2.0", "More data.\n");
     all.approve("dave", "foo");
 }
 
-/// The unclaimed package new, approved by carol alone.
+/// Adds the unclaimed package new, approved by carol alone.
 fn new(all: &mut Community) {
     all.release("new", "1", "x\n");
     all.approve("carol", "new");
 }
 
-/// The same in its second version.
+/// Adds it in its second version.
 fn new_again(all: &mut Community) {
     new(all);
     all.release("new", "1", "y\n");
     all.approve("carol", "new");
 }
 
-/// The same, which then is gone.
+/// Adds it and removes it again.
 fn new_and_gone(all: &mut Community) {
     new(all);
     all.remove("new");
@@ -35,13 +35,13 @@ fn new_and_gone(all: &mut Community) {
     all.vouch("alice", &[gone]);
 }
 
-/// Repository files, approved.
+/// Adds repository files, approved.
 fn repository(all: &mut Community) {
     all.write("repo", "1\n");
     by(all, ".");
 }
 
-/// The second release, gone with an approved absence.
+/// Removes the second release with an approved absence.
 fn second_gone(all: &mut Community) {
     all.remove("foo/2.0");
     let releases = all.present("foo releases", "0.3");
@@ -49,21 +49,21 @@ fn second_gone(all: &mut Community) {
     all.vouch("dave", &[releases, gone]);
 }
 
-/// The same without a word on its files.
+/// Removes the second release without a statement about its files.
 fn second_left_out(all: &mut Community) {
     all.remove("foo/2.0");
     let releases = all.present("foo releases", "0.3");
     all.vouch("dave", &[releases]);
 }
 
-/// The second release, in its second version.
+/// Adds the second release in its second version.
 fn second_twice(all: &mut Community) {
     second(all);
     all.release("foo", "2.0", "Other data.\n");
     all.approve("dave", "foo");
 }
 
-/// The second release in its first version, and no word of the second.
+/// Adds the second release in its first version, with no vouch for the second.
 fn second_lower(all: &mut Community) {
     forget(all, "dave", "foo/2.0 checksums 0.2");
     all.release("foo", "2.0", "More data.\n");
@@ -71,7 +71,7 @@ fn second_lower(all: &mut Community) {
     all.vouch("dave", &[releases]);
 }
 
-/// Removes all pages of somebody that say something of these.
+/// Removes all pages of a person that vouch for any of these.
 fn forget(all: &mut Community, who: &str, what: &str) {
     let pages = all.pages(who);
     let saying = pages.iter().filter(|page| all.read(page).contains(what));
@@ -153,7 +153,7 @@ pub(super) const PLAIN: &[Story] = &[
             second(all);
             second_left_out(all);
         },
-        // What went without an approved absence leaves nothing behind.
+        // Content that disappeared without an approved absence leaves nothing behind.
         |all| forget(all, "dave", "foo/2.0 checksums"),
         STRICT,
     ),
@@ -354,7 +354,7 @@ pub(super) const PLAIN: &[Story] = &[
         MAIN,
     ),
     ("main-line-rollback", false, second, older, MAIN),
-    // What was not there before may come in a version of which greater ones were approved; what was there may not.
+    // New content may come in a version below ones that were approved; existing content may not.
     (
         "release-left-out-back-lower",
         true,
@@ -403,19 +403,19 @@ pub(super) const PLAIN: &[Story] = &[
     ),
 ];
 
-/// Upkeep of foo 1.0, by carol.
+/// Changes the upkeep of foo 1.0, by carol.
 fn upkeep(all: &mut Community) {
     all.release("foo", "1.0", &opam_file("5.0", "dune"));
     all.approve("carol", "foo/1.0 checksums");
 }
 
-/// Two releases that are one to opam.
+/// Adds two releases that are equal in opam.
 fn equals(all: &mut Community) {
     all.release("foo", "1.00", &opam_file("4.14", "dune"));
     all.approve("dave", "foo");
 }
 
-/// One of them goes.
+/// Removes one of them.
 fn one_goes(all: &mut Community) {
     all.remove("packages/foo/foo.1.0");
     let releases = all.present("foo releases", "0.3");

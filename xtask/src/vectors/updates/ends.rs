@@ -1,11 +1,11 @@
-//! What ends for ever: retirement and epochs.
+//! Retirement and epochs, which end something for ever.
 
 use conex_tests::{Community, former, id};
 
 use super::super::repositories::by;
 use super::{STRICT, Story, WARN, nothing, older};
 
-/// Erin, retired.
+/// Retires erin.
 fn retired_author(all: &mut Community) {
     all.author("erin");
     by(all, "erin");
@@ -17,7 +17,7 @@ fn retired_author(all: &mut Community) {
     by(all, "erin");
 }
 
-/// A team, retired.
+/// Retires a team.
 fn retired_team(all: &mut Community) {
     all.team("makers", &["dave"]);
     by(all, "makers");
@@ -25,7 +25,7 @@ fn retired_team(all: &mut Community) {
     by(all, "makers");
 }
 
-/// Foo is retired, and another package is there.
+/// Retires foo, and adds another package.
 fn retired_package(all: &mut Community) {
     all.release("new", "1", "x\n");
     all.approve("carol", "new");
@@ -34,14 +34,14 @@ fn retired_package(all: &mut Community) {
     all.remove("foo");
 }
 
-/// The epoch of foo is raised, and what it has is approved in it.
+/// Raises the epoch of foo, and approves its content in it.
 fn raised(all: &mut Community) {
     all.edit_claim("foo", |claim| claim.epoch = 1);
     by(all, "foo authorisation");
     all.approve("dave", "foo");
 }
 
-/// A quorum approves what it has approved before.
+/// Has a quorum approve again what it approved before.
 fn again(all: &mut Community, what: &str) {
     let vouch = all.present(what, "0.3");
     for who in ["alice", "bob"] {
@@ -145,7 +145,7 @@ pub(super) const PLAIN: &[Story] = &[
         WARN,
     ),
     ("epoch-raised-rollback", false, raised, older, WARN),
-    // What a thief ran to the end of its epoch begins anew.
+    // Counters that a thief ran to the end of an epoch begin again in a new one.
     (
         "epoch-raised-from-the-end",
         true,

@@ -5,34 +5,34 @@ use conex_tests::{Community, id};
 use super::super::repositories::by;
 use super::{STRICT, Story, WARN, nothing, older};
 
-/// A second key of dave, approved.
+/// Adds a second key of dave, approved.
 fn key(all: &mut Community) {
     let key = all.proven("dave", "dave#2");
     all.edit_author("dave", |author| author.keys.push(key));
     by(all, "dave");
 }
 
-/// Erin, who owns nothing.
+/// Adds erin, who owns nothing.
 fn erin(all: &mut Community) {
     all.author("erin");
     by(all, "erin");
 }
 
-/// A team of dave and erin.
+/// Adds a team of dave and erin.
 fn team(all: &mut Community) {
     erin(all);
     all.team("makers", &["dave", "erin"]);
     by(all, "makers");
 }
 
-/// The same of dave alone.
+/// Reduces the team to dave.
 fn smaller(all: &mut Community) {
     team(all);
     all.edit_team("makers", |team| team.members = vec![id("dave")]);
     by(all, "makers");
 }
 
-/// Alice owns foo, too.
+/// Makes alice an owner of foo, too.
 fn owner(all: &mut Community) {
     all.edit_claim("foo", |claim| claim.owners.push(id("alice")));
     by(all, "foo authorisation");

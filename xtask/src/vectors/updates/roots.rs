@@ -10,7 +10,7 @@ fn second(all: &mut Community) {
     all.next_root(&["alice", "bob"], |_| ());
 }
 
-/// The unclaimed package new in its second version, both approved by carol alone.
+/// Adds the unclaimed package new in its second version, both versions approved by carol alone.
 fn by_carol(all: &mut Community) {
     all.release("new", "1", "x\n");
     all.approve("carol", "new");
@@ -18,14 +18,14 @@ fn by_carol(all: &mut Community) {
     all.approve("carol", "new");
 }
 
-/// Carol's key is revoked; she goes, and dora comes.
+/// Revokes carol's key and replaces her by dora.
 fn without_carol(root: &mut RootFields) {
     root.janitors.retain(|janitor| janitor.id != id("carol"));
     root.janitors.push(janitor("dora"));
     root.revoked.push(fingerprint("carol"));
 }
 
-/// The author erin, whose retirement alice and carol approved.
+/// Adds the author erin, whose retirement alice and carol approved.
 fn retired_by_carol(all: &mut Community) {
     all.author("erin");
     all.approve_by(&["alice", "bob"], "erin");
@@ -37,7 +37,7 @@ fn retired_by_carol(all: &mut Community) {
     all.approve_by(&["alice", "carol"], "erin");
 }
 
-/// Erin as she was before.
+/// Restores erin as she was before.
 fn erin_is_back(all: &mut Community) {
     let key = all.proven("erin", "erin");
     all.edit_author("erin", |author| {
@@ -47,7 +47,7 @@ fn erin_is_back(all: &mut Community) {
     });
 }
 
-/// Repository files, approved by alice and carol.
+/// Adds repository files, approved by alice and carol.
 fn files_by_carol(all: &mut Community) {
     all.write("repo", "1\n");
     all.approve_by(&["alice", "carol"], ".");
@@ -57,7 +57,7 @@ fn revoke(all: &mut Community) {
     all.next_root(&["alice", "bob"], without_carol);
 }
 
-/// The same, and what she approved must not fall.
+/// Revokes the key, with a floor for what she approved.
 fn revoke_with_floor(all: &mut Community) {
     let said = ["new releases", "new/1 checksums"].map(|what| all.present(what, "0.2"));
     let floor: Vec<BatchRef> = all.keep(&said);
@@ -67,7 +67,7 @@ fn revoke_with_floor(all: &mut Community) {
     });
 }
 
-/// Somebody vouches for new as it is, in a version.
+/// Has somebody vouch for new as it is, in the given version.
 fn vouch_for_new(all: &mut Community, who: &str, version: &str) {
     let said = ["new releases", "new/1 checksums"].map(|what| all.present(what, version));
     all.vouch(who, &said);
@@ -177,7 +177,7 @@ pub(super) const PLAIN: &[Story] = &[
         STRICT,
     ),
     ("revoked-stripped", false, by_carol, revoke, WARN),
-    // A retirement falls with the key by which it was approved, and no page says so any more.
+    // A retirement falls with the key that approved it, and no page mentions it any more.
     (
         "revoked-retirement",
         true,
@@ -195,7 +195,7 @@ pub(super) const PLAIN: &[Story] = &[
         erin_is_back,
         WARN,
     ),
-    // The repository files need two, and of those who approved them one key is left.
+    // The repository files need two approvals, and one of the keys that gave them is left.
     (
         "revoked-repository-stripped",
         false,
@@ -224,7 +224,7 @@ pub(super) const PLAIN: &[Story] = &[
         },
         STRICT,
     ),
-    // Without a floor, whoever holds back the adoption serves what stood below it.
+    // Without a floor, a server that withholds the adoption can serve earlier content.
     (
         "revoked-lower",
         true,

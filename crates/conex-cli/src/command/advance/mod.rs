@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REV", default_value = "main")]
     from: String,
 
-    /// The branch that clients follow; it is made where there is none
+    /// The branch that clients follow; it is created if it does not exist
     #[arg(long, value_name = "BRANCH", default_value = "signed")]
     to: String,
 
@@ -50,9 +50,9 @@ pub(crate) struct Arguments {
 /// How strict clients are.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Strictness {
-    /// They count what is unsigned
+    /// They accept unsigned packages and count them
     Warn,
-    /// They refuse what is unsigned, too
+    /// They refuse unsigned packages, too
     Enforce,
 }
 
@@ -65,13 +65,13 @@ impl From<Strictness> for Mode {
     }
 }
 
-/// Who makes the commits: the same everywhere, so that two who advance make the same commit.
+/// The committer. It is the same everywhere, so two people who advance make the same commit.
 const BY: Committer<'_> = Committer {
     name: "conex advance",
     email: "conex-advance@localhost",
 };
 
-/// The line of a commit's message that names the commit of the main line.
+/// The trailer in a commit's message that names the commit of the main line.
 const MAIN: &str = "Main: ";
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
@@ -114,10 +114,10 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Most commits of the main line that are looked at for what was overwritten.
+/// The most commits of the main line to search for an overwritten one.
 const LOOKED_AT: usize = 256;
 
-/// The main line before its newest commit, as far as its history was fetched.
+/// The main line before its newest commit, as far as its history has been fetched.
 struct History<'g> {
     git: &'g GitRepository,
     tip: CommitId,
@@ -139,7 +139,7 @@ impl Earlier for History<'_> {
     }
 }
 
-/// What is to be advanced, and how.
+/// The branch to advance, and the options.
 struct Job<'a> {
     git: GitRepository,
     repo: PathBuf,
@@ -151,7 +151,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Makes the branch: the main line, if all of it is as clients want it.
+    /// Creates the branch from the whole main line, if clients would accept all of it.
     fn begin(&self) -> Result<Told> {
         let store = self.store(self.main)?;
         let report = verify(&store, &self.trust, self.mode, false);
@@ -160,7 +160,7 @@ impl Job<'_> {
                 return Err(error);
             }
             let error = CommandError::refused(format_args!(
-                "{} is not there yet, and the main line is nothing to begin it with: {}",
+                "{} does not exist yet, and cannot begin with this main line: {}",
                 self.to,
                 problems(&report)
             ));
@@ -189,7 +189,7 @@ impl Job<'_> {
         Ok(told)
     }
 
-    /// Leads the branch on.
+    /// Advances the branch.
     fn go_on(&self, before: CommitId) -> Result<Told> {
         let (signed, main) = (self.store(before)?, self.store(self.main)?);
         let record = self.record(before, &signed)?;
@@ -232,7 +232,7 @@ impl Job<'_> {
         Ok(told)
     }
 
-    /// Why there is nothing to advance to. This is never told as if all were well.
+    /// Explains why there is no next state. This must never look like success.
     fn no_next_state(&self, error: &AdvanceError) -> CommandError {
         let refused = CommandError::refused(format_args!("{} does not advance: {error}", self.to));
         match error {
@@ -241,12 +241,12 @@ impl Job<'_> {
             }
             _ => refused
                 .hint("nothing was moved; have it mended on the main line, and run it again")
-                .hint("nothing that is merged should bring this about: please report it"),
+                .hint("no merge should cause this: please report it"),
         }
     }
 
-    /// What is known of the branch: what this program kept when it accepted this very commit, else what
-    /// verification says of it now.
+    /// Returns the record of the branch: the one kept when this program accepted this very commit,
+    /// otherwise the one that verifying the commit now gives.
     fn record(&self, commit: CommitId, signed: &GitStore) -> Result<LocalRecord> {
         let kept = Kept::look(&self.repo, Some(&commit.to_string()))?;
         if let Some(record) = kept.state(&self.trust) {
@@ -259,13 +259,13 @@ impl Job<'_> {
         Ok(record)
     }
 
-    /// Makes sure that a commit that this program did not accept before is an update of what it did
-    /// accept, as clients see it.
+    /// Checks that a commit this program has not accepted before is an update, as clients see it, of one
+    /// that it has accepted.
     ///
-    /// What the commit says of itself counts for nothing: whoever can push writes what they like, and as
-    /// many commits as they like. So it is held to the newest one before it that has a record. Where
-    /// none has, nothing is known of what clients have, and no history would tell: the commit before
-    /// is asked if it verifies, which finds mistakes and keeps nobody out.
+    /// The commit's own claims do not count: anyone who can push can write anything, in any number of
+    /// commits. The commit is therefore compared with its newest ancestor that has a record. If no ancestor
+    /// has one, nothing is known about what clients have, and the history cannot tell either. Then the
+    /// commit's parent is verified instead, which finds mistakes but does not stop an attacker.
     fn is_step(&self, commit: CommitId, signed: &GitStore) -> Result<()> {
         let Some((before, record)) = self.accepted_before(commit)? else {
             return Ok(());
@@ -277,7 +277,7 @@ impl Job<'_> {
         }
     }
 
-    /// The newest commit before one of the branch that has a record; if none has, the one before, if that
+    /// Returns the newest ancestor of a commit that has a record; failing that, its parent, if that
     /// verifies.
     fn accepted_before(&self, commit: CommitId) -> Result<Option<(GitStore, LocalRecord)>> {
         let Some(parent) = self.parent(commit)? else {
@@ -297,7 +297,7 @@ impl Job<'_> {
         Ok(record.ok().map(|record| (store, record)))
     }
 
-    /// The commit before one of the branch, as far as the history was fetched.
+    /// Returns the parent of a commit of the branch, as far as the history has been fetched.
     fn parent(&self, commit: CommitId) -> Result<Option<CommitId>> {
         let parent = self.git.info(commit)?.parents.first().copied();
         Ok(parent.filter(|parent| self.git.info(*parent).is_ok()))
@@ -319,14 +319,14 @@ impl Job<'_> {
         ))
     }
 
-    /// Makes sure that nothing of the branch is unsigned, as it may be where the mode was `warn` until now.
+    /// Checks that nothing on the branch is unsigned. Something may be if the mode was `warn` so far.
     fn is_signed(&self, signed: &GitStore) -> Result<()> {
         let report = verify(signed, &self.trust, Mode::Enforce, false);
         if report.verified().is_some() {
             return Ok(());
         }
         Err(CommandError::refused(format_args!(
-            "{} has what clients in the mode enforce refuse: {}",
+            "{} has content that clients in the mode enforce refuse: {}",
             self.to,
             problems(&report)
         ))
@@ -341,8 +341,8 @@ impl Job<'_> {
         Ok(self.git.store(commit)?)
     }
 
-    /// Writes the next commit. Everything in it follows from the main line and the commit before, the
-    /// time included.
+    /// Writes the next commit. It depends only on the main line and the previous commit, including its
+    /// time.
     fn commit(&self, before: Option<CommitId>, files: &Files) -> Result<CommitId> {
         let mut time = self.git.info(self.main)?.time;
         if let Some(before) = before {
@@ -366,7 +366,7 @@ impl Job<'_> {
             .git
             .move_reference(self.to, from, to, ("conex advance", BY));
         match moved {
-            // Another one did the very same.
+            // Somebody else has just made the same move.
             Err(GitError::Moved(_)) if self.git.reference(self.to) == Ok(Some(to)) => Ok(()),
             moved => Ok(moved?),
         }
@@ -380,19 +380,19 @@ impl Job<'_> {
         }
     }
 
-    /// Whether the main line no longer has the commit that the branch was advanced to last.
+    /// Whether the main line no longer contains the commit to which the branch was last advanced.
     fn is_rewritten(&self, before: CommitId) -> Result<bool> {
         let Some(last) = self.named_main(before)? else {
             return Ok(false);
         };
         let Ok(last) = self.git.resolve(&last) else {
-            // Only part of the history may be here.
+            // The local history may be incomplete.
             return Ok(false);
         };
         Ok(matches!(self.git.is_ancestor(last, self.main), Ok(false)))
     }
 
-    /// The commit of the main line that a commit of the branch names.
+    /// Returns the commit of the main line that a commit of the branch names.
     fn named_main(&self, commit: CommitId) -> Result<Option<String>> {
         let info = self.git.info(commit)?;
         let named = info
@@ -405,7 +405,7 @@ impl Job<'_> {
     }
 }
 
-/// Where the anchors do not fit, nothing else can be said.
+/// Returns an error if the anchors do not fit the repository. Nothing else can be said then.
 fn of_another(report: &Report) -> Option<CommandError> {
     let mut problems = report.problems.iter();
     let problem = problems.find(|it| it.code == Code::AnchorUnsatisfied)?;
@@ -417,7 +417,7 @@ fn of_another(report: &Report) -> Option<CommandError> {
     ))
 }
 
-/// What a refusal comes down to, in a line.
+/// Summarises a refusal in one line.
 fn problems(report: &Report) -> String {
     match report.problems.as_slice() {
         [] => "nothing was verified".into(),

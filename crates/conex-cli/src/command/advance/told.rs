@@ -1,4 +1,4 @@
-//! What came of advancing, for people and programs.
+//! The result of advancing, for people and programs.
 
 use std::io::Write;
 
@@ -9,22 +9,22 @@ use serde::Serialize;
 use crate::output::{BOLD, GREEN, RESET, line, plain};
 use crate::view::ProblemView;
 
-/// The result, as JSON has it. Fields are only ever added.
+/// The result in its JSON form. Fields may be added, never removed or changed.
 #[derive(Debug, Serialize)]
 pub(super) struct Told {
     /// The branch.
     branch: String,
     /// The commit of the main line.
     main: String,
-    /// Where the branch was.
+    /// The commit of the branch before.
     before: Option<String>,
-    /// Where it is now, if it was moved.
+    /// The commit of the branch now, if it moved.
     pub(super) after: Option<String>,
-    /// Whether there is anything to advance by.
+    /// Whether there is anything to advance to.
     advances: bool,
-    /// Whether the main line no longer has the commit that the branch was advanced to last.
+    /// Whether the main line no longer contains the commit to which the branch was last advanced.
     pub(super) rewritten: bool,
-    /// How many files change.
+    /// The number of files that change.
     files: usize,
     taken: Vec<Taken>,
     waiting: Vec<Waits>,
@@ -41,11 +41,11 @@ struct Waits {
     kind: &'static str,
     name: String,
     problems: Vec<ProblemView>,
-    /// Pages that speak of it and wait themselves.
+    /// Pages that mention it and are waiting themselves.
     pages: Vec<String>,
 }
 
-/// Names of one kind shown on a line.
+/// The most names of one kind to show on a line.
 const SHOWN: usize = 12;
 
 impl Told {
@@ -63,7 +63,7 @@ impl Told {
         }
     }
 
-    /// The branch begins with all of the main line.
+    /// Records that the branch begins with all of the main line.
     pub(super) fn begun(&mut self) {
         self.advances = true;
     }

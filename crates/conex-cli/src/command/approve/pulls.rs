@@ -1,9 +1,9 @@
-//! `conex approve --pr` and `--branch`: ahead of the merge, each pull request or branch as it would be once it
-//! is merged.
+//! `conex approve --pr` and `--branch`: approves pull requests or branches before they are merged, each as
+//! it would be after the merge.
 //!
-//! Nobody waits for another: each gets a page of its own, unless one page is asked for. What was looked
-//! at is a commit, by its id; a pull request that changes afterwards is another one, and its approval
-//! stays outstanding.
+//! No pull request waits for another: each gets a page of its own, unless a single page is requested. The
+//! approval is for one commit, by its id. If the pull request changes afterwards, it is a different commit,
+//! and the approval remains outstanding.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -27,14 +27,14 @@ use crate::review::{Reviewed, Reviewer, text};
 use crate::signing::{self, Member, Ready};
 use crate::tree::{Tree, Work};
 
-/// A pull request that is about to be approved.
+/// A pull request to be approved.
 struct Taken<'r> {
     name: &'r str,
     work: &'r Work,
     vouches: Vec<Vouch>,
 }
 
-/// What is asked about, and the numbers of ranges that are not there.
+/// Returns the selected changes, and the numbers in ranges for which there is no pull request.
 fn changes(base: &Base, ahead: &Ahead) -> Result<(Vec<Change>, Vec<u64>)> {
     let (mut changes, absent) = match ahead.pulls.numbers.as_slice() {
         [] => Default::default(),
@@ -52,7 +52,7 @@ pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     let _lock = lock::take(&working)?;
     let base = Base::revision(repo, arguments.ahead.pulls.base.as_deref())?;
     on_one_line(&base)?;
-    // What is written and not committed yet was said, too: no version is used twice.
+    // Pages that are written but not committed count, too, so that no version is used twice.
     let unsaid = working.pages_beyond(&*base.store)?;
     let base = base.with(unsaid)?;
     let (changes, absent) = changes(&base, &arguments.ahead)?;
@@ -115,7 +115,8 @@ pub(super) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     sign(&working, &taken, &member, arguments)
 }
 
-/// Whose key it is: of each pull request, only the people it concerns are known.
+/// Returns the signer. Each review knows only the people whom its pull request concerns, so all of them are
+/// searched.
 fn member(reviewed: &[Reviewed], arguments: &Arguments) -> Result<Member> {
     let mut failed = nothing("none of them can be merged");
     for work in reviewed.iter().filter_map(|it| it.work.as_ref()) {
@@ -132,8 +133,8 @@ fn nothing(why: &str) -> CommandError {
         .hint("conex review --pr says more about each")
 }
 
-/// Makes sure that the base, what is checked out, and what was fetched of the base follow one another: where
-/// a main line was rewritten, nobody can say what an approval would be for.
+/// Checks that the base, the checked-out commit and the fetched base lie on one line of history. After a
+/// rewrite of the main line, nobody could tell what an approval would apply to.
 fn on_one_line(base: &Base) -> Result<()> {
     let (Some(git), Some(commit)) = (&base.git, base.commit) else {
         return Ok(());
@@ -147,7 +148,7 @@ fn on_one_line(base: &Base) -> Result<()> {
     for (name, other) in upstream.into_iter().chain(checked_out) {
         if !follows(other)? {
             return Err(CommandError::refused(format_args!(
-                "{} and {name} went different ways; nothing was signed or written",
+                "{} and {name} have diverged; nothing was signed or written",
                 base.name
             ))
             .hint(format_args!(
@@ -160,7 +161,7 @@ fn on_one_line(base: &Base) -> Result<()> {
     Ok(())
 }
 
-/// What a person is to vouch for of a pull request, or why it is left out.
+/// Returns what a person is to vouch for in a pull request, or why it is left out.
 fn choose<'r>(
     reviewed: &'r Reviewed,
     id: &Id,
@@ -172,7 +173,7 @@ fn choose<'r>(
     let work = reviewed.work.as_ref().ok_or("it cannot be merged")?;
     let person = work.people().find(id);
     let mut chosen = reviewed.pending();
-    // Older content is brought back only by whoever names it.
+    // Only an explicit name restores older content.
     if let Some(old) = chosen
         .iter()
         .find(|finding| matches!(finding.assessment.standing, Standing::Behind { .. }))
@@ -205,7 +206,7 @@ fn choose<'r>(
     Ok((work, chosen))
 }
 
-/// Asks once, signs a page for each or one for all, and writes everything or nothing.
+/// Asks once, signs a page for each pull request or one page for all, and writes everything or nothing.
 fn sign(working: &Tree, taken: &[Taken<'_>], member: &Member, arguments: &Arguments) -> Result<()> {
     let compose = |work: &Work, vouches: &[Vouch]| -> Result<Ready> {
         signing::compose(

@@ -1,4 +1,4 @@
-//! `conex bootstrap --infer`: owners for packages that have none, by evidence; people decide.
+//! `conex bootstrap --infer`: proposes owners for unclaimed packages by evidence. People decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -21,19 +21,20 @@ use crate::{lock, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inference {
-    /// Propose owners, by who is named in releases, who added them, and whose the sources are
+    /// Propose owners by evidence: who is named in releases, who added them, and whose account has the
+    /// sources
     #[arg(long)]
     infer: bool,
 
-    /// Only packages that would be theirs: authors, janitors or teams
+    /// Only packages that would belong to these authors, janitors or teams
     #[arg(long = "for", value_name = "ID", requires = "infer")]
     only: Vec<Id>,
 
-    /// Say whose an address, an account or a name in releases and commits is, as bob=bob@example.org
+    /// Who an address, an account or a name in releases and commits belongs to, such as bob=bob@example.org
     #[arg(long = "is", value_name = "ID=ADDRESS", requires = "infer", value_parser = parse_is)]
     is: Vec<(Id, Handle)>,
 
-    /// Who would get more clear packages than this is asked about by themselves
+    /// Ask separately about anyone who would get more clear packages than this
     #[arg(long, value_name = "N", default_value_t = 20, requires = "infer")]
     few: usize,
 
@@ -89,18 +90,18 @@ pub(super) fn run(
     decide(&mut out, tree, work, &proposals, key, dry_run)
 }
 
-/// The owners who are somebody here.
+/// Returns the proposed owners who are known in this repository.
 fn owners(proposal: &Proposal) -> impl Iterator<Item = &Id> {
     proposal.owners.iter().filter_map(|owner| owner.id())
 }
 
-/// Whose handles are known: by the accounts of approved authors, and by what the janitor says.
+/// Collects the known handles, from the accounts of approved authors and from the janitor's `--is`.
 fn acquaintances(work: &Work, said: &[(Id, Handle)]) -> Result<Acquaintances> {
     let mut acquainted = Acquaintances::default();
     for (id, handle) in said {
         acquainted.add(handle.clone(), id).map_err(|other| {
             CommandError::usage(format_args!("{handle} cannot be both {other} and {id}"))
-                .hint("say of each address once whose it is; for several people, make a team")
+                .hint("give each address to one person; for several people, make a team")
         })?;
     }
     for author in work.report.metadata().authors.values() {
@@ -108,7 +109,7 @@ fn acquaintances(work: &Work, said: &[(Id, Handle)]) -> Result<Acquaintances> {
             continue;
         }
         for account in &author.accounts {
-            // What the janitor says goes before what two authors may both have written down.
+            // The janitor's word takes precedence over an account that two authors may both have listed.
             if let Some(handle @ Handle::Account(_)) = Handle::parse(account.as_str()) {
                 let _ = acquainted.add(handle, &author.id);
             }
@@ -117,7 +118,7 @@ fn acquaintances(work: &Work, said: &[(Id, Handle)]) -> Result<Acquaintances> {
     Ok(acquainted)
 }
 
-/// Reads the repository and its history, and proposes owners for what nobody claimed.
+/// Reads the repository and its history, and proposes owners for unclaimed packages.
 fn survey(
     tree: &Tree,
     work: &Work,
@@ -163,7 +164,7 @@ fn survey(
     })?
 }
 
-/// The history of the working copy, if it has one.
+/// Returns the history of the working copy, if it has one.
 fn main_line(tree: &Tree, revision: Option<&str>) -> Result<Option<(GitRepository, Vec<Commit>)>> {
     let repository = match (GitRepository::open(tree.path()), revision) {
         (Ok(repository), _) => repository,
@@ -172,7 +173,7 @@ fn main_line(tree: &Tree, revision: Option<&str>) -> Result<Option<(GitRepositor
     };
     let tip = match (repository.resolve(revision.unwrap_or("HEAD")), revision) {
         (Ok(tip), _) => tip,
-        // Nothing is committed yet.
+        // There is no commit yet.
         (Err(GitError::NoRevision(_)), None) => return Ok(None),
         (Err(error), _) => {
             return Err(CommandError::usage(error)
@@ -188,7 +189,7 @@ fn unreadable(error: GitError) -> CommandError {
         .hint("git fsck says what is wrong with the repository; a fresh clone helps")
 }
 
-/// Asks about what could be claimed: the clear ones at once, the rest one by one.
+/// Asks about the proposals: the clear ones in bulk, the rest one by one.
 fn decide(
     out: &mut impl Write,
     tree: &Tree,
@@ -265,7 +266,7 @@ fn decide(
     publish(out, tree, work, &member, &agreed, key, dry_run)
 }
 
-/// Claims what was agreed to, as `conex claim` would.
+/// Claims the packages that were agreed to, as `conex claim` would.
 fn publish(
     out: &mut impl Write,
     tree: &Tree,
@@ -280,7 +281,7 @@ fn publish(
     let mut packages: BTreeSet<&PackageName> = BTreeSet::new();
     for proposal in agreed {
         let owners: Vec<Id> = owners(proposal).cloned().collect();
-        // Each of them was shown above, some with its reasons.
+        // Each of them was shown above, some with reasons.
         let claimed = Claimed {
             owners,
             threshold: one,

@@ -1,4 +1,4 @@
-//! Proposals as people and programs see them.
+//! Proposals as shown to people and programs.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,30 +13,30 @@ use super::infer::packages;
 use crate::error::{CommandError, Result};
 use crate::output::{BOLD, DIM, RESET, count, line, plain};
 
-/// What was looked at.
+/// A summary of what was examined.
 pub(super) struct Survey {
     pub(super) origin: Origin,
     pub(super) packages: usize,
     pub(super) releases: usize,
-    /// Packages that are claimed, or of which a claim waits.
+    /// Packages that are claimed or have a claim waiting for approval.
     pub(super) claimed: usize,
-    /// None where there is no git repository.
+    /// `None` without a git repository.
     pub(super) history: Option<History>,
 }
 
-/// How far history tells who added releases.
+/// How much of the repository's releases the history covers.
 pub(super) struct History {
     pub(super) commits: usize,
     pub(super) from: Date,
     pub(super) to: Date,
-    /// Releases of which it does.
+    /// Releases for which the history says who added them.
     pub(super) known: usize,
 }
 
-/// As many lines of a class as are read at a glance.
+/// The most lines of a class to show without `--full`.
 const SHOWN: usize = 15;
 
-/// Prints the classes, each with its beginning, or all of it.
+/// Prints the classes, each in part or in full.
 pub(super) fn print(out: &mut impl Write, survey: &Survey, proposals: &[Proposal], full: bool) {
     let claimed = match survey.claimed {
         0 => String::new(),
@@ -54,7 +54,7 @@ pub(super) fn print(out: &mut impl Write, survey: &Survey, proposals: &[Proposal
     match &survey.history {
         None => line(
             out,
-            "no history of git here, so nothing says who added what",
+            "there is no git history here, so nothing says who added what",
         ),
         Some(history) => line(
             out,
@@ -98,7 +98,7 @@ fn meaning(class: Class) -> &'static str {
     match class {
         Class::Clear => "evidence agrees: to be looked at in bulk",
         Class::Many => "as clear, but much for one person: to be looked at one by one",
-        Class::Doubtful => "little evidence, or against each other: to be looked at one by one",
+        Class::Doubtful => "little or contradictory evidence: to be looked at one by one",
         Class::Nobody => "nobody who could be asked is named: they stay with the janitors",
     }
 }
@@ -109,7 +109,7 @@ fn more(out: &mut impl Write, left: usize) {
     }
 }
 
-/// By owners, those with most packages first.
+/// Groups proposals by owners, those with the most packages first.
 fn groups(out: &mut impl Write, proposals: &[&Proposal], most: usize) {
     let mut groups: BTreeMap<String, Vec<&Proposal>> = BTreeMap::new();
     for proposal in proposals {
@@ -130,7 +130,7 @@ fn groups(out: &mut impl Write, proposals: &[&Proposal], most: usize) {
     more(out, groups.len().saturating_sub(most));
 }
 
-/// What would be claimed, in full.
+/// Prints every claim to be made.
 pub(super) fn claims(out: &mut impl Write, proposals: &[&Proposal]) {
     let mut groups: BTreeMap<String, Vec<&Proposal>> = BTreeMap::new();
     for proposal in proposals {
@@ -151,7 +151,7 @@ fn list(group: &[&Proposal], most: usize) -> String {
     text
 }
 
-/// A package, what speaks for its owners, and what against them.
+/// Prints a package with the evidence for and against its owners.
 pub(super) fn one(out: &mut impl Write, proposal: &Proposal) {
     let known = match proposal.owners.as_slice() {
         [] => String::new(),
@@ -192,7 +192,7 @@ fn owners(proposal: &Proposal) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// Prints everything as JSON. Fields are only ever added.
+/// Prints everything as JSON. Fields may be added, never removed or changed.
 pub(super) fn json(out: &mut impl Write, survey: &Survey, proposals: &[Proposal]) -> Result<()> {
     let classes: Map<String, Value> = Class::ALL
         .into_iter()

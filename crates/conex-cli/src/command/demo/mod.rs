@@ -14,8 +14,8 @@ use stage::Stage;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Leave the repository and everybody's keys in this directory, to go on with; it must not be
-    /// there yet
+    /// Keep the repository and everybody's keys in this directory, to continue with them; it must not exist
+    /// yet
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
@@ -46,7 +46,7 @@ fn play(directory: &Path) -> Result<()> {
     story::attacks(&mut stage)
 }
 
-/// What to try where everything was kept.
+/// Suggests what to try next if everything was kept.
 fn go_on(directory: &Path) {
     let shown = directory.display();
     let mut out = output::stdout();
@@ -64,7 +64,7 @@ fn go_on(directory: &Path) {
     }
 }
 
-/// What to try where nothing was kept.
+/// Suggests what to try next if nothing was kept.
 fn start() {
     let mut out = output::stdout();
     for text in [

@@ -1,4 +1,4 @@
-//! The packages of the demo: a few of opam-repository's, as they are (CC0, see tests/fixtures).
+//! The packages of the demo: a few from opam-repository, unchanged (CC0, see tests/fixtures).
 
 macro_rules! file {
     ($path:literal) => {
@@ -9,10 +9,10 @@ macro_rules! file {
     };
 }
 
-/// A path in the repository, and the text of the file.
+/// A path in the repository and the content of the file.
 pub(super) type File = (&'static str, &'static str);
 
-/// What is there on day zero.
+/// The packages that exist on day zero.
 pub(super) const FIRST: &[File] = &[
     file!("repo"),
     file!("version"),
@@ -23,8 +23,8 @@ pub(super) const FIRST: &[File] = &[
     file!("packages/unionFind/unionFind.20250818/opam"),
 ];
 
-/// What dave releases.
+/// The release by dave.
 pub(super) const HEX: File = file!("packages/hex/hex.1.5.0/opam");
 
-/// What erin releases, for a team.
+/// The release by erin, for a team.
 pub(super) const ASTRING: File = file!("packages/astring/astring.0.8.5/opam");

@@ -1,4 +1,4 @@
-//! Where the demo plays: a directory, and the program run in it as people would.
+//! The stage of the demo: a directory in which the program runs as people would run it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::output::{self, BOLD, DIM, GREEN, RED, RESET, line};
 
 /// The repository that people work on.
 pub(super) const REPO: &str = "repo";
-/// What a client gets from somebody who may have changed it.
+/// The copy that a client receives, from somebody who may have changed it.
 pub(super) const MIRROR: &str = "mirror";
 
-/// A directory with the repository, everybody's keys, and the mirror of it.
+/// A directory with the repository, everybody's keys, and a mirror of the repository.
 pub(super) struct Stage {
     program: PathBuf,
     directory: PathBuf,
@@ -22,7 +22,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Makes an empty stage in a directory.
+    /// Creates an empty stage in a directory.
     pub(super) fn set(directory: &Path) -> Result<Self> {
         Ok(Self {
             program: std::env::current_exe().map_err(at("this program"))?,
@@ -32,7 +32,7 @@ impl Stage {
         })
     }
 
-    /// Begins a step, and says what it is about.
+    /// Begins a step and describes it.
     pub(super) fn step(&mut self, title: &str, about: &[&str]) {
         self.step += 1;
         let mut out = output::stdout();
@@ -46,12 +46,12 @@ impl Stage {
         line(&mut out, "");
     }
 
-    /// Has somebody run a command that has to succeed; gives what it said.
+    /// Runs a command as somebody. It has to succeed. Returns its output.
     pub(super) fn run(&self, who: &str, typed: &str) -> Result<String> {
         self.run_in(REPO, who, typed)
     }
 
-    /// The same in the repository or in the mirror.
+    /// Like [`Stage::run`], in the repository or in the mirror.
     pub(super) fn run_in(&self, tree: &str, who: &str, typed: &str) -> Result<String> {
         let (said, code) = self.type_in(tree, who, typed)?;
         if code == Some(0) {
@@ -61,7 +61,7 @@ impl Stage {
         Err(otherwise(typed, "succeed", &said))
     }
 
-    /// What clients trust from now on.
+    /// Sets the trust anchor of clients from the output of a command.
     pub(super) fn anchor(&mut self, said: &str) -> Result<()> {
         let anchor = said
             .split_whitespace()
@@ -71,7 +71,7 @@ impl Stage {
         Ok(())
     }
 
-    /// A client verifies the repository, and has to accept it.
+    /// Verifies the repository as a client, which has to accept it.
     pub(super) fn accepted(&self, directory: &str) -> Result<()> {
         let typed = format!("verify --dir {directory} --mode enforce");
         let (said, code) = self.type_in("", "client", &typed)?;
@@ -82,7 +82,7 @@ impl Stage {
         Err(otherwise(&typed, "accept", &said))
     }
 
-    /// A client verifies the repository, and has to refuse it for this reason.
+    /// Verifies the repository as a client, which has to refuse it for this reason.
     pub(super) fn refused(&self, directory: &str, reason: &str) -> Result<()> {
         let typed = format!("verify --dir {directory} --mode enforce");
         let (said, code) = self.type_in("", "client", &typed)?;
@@ -93,17 +93,17 @@ impl Stage {
         Err(otherwise(&typed, &format!("refuse with {reason}"), &said))
     }
 
-    /// Runs the program; gives what it said, and how it ended.
+    /// Runs the program. Returns its output and its exit code.
     fn type_in(&self, place: &str, who: &str, typed: &str) -> Result<(String, Option<i32>)> {
         let mut out = output::stdout();
         line(&mut out, format_args!("{BOLD}{who}$ conex {typed}{RESET}"));
         let mut command = Command::new(&self.program);
         command.args(typed.split(' '));
-        // These ask nothing, and have no answer.
+        // These commands ask nothing and take no answer.
         if !["verify", "key", "status"].contains(&typed.split(' ').next().unwrap_or_default()) {
             command.arg("--yes");
         }
-        // Nothing of the person who watches has a part in it: no keys, no agent, no settings.
+        // Isolate the run from the user who watches: no keys, no agent, no settings.
         let output = command
             .current_dir(self.directory.join(place))
             .stdin(Stdio::null())
@@ -120,7 +120,7 @@ impl Stage {
         Ok((said.replace(&place, "../"), output.status.code()))
     }
 
-    /// Puts a file into the repository or the mirror.
+    /// Writes a file into the repository or the mirror.
     pub(super) fn put(&self, tree: &str, (path, text): File) -> Result<()> {
         let full = self.directory.join(tree).join(path);
         if let Some(parent) = full.parent() {
@@ -129,13 +129,13 @@ impl Stage {
         fs::write(&full, text).map_err(at(full.display()))
     }
 
-    /// The same, and says so.
+    /// Like [`Stage::put`], and prints the path.
     pub(super) fn add(&self, tree: &str, file: File) -> Result<()> {
         note(format_args!("new file {}", file.0));
         self.put(tree, file)
     }
 
-    /// Changes a text in a file, and shows how.
+    /// Replaces a text in a file, and shows the change.
     pub(super) fn edit(&self, tree: &str, path: &str, from: &str, to: &str) -> Result<()> {
         note(format_args!("in {path}"));
         note(format_args!("  - {from}"));
@@ -153,7 +153,7 @@ impl Stage {
         fs::write(&full, after).map_err(at(full.display()))
     }
 
-    /// Copies the repository into the mirror, as it is.
+    /// Copies the repository into the mirror, unchanged.
     pub(super) fn mirror(&self) -> Result<()> {
         let mirror = self.directory.join(MIRROR);
         if mirror.exists() {
@@ -170,7 +170,7 @@ impl Stage {
         fs::remove_dir_all(&full).map_err(at(full.display()))
     }
 
-    /// Takes the mirror away when nobody needs it any more.
+    /// Removes the mirror.
     pub(super) fn clear(&self) -> Result<()> {
         let mirror = self.directory.join(MIRROR);
         fs::remove_dir_all(&mirror).map_err(at(mirror.display()))
@@ -191,7 +191,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The demo promises what happens; anything else is a fault of the program.
+/// Reports a command that did not do what the demo promised, which is a bug of the program.
 fn otherwise(typed: &str, promised: &str, said: &str) -> CommandError {
     CommandError::refused(format_args!(
         "conex {typed} has to {promised}, and did not:\n{}",
@@ -200,7 +200,7 @@ fn otherwise(typed: &str, promised: &str, said: &str) -> CommandError {
     .hint("this is a fault of conex; please report it with the text above")
 }
 
-/// Says something between two commands.
+/// Prints a remark between two commands.
 pub(super) fn say(text: &str) {
     line(&mut output::stdout(), text);
 }
@@ -209,10 +209,10 @@ fn note(text: impl core::fmt::Display) {
     line(&mut output::stdout(), format_args!("{DIM}# {text}{RESET}"));
 }
 
-/// Lines shown of what a command says; of longer texts the first ones, and the last.
+/// The most lines to show of a command's output. Longer output is cut to its first lines and the last one.
 const SHOWN: usize = 9;
 
-/// Shows what a command said, shortened, with the verdict in a colour.
+/// Shows the shortened output of a command, with the verdict in colour.
 fn show(colour: &str, said: &str) {
     let lines: Vec<&str> = said
         .lines()
@@ -238,7 +238,7 @@ fn show(colour: &str, said: &str) {
     line(&mut out, "");
 }
 
-/// The text with digests and keys cut to what an eye can hold.
+/// Shortens digests and keys in a text for display.
 fn shortened(text: &str) -> String {
     const KEPT: usize = 8;
     const LONG: usize = 40;
@@ -246,7 +246,7 @@ fn shortened(text: &str) -> String {
     let mut rest = text;
     while !rest.is_empty() {
         let is_part = |found: char| found.is_ascii_alphanumeric() || found == '+';
-        // Keys and fingerprints are base64, with slashes; digests are not, and stand in paths.
+        // Keys and fingerprints are base64, which contains slashes. Digests are not, and occur in paths.
         let base64 = short.ends_with("SHA256:") || rest.starts_with("AAAA");
         let end = rest
             .find(|found| !(is_part(found) || (base64 && found == '/')))
@@ -277,7 +277,7 @@ mod tests {
         stage.put(REPO, ("repo", "text\n")).unwrap();
         stage.program = "/bin/true".into();
         assert!(stage.run("alice", "bootstrap").is_ok());
-        // It says nothing, so it accepts nothing and refuses nothing.
+        // Without any output, it neither accepts nor refuses.
         assert!(stage.accepted(REPO).is_err());
         assert!(stage.refused(REPO, "").is_err());
         stage.program = "/bin/false".into();

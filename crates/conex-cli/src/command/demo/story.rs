@@ -1,4 +1,4 @@
-//! What happens in the demo: honest people first, then six attacks on a mirror of their work.
+//! The story of the demo: honest people first, then six attacks on a mirror of their work.
 
 use crate::command::demo::sample::{ASTRING, FIRST, HEX};
 use crate::command::demo::stage::{MIRROR, REPO, Stage, say};
@@ -14,7 +14,7 @@ const SOURCE: (&str, &str) = (
     "https://mirror.example.org/ocaml-hex/",
 );
 
-/// From nothing to a community in which everything is signed.
+/// Builds a community from nothing until everything is signed.
 pub(super) fn people(stage: &mut Stage) -> Result<()> {
     stage.step(
         "Keys",
@@ -96,7 +96,7 @@ pub(super) fn people(stage: &mut Stage) -> Result<()> {
     stage.accepted(REPO)
 }
 
-/// Six ways to serve something else than what people signed.
+/// Serves something other than what people signed, in six ways.
 pub(super) fn attacks(stage: &mut Stage) -> Result<()> {
     stage.step(
         "A mirror, as it should be",

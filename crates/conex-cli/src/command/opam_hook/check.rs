@@ -1,4 +1,4 @@
-//! Every way in which opam can be set up so that something is not verified, each with a name.
+//! Detects every configuration of opam in which something is not verified. Each has a name.
 
 use std::borrow::Cow;
 use std::env;
@@ -17,11 +17,11 @@ use crate::error::Result;
 use crate::output::{self, RED, RESET, plain};
 use crate::records::Kept;
 
-/// Something that is not verified, or that keeps opam from updating at all.
+/// Something that is not verified, or that prevents opam from updating at all.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     name: &'static str,
-    /// The repository it is about; none if it is about all.
+    /// The repository concerned, or `None` for all repositories.
     repository: Option<String>,
     detail: String,
     advice: Cow<'static, str>,
@@ -79,7 +79,7 @@ impl Finding {
 const INSTALL: &str = "set it: conex opam-hook --install";
 const ANCHORS: &str = "give opam the anchors that the janitors publish: opam repository set-url NAME ADDRESS QUORUM ANCHORS";
 
-/// Finds all of it.
+/// Returns all findings.
 pub(super) fn findings(opam: &Opam, version: Option<&Version>) -> Result<Vec<Finding>> {
     let mut findings = environment();
     if let Some(version) = version.filter(|version| !version.is_known()) {
@@ -120,7 +120,7 @@ pub(super) fn findings(opam: &Opam, version: Option<&Version>) -> Result<Vec<Fin
     Ok(findings)
 }
 
-/// Variables that make opam ask another program, or none.
+/// Checks the environment variables that make opam ask another program, or none.
 fn environment() -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(hook) = env::var_os("OPAMVALIDATIONHOOK") {
@@ -217,7 +217,7 @@ fn of_hook(hook: &Hook) -> Vec<Finding> {
     findings
 }
 
-/// The program that a name stands for, as the system looks it up.
+/// Resolves a program name as the system would.
 fn found(program: &str) -> Option<PathBuf> {
     if program.contains('/') {
         let path = Path::new(program);
@@ -229,7 +229,7 @@ fn found(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-/// What opam would have a repository verified from.
+/// Returns the anchors from which opam has a repository verified.
 fn trusted(repository: &Repository) -> core::result::Result<Trust, Finding> {
     let finding = |name, detail: String| Err(Finding::of(repository, name, detail));
     if repository.anchors.is_empty() {
@@ -270,21 +270,21 @@ fn never_verified(opam: &Opam, repository: &Repository, trust: &Trust) -> Result
     )))
 }
 
-/// What becomes of a repository once opam asks conex.
+/// Predicts what happens to a repository once opam asks conex.
 pub(super) fn outlook(repository: &Repository) -> Outlook {
     match trusted(repository) {
         Ok(_) => Outlook::Verified,
-        // Nobody is asked about it.
+        // opam asks nobody about this repository.
         Err(finding) if finding.name == "no-anchors" => Outlook::Unasked,
         Err(finding) => Outlook::Refused(finding.detail),
     }
 }
 
-/// See [`outlook`].
+/// The result of [`outlook`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outlook {
     Verified,
     Unasked,
-    /// Whatever comes, for this reason.
+    /// Every update is refused, for this reason.
     Refused(String),
 }

@@ -1,4 +1,4 @@
-//! Settings of git that decide what patches opam gets, in the clones that opam keeps of repositories.
+//! Git settings that affect the patches opam gets from its clones of repositories.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,17 +8,17 @@ use super::version::Version;
 use crate::error::{CommandError, Result};
 use crate::output;
 
-/// A setting that conex needs.
+/// A git setting that conex needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting {
-    /// The name of what is found where it is otherwise.
+    /// The name of the finding if the setting differs.
     pub(super) finding: &'static str,
     key: &'static str,
-    /// What it is set to.
+    /// The required value.
     value: &'static str,
-    /// Whether what git has of it does as well; none is git's own default.
+    /// Whether git's present value is good enough; `None` is git's default.
     does: fn(Option<&str>) -> bool,
-    /// What happens otherwise.
+    /// The consequence if the setting differs.
     pub(super) otherwise: &'static str,
 }
 
@@ -46,16 +46,17 @@ const SETTINGS: [Setting; 3] = [
     },
 ];
 
-/// A setting that some repository lacks, and where it can be set.
+/// A setting that a repository lacks, and where to set it.
 #[derive(Debug)]
 pub(super) struct Lacking {
     pub(super) setting: Setting,
-    /// The clone; none where opam packs it, and unpacks it elsewhere for each update.
+    /// The clone, or `None` if opam packs it and unpacks it elsewhere for each update.
     clone: Option<PathBuf>,
 }
 
 impl Lacking {
-    /// Finds all of them for a repository that opam fetches by git. A version that is not known is taken for the newest.
+    /// Returns all missing settings of a repository that opam fetches by git. An unknown version is treated
+    /// as the newest.
     pub(super) fn of(opam: &Opam, version: Option<&Version>, repository: &Repository) -> Vec<Self> {
         if !repository.is_git() {
             return Vec::new();
@@ -64,7 +65,7 @@ impl Lacking {
         let clone = place.join(".git").exists().then(|| place.clone());
         let packed = || opam.packed(repository).is_file();
         if clone.is_none() && !packed() {
-            // Nothing was fetched yet: this is found out afterwards.
+            // Nothing has been fetched yet, so check again after the first update.
             return Vec::new();
         }
         let hides_settings = version.is_none_or(Version::hides_git_settings);
@@ -81,7 +82,7 @@ impl Lacking {
             .collect()
     }
 
-    /// What mends it.
+    /// Returns how to set it.
     pub(super) fn advice(&self) -> String {
         let Setting { key, value, .. } = self.setting;
         match &self.clone {
@@ -93,12 +94,12 @@ impl Lacking {
         }
     }
 
-    /// Whether it can be set for the repository alone.
+    /// Whether it can be set for this repository alone.
     pub(super) fn can_be_set(&self) -> bool {
         self.clone.is_some()
     }
 
-    /// Sets it, in the clone alone.
+    /// Sets it in this clone only.
     pub(super) fn set(&self) -> Result<()> {
         let Some(clone) = &self.clone else {
             return Ok(());
@@ -126,7 +127,7 @@ impl Lacking {
     }
 }
 
-/// What git makes of its settings at a place, run as opam runs it.
+/// Returns the effective value of a git setting at a location, with git run as opam runs it.
 fn effective(place: &Path, key: &str, hides_settings: bool) -> Option<String> {
     let mut git = Command::new("git");
     git.arg("-C").arg(place).args(["config", "--get", key]);

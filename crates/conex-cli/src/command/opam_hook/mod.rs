@@ -23,7 +23,7 @@ use version::{TESTED, Version};
     reason = "each is a switch of the command line"
 )]
 pub(crate) struct Arguments {
-    /// Set it in opam's configuration, and what git needs in opam's clones, after one prompt
+    /// Add the hook to opam's configuration, and set what git needs in opam's clones, after one prompt
     #[arg(long, conflicts_with = "check")]
     install: bool,
 
@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for setting in &settings {
         setting.set()?;
     }
-    // opam is asked to write it, and what it wrote is what counts.
+    // opam writes the setting; only what it actually wrote counts.
     let opam = Opam::find()?;
     if !hook.is(&opam) {
         return Err(
@@ -118,7 +118,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     check(&opam)
 }
 
-/// Says what becomes of each repository, and what is set beside the hook; gives how many will be refused.
+/// Prints what will happen to each repository, and what is set besides the hook. Returns the number of
+/// repositories that will be refused.
 fn foretell(opam: &Opam, settings: &[Lacking]) -> usize {
     let mut out = output::stdout();
     let mut refused = 0;
@@ -140,7 +141,7 @@ fn foretell(opam: &Opam, settings: &[Lacking]) -> usize {
     refused
 }
 
-/// Says what is not verified. What is wrong with one repository is no reason to keep quiet about another.
+/// Prints everything that is not verified. A fault in one repository does not hide those of others.
 fn check(opam: &Opam) -> Result<ExitCode> {
     let version = Version::find();
     let findings = check::findings(opam, version.as_ref())?;

@@ -1,4 +1,4 @@
-//! opam's own configuration, as its files have it, and the hook in it.
+//! opam's own configuration as stored in its files, and the hook in it.
 
 use core::fmt;
 use std::env;
@@ -11,10 +11,11 @@ use conex_repo::opam::values::{self, Value};
 use crate::error::{CommandError, Result, at};
 use crate::output;
 
-/// The field of opam's configuration.
+/// The field in opam's configuration.
 const FIELD: &str = "repository-validation-command";
 
-/// What opam replaces in the arguments of the hook: each with the filter under which it is there.
+/// The variables that opam replaces in the arguments of the hook, each with the filter under which it is
+/// defined.
 const ARGUMENTS: [(&str, &str); 6] = [
     ("--quorum=%{quorum}%", ""),
     ("--trust-anchors=%{anchors}%", ""),
@@ -24,25 +25,25 @@ const ARGUMENTS: [(&str, &str); 6] = [
     ("--incremental", "incremental"),
 ];
 
-/// A program with arguments, some of which stand under a filter.
+/// A program with arguments, some of them conditional on a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hook {
     words: Vec<(String, String)>,
 }
 
 impl Hook {
-    /// This program as a hook.
+    /// Returns a hook that runs this program.
     pub(super) fn new(program: Option<&Path>, mode: Option<&str>, fast: bool) -> Result<Self> {
         let program = match program {
             Some(program) => program.to_owned(),
             None => env::current_exe().map_err(at("this program's own path"))?,
         };
         let program = program.to_str().filter(|program| {
-            // What opam would take for a variable, or would have to escape.
+            // Reject characters that opam would treat as a variable or have to escape.
             !program.contains(['%', '"', '\\', '\'']) && !program.chars().any(char::is_control)
         });
         let program = program.ok_or_else(|| {
-            CommandError::usage("the path of the program cannot stand in opam's configuration")
+            CommandError::usage("opam's configuration cannot hold the path of the program")
                 .hint("give another one with --program")
         })?;
         let mut words = vec![(program.to_owned(), ""), ("verify".to_owned(), "")];
@@ -68,12 +69,12 @@ impl Hook {
         }
     }
 
-    /// The setting as `opam option` takes it.
+    /// Returns the setting in the form that `opam option` takes.
     pub(super) fn setting(&self) -> String {
         format!("{FIELD}=[{self}]")
     }
 
-    /// Whether opam has exactly this.
+    /// Whether opam has exactly this hook.
     pub(super) fn is(&self, opam: &Opam) -> bool {
         opam.hook.as_ref() == Some(self)
     }
@@ -82,7 +83,7 @@ impl Hook {
         self.words.first().map_or("", |(word, _)| word)
     }
 
-    /// Whether it runs `conex verify`, as far as names tell.
+    /// Whether it runs `conex verify`, judging by names.
     pub(super) fn is_conex(&self) -> bool {
         let name = Path::new(self.program()).file_name();
         let verifies = self.words.get(1).is_some_and(|(word, _)| word == "verify");
@@ -90,7 +91,7 @@ impl Hook {
         (is_named("conex") && verifies) || is_named("conex-verify") || is_named("conex_verify")
     }
 
-    /// What opam has to pass and does not.
+    /// Returns the required arguments that opam does not pass.
     pub(super) fn lacking(&self) -> Vec<&'static str> {
         let has = |word: &str, filter: &str| {
             let words = self.words.iter();
@@ -104,14 +105,14 @@ impl Hook {
             .collect()
     }
 
-    /// Whether it refuses nothing, whatever it finds.
+    /// Whether it never refuses anything.
     pub(super) fn observes(&self) -> bool {
         let mut pairs = self.words.iter().zip(self.words.iter().skip(1));
         self.words.iter().any(|(word, _)| word == "--mode=observe")
             || pairs.any(|((mode, _), (observe, _))| mode == "--mode" && observe == "observe")
     }
 
-    /// Has opam keep it.
+    /// Stores the hook in opam's configuration.
     pub(super) fn install(&self) -> Result<()> {
         let setting = self.setting();
         output::line(
@@ -154,15 +155,15 @@ impl fmt::Display for Hook {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Repository {
     pub(super) name: String,
-    /// Where it comes from, as opam writes it.
+    /// The address, as opam writes it.
     address: String,
-    /// What opam passes to the hook, if it calls it at all.
+    /// The anchors that opam passes to the hook. Without any, opam does not call it.
     pub(super) anchors: Vec<String>,
     pub(super) quorum: Option<String>,
 }
 
 impl Repository {
-    /// Whether opam has git fetch it.
+    /// Whether opam fetches it with git.
     pub(super) fn is_git(&self) -> bool {
         let (scheme, _) = self.address.split_once(':').unwrap_or_default();
         scheme == "git" || scheme.starts_with("git+")
@@ -178,7 +179,7 @@ pub(super) struct Opam {
 }
 
 impl Opam {
-    /// Finds and reads it.
+    /// Finds opam's directory and reads its configuration.
     pub(super) fn find() -> Result<Self> {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         let root = set("OPAMROOT")
@@ -187,7 +188,7 @@ impl Opam {
             .ok_or_else(|| {
                 CommandError::usage("opam's directory is not known").hint("set OPAMROOT")
             })?;
-        // What opam gives the hook has no links in it.
+        // opam passes the hook paths with links resolved.
         let root = fs::canonicalize(&root).unwrap_or(root);
         let config = read(&root.join("config"))?.ok_or_else(|| {
             CommandError::usage(format_args!(
@@ -214,12 +215,12 @@ impl Opam {
         self.root.join("config")
     }
 
-    /// opam's directory.
+    /// Returns opam's directory.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The hook that is configured.
+    /// Returns the configured hook.
     pub(super) fn hook(&self) -> Option<&Hook> {
         self.hook.as_ref()
     }
@@ -228,19 +229,19 @@ impl Opam {
         &self.repositories
     }
 
-    /// Where opam has a repository: the name it gives the hook.
+    /// Returns the path of a repository, as opam passes it to the hook.
     pub(super) fn place(&self, repository: &Repository) -> PathBuf {
         self.root.join("repo").join(&repository.name)
     }
 
-    /// Where opam has it, if it keeps it packed.
+    /// Returns the path of a repository that opam keeps packed.
     pub(super) fn packed(&self, repository: &Repository) -> PathBuf {
         let name = format!("{}.tar.gz", repository.name);
         self.root.join("repo").join(name)
     }
 }
 
-/// A field of opam's, of which the last one counts.
+/// Returns the value of a field. If a field occurs more than once, the last one counts.
 fn last<'a>(fields: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
     let mut fields = fields.iter().rev();
     fields
@@ -248,7 +249,7 @@ fn last<'a>(fields: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
         .map(|(_, value)| value)
 }
 
-/// As opam writes it: the name, then in braces the address, the anchors, the quorum.
+/// Parses a repository as opam writes it: the name, then in braces the address, the anchors and the quorum.
 fn repository(value: &Value) -> Option<Repository> {
     let (name, braces) = value.options();
     let texts = |braces: &[Value]| -> Vec<String> {
@@ -277,6 +278,6 @@ fn read(path: &Path) -> Result<Option<Vec<(String, Value)>>> {
     };
     values::fields(&bytes).map(Some).map_err(|error| {
         CommandError::refused(format_args!("{}: {error}", path.display()))
-            .hint("what cannot be read cannot be checked: nothing may be verified")
+            .hint("repair this file: without it nobody can tell whether anything is verified")
     })
 }

@@ -1,12 +1,13 @@
-//! What the opam that is there does with updates, as far as that depends on its version.
+//! How the installed opam handles updates, as far as that depends on its version.
 
 use core::fmt;
 use std::process::{Command, Stdio};
 
-/// The oldest and the newest minor version that conex was run with; what those between do is known from them.
+/// The oldest and the newest minor version tested with conex. The behaviour of those between them is known,
+/// too.
 const KNOWN: [(u32, u32); 2] = [(2, 1), (2, 6)];
 
-/// The versions that conex was run with, in words.
+/// The versions tested with conex, in words.
 pub(super) const TESTED: &str = "2.1, 2.3, 2.5 and 2.6";
 
 /// The version of an opam.
@@ -17,7 +18,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// That of the opam on the PATH, if there is one that says it.
+    /// Returns the version of the opam on the PATH, if it reports one.
     pub(super) fn find() -> Option<Self> {
         let asked = Command::new("opam")
             .arg("--version")
@@ -37,23 +38,24 @@ impl Version {
         })
     }
 
-    /// Whether it is known what this minor version of opam does.
+    /// Whether the behaviour of this minor version of opam is known.
     pub(super) fn is_known(&self) -> bool {
         let [oldest, newest] = KNOWN;
         (oldest..=newest).contains(&self.minor)
     }
 
-    /// Whether opam applies patches itself, and then reads a renamed file that is edited, too, otherwise than git does.
+    /// Whether opam applies patches itself. Such an opam reads a file that is renamed and edited
+    /// differently from git.
     fn applies_patches(&self) -> bool {
         self.minor >= (2, 4)
     }
 
-    /// Whether opam keeps git from reading the settings of its user and of the system.
+    /// Whether opam hides the user's and the system's settings from git.
     pub(super) fn hides_git_settings(&self) -> bool {
         self.minor >= (2, 6)
     }
 
-    /// What it does, for people who have to find out why something was refused.
+    /// Describes the behaviour, for people who investigate a refusal.
     pub(super) fn does(&self) -> String {
         let patches = if self.applies_patches() {
             "makes patches itself or has git make them, and applies them itself"

@@ -22,7 +22,7 @@ pub(super) enum Share {
     By(Basis),
     /// It waits: something else is approved, or nothing.
     Waiting,
-    /// Nobody ever vouched for anything of its package.
+    /// Nobody: there is no vouch for anything of the package.
     Unsigned,
 }
 
@@ -46,21 +46,21 @@ impl Share {
     }
 }
 
-/// Somebody, and how much stands on them or waits for them.
+/// A person, and how much depends on them or waits for them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PersonFigures {
     pub(super) role: &'static str,
-    /// Approved statements that they stand behind.
+    /// Approved statements that they vouch for.
     pub(super) stands: usize,
-    /// Statements that would lose their approval without them, of janitors only.
+    /// Statements that would lose their approval without this person. Counted for janitors only.
     pub(super) alone: Option<usize>,
     /// Statements that wait for their vouch.
     pub(super) awaited: usize,
-    /// Packages that they own, as members of teams too.
+    /// Packages that they own, including as members of teams.
     pub(super) owns: usize,
 }
 
-/// A statement that waits, and for whom.
+/// A statement that waits, and the people it waits for.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
     pub(super) subject: String,
@@ -68,7 +68,7 @@ pub(super) struct Waiting {
     pub(super) needs: String,
 }
 
-/// A release with an archive that nothing good holds.
+/// A release with an archive that no strong checksum covers.
 #[derive(Debug, Clone)]
 pub(super) struct WeakArchive {
     pub(super) release: String,
@@ -85,24 +85,24 @@ pub(super) struct Figures {
     pub(super) packages: BTreeMap<Share, usize>,
     pub(super) approved: usize,
     pub(super) statements: usize,
-    /// Packages with owners.
+    /// The number of packages with owners.
     pub(super) claimed: usize,
     pub(super) people: BTreeMap<Id, PersonFigures>,
     pub(super) waiting: Vec<Waiting>,
-    /// Approvals of what is not there.
+    /// The number of approvals of content that is not in the tree.
     pub(super) ahead: usize,
-    /// Approved statements by how many people stand behind them beyond those needed; three and more
-    /// together.
+    /// The number of approved statements by how many people vouch for them beyond those required; three and
+    /// more are counted together.
     pub(super) margins: [usize; 4],
-    /// Packages whose owner is one person.
+    /// Packages owned by a single person.
     pub(super) single: Vec<PackageName>,
-    /// Packages whose owners are fewer than their own threshold.
+    /// Packages with fewer owners than their threshold.
     pub(super) out_of_reach: Vec<PackageName>,
     pub(super) problems: usize,
     /// Archives by the strength of their checksums, and those that are not strong.
     pub(super) archives: BTreeMap<Strength, usize>,
     pub(super) weak: Vec<WeakArchive>,
-    /// Releases whose description could not be read.
+    /// The number of releases whose description could not be read.
     pub(super) unreadable: usize,
 }
 
@@ -173,7 +173,7 @@ impl Figures {
         }
     }
 
-    /// What waits, and for whom.
+    /// Collects what waits, and for whom.
     fn waits(&mut self, work: &Work) {
         let all = work.report.problems.iter().chain(&work.report.notes);
         let waiting = all.filter_map(|problem| {
@@ -233,13 +233,13 @@ impl Figures {
         }
     }
 
-    /// How many of the janitors' keys may be lost before a quorum is out of reach.
+    /// Returns how many janitors' keys may be lost before a quorum is out of reach.
     pub(super) fn spare(work: &Work) -> usize {
         let root = work.head.root();
         root.janitors.len().saturating_sub(root.quorum.people())
     }
 
-    /// Approved statements that stand on exactly as many people as they need, where that is more than
+    /// Counts approved statements that have exactly the number of people they need, where that is more than
     /// one.
     pub(super) fn narrow(work: &Work) -> usize {
         let shared = |finding: &&Finding| finding.assessment.supporters().len() > 1;

@@ -1,4 +1,4 @@
-//! How a repository grew, by some states of its main line.
+//! The growth of a repository, sampled from states of its main line.
 
 use conex_core::model::path::Path;
 use conex_core::state::chain::Trust;
@@ -11,18 +11,18 @@ use conex_repo::{GitRepository, GitStore};
 use crate::error::{CommandError, Result};
 use crate::verification::verify;
 
-/// A state of the past.
+/// A past state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) date: Date,
     pub(super) packages: usize,
     pub(super) releases: usize,
-    /// Packages of which anything is signed.
+    /// The number of packages with at least one signed statement.
     pub(super) signed: usize,
     pub(super) claimed: usize,
 }
 
-/// At most `most` states of a main line, evenly spread, the first and the last among them.
+/// Returns at most `most` states of a main line, evenly spread, including the first and the last.
 pub(super) fn states(
     repository: &GitRepository,
     line: &[Commit],
@@ -46,7 +46,7 @@ pub(super) fn states(
         .collect()
 }
 
-/// Goes on to what stands in the working copy, where that is not what was committed last.
+/// Appends the state of the working copy, if it differs from the last commit.
 pub(super) fn go_on(states: &mut Vec<State>, date: Date, report: &Report) {
     let Some(last) = states.last() else { return };
     let now = reported(date.max(last.date), report);
@@ -89,7 +89,7 @@ fn state(store: &GitStore, date: Date, layout: &dyn Layout) -> State {
     }
 }
 
-/// Packages and releases of a state before its first root, by today's layout.
+/// Counts packages and releases of a state before the first root, by today's layout.
 fn unsigned(store: &GitStore, layout: &dyn Layout) -> (usize, usize) {
     let top = store.list(&Path::top()).unwrap_or_default();
     let mut counts = (0, 0);

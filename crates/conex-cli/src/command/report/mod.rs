@@ -1,4 +1,4 @@
-//! `conex report`: how a repository stands, as one page for people to look at.
+//! `conex report`: the status of a repository, as one page for people.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -21,7 +21,7 @@ use page::Source;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the page goes, beside the repository: one HTML file that needs nothing else
+    /// The page to write, outside of the repository: one HTML file that needs nothing else
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REVISION")]
     revision: Option<String>,
 
-    /// Plot the growth over so many states of the main line; 0 for none
+    /// Plot the growth over this many states of the main line; 0 for no plot
     #[arg(long, value_name = "N", default_value_t = 24)]
     history: usize,
 
@@ -97,7 +97,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The main line up to what is reported; empty where nothing is committed yet.
+/// Returns the main line up to the reported state; empty if there is no commit yet.
 fn main_line(
     repository: &GitRepository,
     revision: Option<&str>,

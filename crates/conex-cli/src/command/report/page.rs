@@ -1,4 +1,4 @@
-//! The page itself: figures as text, numbers and pictures. The template escapes every text.
+//! The page itself: figures as text, numbers and pictures. The template escapes all text.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use super::plot::{self, Plot, Series, number};
 use crate::error::{CommandError, Result};
 use crate::tree::Work;
 
-/// As many rows as a table has before it says how many more there are.
+/// The most rows to show in a table before it only counts the rest.
 const ROWS: usize = 40;
 
-/// What `templates/report.html` shows.
+/// The data of `templates/report.html`.
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page {
@@ -63,7 +63,7 @@ struct Titled {
     bar: Bar,
 }
 
-/// Parts of a whole, with a legend.
+/// A bar of parts of a whole, with a legend.
 #[derive(Template)]
 #[template(path = "bar.html")]
 struct Bar {
@@ -74,7 +74,7 @@ struct Segment {
     label: String,
     class: &'static str,
     count: String,
-    /// Of a hundred.
+    /// In percent, for drawing.
     share: String,
     percent: String,
 }
@@ -93,23 +93,23 @@ struct Growth {
     releases: Plot,
     from: String,
     to: String,
-    /// How many states of the main line there are.
+    /// The number of committed states.
     committed: usize,
-    /// Whether the last one is the working copy.
+    /// Whether the last state is the working copy.
     goes_on: bool,
 }
 
-/// What the page says of where it comes from.
+/// The source of the page's data.
 pub(super) struct Source {
     /// The day, as people write it.
     pub(super) date: String,
-    /// The commit, where it was one.
+    /// The commit, if a commit was reported.
     pub(super) revision: Option<String>,
-    /// How many of the states were committed.
+    /// The number of committed states.
     pub(super) committed: usize,
 }
 
-/// Writes the page.
+/// Renders the page.
 pub(super) fn render(
     work: &Work,
     figures: &Figures,
@@ -290,7 +290,8 @@ fn segment(label: String, class: &'static str, count: usize, total: usize) -> Se
     }
 }
 
-/// Those whom most waits for, then those on whom most stands.
+/// Returns the rows of people: janitors first, then those for whom most statements wait, then those on whom
+/// most depend.
 fn people(figures: &Figures) -> (Vec<PersonRow>, usize) {
     let mut people: Vec<(&Id, &PersonFigures)> = figures.people.iter().collect();
     people.sort_by_key(|(_, it)| core::cmp::Reverse((it.role == "janitor", it.awaited, it.stands)));
@@ -345,7 +346,7 @@ fn names(packages: &[PackageName]) -> Vec<String> {
     packages.iter().map(ToString::to_string).collect()
 }
 
-/// The first of a list, and how many there are beside them.
+/// Returns the first items of a list, and how many others there are.
 fn cut<T>(mut all: Vec<T>, most: usize) -> (Vec<T>, usize) {
     let more = all.len().saturating_sub(most);
     all.truncate(most);
@@ -365,7 +366,7 @@ fn share(part: usize, whole: usize) -> f64 {
     count(part) * 100.0 / count(whole.max(1))
 }
 
-/// A share in words that never says all or nothing of what is not.
+/// Formats a share so that it never reads as all or nothing unless it is.
 fn percent(part: usize, whole: usize) -> String {
     match share(part, whole) {
         _ if part == 0 => "0 %".to_owned(),

@@ -1,46 +1,46 @@
-//! Pictures: lines and areas as SVG that is stretched to the width there is, and their labels as text beside
-//! it, which stays as large as all text. Colours are classes of the page's style.
+//! Plots: lines and areas as SVG that stretches to the available width. Their labels are text beside it, so
+//! they keep the size of all other text. Colours are classes of the page's style.
 
 use core::fmt::Write as _;
 
 use askama::Template;
 use conex_repo::git::history::Date;
 
-/// A line of a plot.
+/// One line of a plot.
 pub(super) struct Series {
     pub(super) label: &'static str,
-    /// Of the style: `c1`, `c2`, ...
+    /// A class of the style: `c1`, `c2`, ...
     pub(super) class: &'static str,
     pub(super) values: Vec<f64>,
 }
 
-/// A plot of several lines over time, in a square of a hundred.
+/// A plot of several lines over time, in a square of a hundred units.
 #[derive(Template)]
 #[template(path = "plot.html")]
 pub(super) struct Plot {
     title: &'static str,
-    /// What it ends with, for those who do not see it.
+    /// The final values, for readers who do not see the plot.
     said: String,
-    /// The values at the left, from above.
+    /// The values on the left axis, from the top.
     scale: Vec<String>,
     grid: String,
     lines: Vec<Line>,
-    /// The days below, evenly spread.
+    /// The days on the bottom axis, evenly spread.
     days: Vec<String>,
 }
 
 struct Line {
     class: &'static str,
     path: String,
-    /// What closes the area below the line.
+    /// The path that closes the area below the line.
     close: String,
     end: String,
 }
 
-/// Steps of the scale.
+/// The number of steps of the scale.
 const STEPS: u8 = 4;
 
-/// Plots lines over days, of which there is one at least.
+/// Plots lines over days. Returns `None` without any day.
 pub(super) fn lines(title: &'static str, dates: &[Date], series: &[Series]) -> Option<Plot> {
     let (first, last) = (dates.first()?, dates.last()?);
     let most = series.iter().flat_map(|it| &it.values);
@@ -85,13 +85,13 @@ pub(super) fn lines(title: &'static str, dates: &[Date], series: &[Series]) -> O
     })
 }
 
-/// The first day, the one in the middle and the last, as far as they are not the same.
+/// Returns the first, the middle and the last day, without duplicates.
 fn days(first: Date, last: Date) -> Vec<String> {
     let middle = Date(first.0.midpoint(last.0));
     let mut days: Vec<String> = [first, middle, last].map(Date::day).into();
     days.dedup();
     if let [_, _] = days.as_slice() {
-        // What is in the middle of two is neither.
+        // With only two days, there is no middle one.
         days = vec![first.day(), last.day()];
     }
     days
@@ -102,7 +102,7 @@ fn float(value: i64) -> f64 {
     value as f64
 }
 
-/// The next number above that is read easily.
+/// Rounds up to the next number that is easy to read.
 fn ceiling(value: f64) -> f64 {
     let mut step = 1.0;
     while step * 10.0 < value {
@@ -116,7 +116,7 @@ fn ceiling(value: f64) -> f64 {
         .max(4.0)
 }
 
-/// A number with a comma before each three digits.
+/// Formats a number with commas between groups of three digits.
 pub(super) fn number(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::with_capacity(digits.len() + 4);

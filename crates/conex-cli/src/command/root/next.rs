@@ -1,4 +1,4 @@
-//! `conex root join`, `leave`, `rotate`, `revoke` and `set`: the next root, made from the head.
+//! `conex root join`, `leave`, `rotate`, `revoke` and `set`: build the next root from the head.
 
 use core::str::FromStr;
 
@@ -72,7 +72,7 @@ pub(crate) struct Revoke {
     #[arg(value_name = "SHA256:...", value_parser = parse_fingerprint)]
     stolen: Fingerprint,
 
-    /// The janitor's new public key; without one, who has no other key ceases to be a janitor
+    /// The janitor's new public key; without one, a janitor with no other key ceases to be a janitor
     #[arg(long, value_name = "KEY")]
     new: Option<String>,
 
@@ -301,7 +301,7 @@ impl Revoke {
         })
     }
 
-    /// An author's key, or one that is nobody's here: it is revoked, and that is all a root can do.
+    /// Handles a key that is an author's or nobody's here: a root can only revoke it.
     fn not_a_janitors(&self, work: &Work) -> Result<()> {
         if self.new.is_none() && !self.accepted.is_given() {
             return Ok(());
@@ -341,7 +341,7 @@ fn janitor(fields: &RootFields, id: &Id) -> Result<Janitor> {
     })
 }
 
-/// Whether a janitor may get a key. One that was theirs before is no former one any more.
+/// Refuses a revoked key for a janitor. Any other key is removed from the janitor's former keys.
 fn usable(fields: &mut RootFields, id: &Id, key: &PublicKey) -> Result<()> {
     if fields.revoked.contains(&print(key)) {
         return Err(
@@ -355,7 +355,7 @@ fn usable(fields: &mut RootFields, id: &Id, key: &PublicKey) -> Result<()> {
     Ok(())
 }
 
-/// Lists a key as a former one, with the pages that go on counting, in place of what was listed.
+/// Lists a key as a former one, with the pages that still count. Replaces an earlier entry of that key.
 fn former(
     fields: &mut RootFields,
     id: &Id,
@@ -372,7 +372,7 @@ fn former(
     });
 }
 
-/// Makes the next root from the head, shows it, and goes on to sign it.
+/// Builds the next root from the head, shows it and goes on to sign it.
 fn propose(
     tree: &Tree,
     step: &Step,
@@ -421,8 +421,8 @@ fn explain(error: &StatementError) -> CommandError {
     }
 }
 
-/// Shows what a root changes and what it would undo, then signs it with one prompt, together with
-/// what the signer adopts.
+/// Shows what a root changes and what it would undo. Then signs it with one prompt, together with what the
+/// signer adopts.
 pub(super) fn finish(
     tree: &Tree,
     work: &Work,
@@ -438,7 +438,7 @@ pub(super) fn finish(
         refuse_other_files(tree, head, root, &step.adoption)?;
     }
     let (locked, id) = janitor_key(root, Some(head), &step.key)?;
-    // Only who is a janitor of the next root, with this very key, can vouch in it.
+    // Only a janitor of the next root can vouch under it, with the key that it lists.
     let stays = root
         .janitor(&id)
         .is_some_and(|janitor| janitor.keys.contains(locked.public()));
@@ -488,12 +488,13 @@ pub(super) fn finish(
     tell_what_lacks(tree)
 }
 
-/// Whether `root` revokes a key that `head` does not.
+/// Whether `root` revokes a key that `head` does not revoke.
 fn revokes(root: &Root, head: &Root) -> bool {
     root.revoked.iter().any(|key| !head.revoked.contains(key))
 }
 
-/// A root with batches of what it keeps from falling (spec section 4.5), and these batches.
+/// Returns a root with batches of the vouches that it keeps from falling (spec section 4.5), and these
+/// batches.
 fn with_floor(root: &Root, kept: &[Vouch]) -> Result<(Root, Files)> {
     let mut fields = RootFields::from(root.clone());
     let mut files = Files::new();
@@ -511,7 +512,7 @@ fn with_floor(root: &Root, kept: &[Vouch]) -> Result<(Root, Files)> {
     Ok((root, files))
 }
 
-/// Whether a root, so signed, is the newest valid one.
+/// Whether a root with these signatures is the newest valid one.
 fn is_head(work: &Work, signed: StoredRoot) -> bool {
     let number = signed.root.number;
     let mut roots = work.report.roots.clone();
@@ -521,7 +522,7 @@ fn is_head(work: &Work, signed: StoredRoot) -> bool {
     head.is_some_and(|head| head.root().number == number)
 }
 
-/// Refuses patterns under which a file is accounted for no more, or others are repository files.
+/// Refuses patterns that would leave a file unaccounted for or change the set of repository files.
 fn refuse_other_files(tree: &Tree, head: &Root, root: &Root, adoption: &Adoption) -> Result<()> {
     let (before, after) = (tree.top(head)?, tree.top(root)?);
     let mut out = output::stdout();
@@ -548,7 +549,7 @@ fn refuse_other_files(tree: &Tree, head: &Root, root: &Root, adoption: &Adoption
     for path in &less {
         line(
             &mut out,
-            format_args!("{path} is no file any more that clients read"),
+            format_args!("{path} is no longer a file that clients read"),
         );
     }
     if more.is_empty() && less.is_empty() || adoption.lets_go(&Subject::Repository) {

@@ -1,4 +1,4 @@
-//! A client: what it trusts, how strict it is, what it knows.
+//! A client: its trust anchors, its mode and its record.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,7 +26,7 @@ use crate::verification::verify;
 
 type Result<T> = core::result::Result<T, Failure>;
 
-/// What a client verifies with.
+/// The settings with which a client verifies.
 #[derive(Debug)]
 pub(super) struct Client<'a> {
     pub(super) trust: &'a Trust,
@@ -35,13 +35,13 @@ pub(super) struct Client<'a> {
     pub(super) fast: bool,
 }
 
-/// A verdict, and what is to be kept of it.
+/// A verdict, and the record to keep of it.
 pub(super) struct Judged {
     pub(super) report: Report,
     record: Option<Keeping>,
 }
 
-/// A record to save, and the place to save it in.
+/// A record to save, and where to save it.
 struct Keeping {
     kept: Kept,
     record: CopyRecord,
@@ -50,7 +50,7 @@ struct Keeping {
 }
 
 impl Judged {
-    /// Keeps the record, if there is one: nothing is kept of what was refused or only observed.
+    /// Saves the record, if there is one. A refused or merely observed state has none.
     pub(super) fn record(&self) -> Result<()> {
         match &self.record {
             Some(Keeping {
@@ -65,12 +65,12 @@ impl Judged {
 }
 
 impl Client<'_> {
-    /// Verifies.
+    /// Verifies an input.
     pub(super) fn judge(&self, input: &Input, subject: &Path) -> Result<Judged> {
         match input {
             Input::Whole(tree) => {
                 let kept = Kept::look(subject, None)?;
-                // Only a client's copy has its metadata kept: what others verify is no copy of anything.
+                // Only a client's copy has its metadata kept; in other cases there is no copy to protect.
                 let before = kept.record(self.trust);
                 let is_copy =
                     before.is_some_and(|record| record.states().any(|state| state.floor.is_some()));
@@ -93,7 +93,7 @@ impl Client<'_> {
                     if self.fast {
                         changes::changed(&**before, &**after).map(Changes::from)
                     } else {
-                        // To find it out costs more than to verify everything.
+                        // Finding the changes costs more than verifying everything.
                         Ok(Changes::everywhere())
                     }
                 };
@@ -121,14 +121,14 @@ impl Client<'_> {
                     judged.report.notes.push(note);
                     judged.report.notes.sort();
                 }
-                // What the state itself is refused for says more than how its patch would be applied.
+                // Problems of the state itself matter more than how its patch would be applied.
                 if before.is_packed() && judged.report.verified().is_some() {
                     parsed.check_packed(&after).map_err(refused)?;
                 }
                 Ok(judged)
             }
             Input::Range([(old, before), (new, after)]) => {
-                // The record of a commit says nothing of another one, and what is in it never changes.
+                // A record is about one commit only, and the content of a commit never changes.
                 let from = Kept::look(subject, Some(&old.to_string()))?;
                 let to = Kept::look(subject, Some(&new.to_string()))?;
                 let Some(record) = from.state(self.trust).or_else(|| self.as_recorded(before))
@@ -148,7 +148,7 @@ impl Client<'_> {
         }
     }
 
-    /// Why a patch does not fit the copy: perhaps it is the copy that is not what it was.
+    /// Explains why a patch does not fit the copy. The copy itself may have changed.
     fn unfitting(&self, copy: &Tree, kept: &Kept, patch: &Path, error: &PatchError) -> Failure {
         let copy = Copy::look(copy, kept, kept.record(self.trust).as_ref());
         match copy.standing {
@@ -164,7 +164,7 @@ impl Client<'_> {
         }
     }
 
-    /// Verifies a state from anchors. `keep` says what is kept of it.
+    /// Verifies a state from anchors. `keep` returns what to keep of it.
     fn state(
         &self,
         store: &dyn Store,
@@ -189,9 +189,12 @@ impl Client<'_> {
         Judged { report, record }
     }
 
-    /// Verifies an update of the client's copy: from the state that it is in, or, where it is in none that is on
-    /// record, whole, and held to the state that was verified last. `keep` says what is kept of the update, and
-    /// `anew` what is kept of the state alone, where nothing is known of the copy.
+    /// Verifies an update of the client's copy.
+    ///
+    /// The update is verified from the recorded state that the copy is in. If the copy is in no recorded
+    /// state, the whole update is verified and compared with the state that was verified last. `keep`
+    /// returns what to keep of the update; `anew` returns what to keep of the new state alone, where
+    /// nothing is known about the copy.
     fn update(
         &self,
         (before, after): (&Tree, &dyn Store),
@@ -246,7 +249,7 @@ impl Client<'_> {
         Ok(judged)
     }
 
-    /// Verifies what follows a state on record.
+    /// Verifies an update of a recorded state.
     fn step(
         &self,
         before: &dyn Store,
@@ -258,8 +261,9 @@ impl Client<'_> {
         let workers = Watched::new();
         let noticing = Noticing::new(after);
         let update = Update {
-            // A commit is what its id says. A copy was found to be in the state on record, by its marks, or has been
-            // verified just now; where it is in none, nothing is left out for it.
+            // The id of a commit determines its content. A copy was matched to the recorded state by its
+            // marks, or has just been verified. If it matches no recorded state, nothing is skipped because
+            // of it.
             before: Before::dangerous_believed(before, record),
             after: &noticing,
             changes,
@@ -278,8 +282,8 @@ impl Client<'_> {
         report
     }
 
-    /// What would be on record of a state, had it been verified: where the record is lost, the
-    /// state itself still says what must not be taken back.
+    /// Returns the record that a state would have if it had been verified. If the record is lost, the state
+    /// itself still tells what must not be taken back.
     fn as_recorded(&self, before: &dyn Store) -> Option<LocalRecord> {
         if is_empty(before) {
             return None;
@@ -289,18 +293,18 @@ impl Client<'_> {
     }
 }
 
-/// The record of a commit. A commit never changes, so nothing is recorded of a copy.
+/// Returns the record of a commit. A commit never changes, so nothing is recorded about a copy.
 fn of_commit(record: LocalRecord) -> (CopyRecord, Plan) {
     (record.into(), Plan::default())
 }
 
-/// The record after an update; `None` if the update was refused.
+/// Returns the record after an update, or `None` if the update was refused.
 fn updated(record: &LocalRecord, report: &Report) -> Option<LocalRecord> {
     let verified = report.verified()?;
     record.updated(verified, report.whole.then(now))
 }
 
-/// The time, in seconds since 1970. Nothing but the record's date follows from it.
+/// Returns the time in seconds since 1970. It is used for the record's date only.
 fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,4 +1,4 @@
-//! The client's copy, and what is kept of it (spec section 9.5).
+//! The client's copy, and the record kept of it (spec section 9.5).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,35 +16,35 @@ use crate::records::Kept;
 /// The client's copy before an update.
 pub(super) struct Copy<'t> {
     tree: &'t Tree,
-    /// Its marks, as far as they were taken.
+    /// Its marks, as far as they have been computed.
     marks: BTreeMap<MarkKind, Marks>,
     pub(super) standing: Standing,
 }
 
 /// How the client's copy relates to its record.
 pub(super) enum Standing {
-    /// Nothing.
+    /// There is no record.
     Unknown,
-    /// It is in this state.
+    /// The copy is in this state.
     Settled(CopyState),
-    /// There is none. This state was accepted last.
+    /// There is no copy. This state was accepted last.
     Absent(CopyState),
-    /// It is in no state on record, and held to this one.
+    /// The copy is in no recorded state. Updates are compared with this one.
     Drifted(CopyState, &'static str),
 }
 
-/// The copy is neither what it was nor what it was to become.
+/// The copy is neither in its previous state nor in the one it was to be updated to.
 const CHANGED: &str = "the copy on this machine is not what was verified: it was changed by something else, updated without having been verified, or updated halfway";
 
-/// There is nothing to compare it with.
+/// The record has nothing to compare the copy with.
 const UNMARKED: &str =
     "nothing on record tells whether the copy on this machine is what was verified";
 
-/// It had drifted before, and what was accepted then is not in place.
+/// The copy had drifted before, and the update accepted then is not in place.
 const STILL: &str = "the copy on this machine was not what was verified when it was updated last, and that update is not in place";
 
 impl<'t> Copy<'t> {
-    /// Looks at a copy, and in which state it is.
+    /// Examines a copy and finds the state that it is in.
     pub(super) fn look(tree: &'t Tree, kept: &Kept, record: Option<&CopyRecord>) -> Self {
         let mut copy = Self {
             tree,
@@ -52,7 +52,8 @@ impl<'t> Copy<'t> {
             standing: Standing::Unknown,
         };
         if !is_empty(&**tree) {
-            // Before anything is read: what is changed afterwards is not taken for what was verified.
+            // Compute the marks before reading anything else, so that later changes are not mistaken for
+            // verified content.
             copy.marks(tree.kind());
         }
         if let Some(record) = record {
@@ -90,7 +91,8 @@ impl<'t> Copy<'t> {
         Standing::Drifted(held.clone(), why)
     }
 
-    /// Whether the metadata in the copy is exactly that of a recorded state, which shows that no later update was applied.
+    /// Whether the metadata in the copy is exactly that of a recorded state. If so, no later update was
+    /// applied.
     fn has_metadata_of(&self, kept: &Kept, state: &CopyState) -> bool {
         let both = || {
             let kept = kept.floor(&state.floor?)?;
@@ -99,7 +101,7 @@ impl<'t> Copy<'t> {
         both().is_some_and(|(kept, copy)| kept == copy)
     }
 
-    /// The marks of some of its files by their content.
+    /// Returns content marks of some of its files.
     fn content<'p>(&self, paths: &'p [TreePath]) -> Vec<(&'p TreePath, Option<Mark>)> {
         let mark = |path: &'p TreePath| (path, marks::content(&**self.tree, path));
         paths.iter().map(mark).collect()
@@ -112,8 +114,8 @@ impl<'t> Copy<'t> {
         self.marks.get(&kind)
     }
 
-    /// What an update is held to, where there is no copy or it drifted: its metadata as it was verified, if that
-    /// is kept.
+    /// Returns the verified metadata that an update is compared with if the copy is absent or drifted,
+    /// where that metadata is kept.
     pub(super) fn floor(&self, kept: &Kept) -> Option<Floored<'t>> {
         let (Standing::Absent(state) | Standing::Drifted(state, _)) = &self.standing else {
             return None;
@@ -125,7 +127,7 @@ impl<'t> Copy<'t> {
         })
     }
 
-    /// What the copy is, and what a patch makes of it.
+    /// Returns the mark of the copy as it is, and of the copy with the patch applied.
     fn marks_around<S: Store>(
         &mut self,
         after: &Overlay<S>,
@@ -142,7 +144,8 @@ impl<'t> Copy<'t> {
         })
     }
 
-    /// What is to be kept once a state was accepted that a patch makes of this copy, of which nothing is known.
+    /// Returns what to keep after accepting a patched state of this copy, if nothing was known about the
+    /// copy before.
     pub(super) fn patched_anew<S: Store>(
         mut self,
         record: LocalRecord,
@@ -157,7 +160,7 @@ impl<'t> Copy<'t> {
         CopyRecord::of(state).editing(after.changed())
     }
 
-    /// What is to be kept once an update was accepted that patches this copy.
+    /// Returns what to keep after accepting an update that patches this copy.
     pub(super) fn patched<S: Store>(
         mut self,
         kept: &Kept,
@@ -179,7 +182,7 @@ impl<'t> Copy<'t> {
         (record, plan)
     }
 
-    /// The same, of an update that is another tree.
+    /// Like [`Copy::patched`], for an update that is another tree.
     pub(super) fn replaced(
         mut self,
         kept: &Kept,
@@ -204,10 +207,10 @@ impl<'t> Copy<'t> {
         (record, plan)
     }
 
-    /// The state that is in place, or that later updates are held to.
+    /// Returns the state that is in place, or that later updates are compared with.
     fn confirmed(&self, record: LocalRecord, copy: Option<CopyMark>) -> CopyState {
         match &self.standing {
-            // Nothing was seen to be in place since.
+            // No state has been seen in place since.
             Standing::Drifted(state, _) | Standing::Absent(state) => CopyState {
                 copy: None,
                 ..state.clone()
@@ -224,12 +227,13 @@ impl<'t> Copy<'t> {
         }
     }
 
-    /// What is to be kept of the metadata: of the state in place, if it is not, and what becomes of it.
+    /// Plans which metadata to keep: that of the state in place, if it is not kept yet, and the changes to
+    /// it.
     fn plan(&self, kept: &Kept, some: impl FnOnce() -> Option<Change>, after: &dyn Store) -> Plan {
         let floor = match &self.standing {
             Standing::Settled(state) => state.floor.filter(|mark| kept.has_floor(mark)),
             Standing::Drifted(state, _) | Standing::Absent(state) => {
-                // Where nothing was kept, the copy was what the update was held to.
+                // If nothing was kept, the update was compared with the copy.
                 let base = if is_kept(kept, state) {
                     None
                 } else {
@@ -263,12 +267,13 @@ fn is_kept(kept: &Kept, state: &CopyState) -> bool {
     state.floor.is_some_and(|mark| kept.floor(&mark).is_some())
 }
 
-/// What a tree is as the client's copy. How a tree is put in place is nobody's to know, but its content stays.
+/// Returns the mark of a tree as the client's copy. How a tree gets into place is not known, but its
+/// content stays the same.
 fn mark(tree: &Tree, kind: MarkKind) -> Option<CopyMark> {
     tree.marks(kind).map(|marks| marks.digest(&[]))
 }
 
-/// What is to be kept of a tree that was verified, and not as an update.
+/// Returns what to keep of a tree that was verified, but not as an update.
 pub(super) fn anew(record: LocalRecord, tree: &Tree, kind: MarkKind) -> CopyRecord {
     CopyRecord::of(CopyState {
         record,
@@ -277,7 +282,7 @@ pub(super) fn anew(record: LocalRecord, tree: &Tree, kind: MarkKind) -> CopyReco
     })
 }
 
-/// The note that a copy drifted.
+/// Returns the note that a copy drifted.
 pub(super) fn drifted(why: &str, is_held: bool) -> Problem {
     let held = if is_held {
         "everything was verified, and held to what was verified before"

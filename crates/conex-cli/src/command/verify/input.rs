@@ -1,4 +1,4 @@
-//! What is verified: one state, or two of which the second follows the first.
+//! The input of a verification: one state, or two of which the second follows the first.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -17,10 +17,10 @@ use crate::error::{CommandError, at};
 
 type Result<T> = core::result::Result<T, Failure>;
 
-/// A tree, wherever it is.
+/// A tree, wherever it is stored.
 pub(super) struct Tree {
     found: Found,
-    /// Where it is, and which file or directory that was.
+    /// Its path, and the mark of the file or directory found there.
     place: Option<(PathBuf, Mark)>,
 }
 
@@ -36,8 +36,8 @@ impl Tree {
         matches!(self.found, Found::Archive(_))
     }
 
-    /// What tells this tree, as it stands there, from others. What was unpacked into a directory of the moment, and
-    /// what is in an archive, is told by its content alone.
+    /// Returns the kind of marks that identify this tree. A temporary directory and an archive are
+    /// identified by their content alone.
     pub(super) fn kind(&self) -> MarkKind {
         let is_fleeting = self.place.as_ref().is_some_and(|(place, _)| {
             let name = place.parent().and_then(Path::file_name);
@@ -49,7 +49,7 @@ impl Tree {
         }
     }
 
-    /// The marks of its files; `None` where it has none of that kind, or cannot be read.
+    /// Returns the marks of its files, or `None` if it has none of that kind or cannot be read.
     pub(super) fn marks(&self, kind: MarkKind) -> Option<Marks> {
         match (&self.found, kind) {
             (Found::Directory(store), kind) => Marks::of_directory(store, kind).ok(),
@@ -58,7 +58,7 @@ impl Tree {
         }
     }
 
-    /// The same, which remembers the marks of what is read of it.
+    /// Returns the same tree, which remembers the marks of the files it reads.
     fn remembering(mut self, kind: MarkKind) -> Self {
         if let Found::Directory(store) = self.found {
             self.found = Found::Directory(Box::new(store.remembering(kind)));
@@ -79,10 +79,11 @@ impl core::ops::Deref for Tree {
     }
 }
 
-/// How the names of directories begin in which opam unpacks things for a moment.
+/// The prefix of the temporary directories into which opam unpacks archives.
 const FLEETING: &str = "opam-";
 
-/// What tells a file or directory from another one at its place. A file that was written to is another one.
+/// Identifies a file or directory, so that a replacement at its path is noticed. Writing to a file changes
+/// its mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mark {
     device: u64,
@@ -103,7 +104,7 @@ impl Mark {
     }
 }
 
-/// What is verified.
+/// The input of a verification.
 pub(super) enum Input {
     /// A state.
     Whole(Tree),
@@ -144,7 +145,7 @@ impl Input {
         let after = arguments.dir.as_deref().unwrap_or(repo);
         Ok(match (&arguments.repository, &arguments.patch) {
             (Some(before), Some(patch)) => Self::Patch(own(before)?, read_patch(patch)?),
-            // Package managers name the place of a repository before there is anything.
+            // Package managers name the path of a repository before it exists.
             (Some(before), None) if !before.exists() => {
                 let nothing = Tree {
                     found: Found::Nothing(MemoryStore::new()),
@@ -171,8 +172,8 @@ impl Input {
         !matches!(self, Self::Whole(_) | Self::Revision(..))
     }
 
-    /// Makes sure that what was read still stands where it was: no other directory, archive or patch
-    /// in its place. Commits are named by what they are.
+    /// Checks that what was read is still in place: no other directory, archive or patch has replaced it.
+    /// Commits are identified by their ids.
     pub(super) fn unchanged(&self) -> Result<()> {
         let tree = |tree: &Tree| tree.place.clone();
         let places = match self {
@@ -192,7 +193,8 @@ impl Input {
     }
 }
 
-/// What reports and records are kept under: the repository that a package manager updates.
+/// Returns the path under which reports and records are kept: that of the repository which a package
+/// manager updates.
 pub(super) fn subject(repo: &Path, arguments: &Arguments) -> PathBuf {
     let Some(repository) = arguments.repository.as_deref() else {
         return arguments.dir.as_deref().unwrap_or(repo).to_owned();
@@ -200,17 +202,17 @@ pub(super) fn subject(repo: &Path, arguments: &Arguments) -> PathBuf {
     opams(repository, arguments).unwrap_or_else(|| repository.to_owned())
 }
 
-/// What opam calls the repository that it updates, for people; none where it is not opam that asks.
+/// Returns opam's name of the repository that it updates, for people; `None` if opam is not the caller.
 pub(super) fn title(arguments: &Arguments) -> Option<String> {
     let place = opams(arguments.repository.as_deref()?, arguments)?;
     Some(format!("opam repository {}", place.file_name()?.display()))
 }
 
-/// Where opam keeps a repository, if it is one of opam's: `repo/NAME` in its own directory, whether that is a
-/// directory or, with another name, an archive.
+/// Returns where opam keeps a repository, if it is one of opam's: `repo/NAME` in its own directory, whether
+/// that is a directory or, under another name, an archive.
 ///
-/// Some opams keep an archive and unpack it elsewhere, each time at a new place, for an update. The patch lies in opam's own
-/// directory, and tells which one that is.
+/// Some versions of opam keep an archive and, for each update, unpack it at a new place. The patch lies in
+/// opam's own directory and tells which repository it is.
 fn opams(repository: &Path, arguments: &Arguments) -> Option<PathBuf> {
     let name = repository.file_name()?.to_str()?;
     let directory = repository.parent()?;
@@ -230,7 +232,7 @@ fn opams(repository: &Path, arguments: &Arguments) -> Option<PathBuf> {
     unpacked().or_else(kept)
 }
 
-/// What is verified, in words.
+/// Describes the input in words.
 pub(super) fn shown(repo: &Path, arguments: &Arguments) -> String {
     let at = |path: &Path| path.display().to_string();
     if let Some(what) = arguments.range.as_ref().or(arguments.revision.as_ref()) {
@@ -242,12 +244,12 @@ pub(super) fn shown(repo: &Path, arguments: &Arguments) -> String {
     }
 }
 
-/// What a server offers, or anybody has.
+/// Opens a tree that a server offers, or that anybody has.
 fn offered(path: &Path) -> Result<Tree> {
     tree(path, "")
 }
 
-/// The client's own copy of what it has: no server can mend it.
+/// Opens the client's own copy, which no server can repair.
 fn own(path: &Path) -> Result<Tree> {
     tree(
         path,
@@ -255,13 +257,13 @@ fn own(path: &Path) -> Result<Tree> {
     )
 }
 
-/// A directory, or an archive: what is a file is one.
+/// Opens a directory, or an archive if the path is a file.
 fn tree(path: &Path, advice: &str) -> Result<Tree> {
     tree_of(path, advice, DirectoryStore::open(path))
 }
 
-/// The same, of what an update makes of another tree, if there was one. A `.git` that was not there before
-/// came with the data: package managers make it before they call.
+/// Opens the result of an update of another tree, if there was one. A `.git` that did not exist before came
+/// with the data: package managers create theirs before they call.
 fn tree_after(path: &Path, before: Option<&Path>) -> Result<Tree> {
     let before = before.and_then(|before| DirectoryStore::open(before).ok());
     let opened = DirectoryStore::open(path);
@@ -292,7 +294,7 @@ fn tree_of(
     Ok(Tree { found, place })
 }
 
-/// A patch, of which no more is read than a patch may have; one byte more tells that it is too long.
+/// Reads a patch, but at most one byte more than the limit, which shows that it is too long.
 fn read_patch(path: &Path) -> Result<PatchFile> {
     let read = || -> std::io::Result<PatchFile> {
         let mark = Mark::of(path)?;
@@ -318,7 +320,7 @@ fn revision(git: &GitRepository, name: &str) -> Result<(CommitId, GitStore)> {
     Ok((commit, git.store(commit)?))
 }
 
-/// Whether there is nothing in a tree.
+/// Whether a tree is empty.
 pub(super) fn is_empty(tree: &dyn Store) -> bool {
     tree.list(&TreePath::top())
         .is_ok_and(|entries| entries.is_empty())
@@ -337,7 +339,7 @@ mod tests {
         Input::Whole(tree())
     }
 
-    /// Something is done to what was opened, before the verdict.
+    /// Changes what was opened, before the verdict.
     fn after(change: impl Fn(&Path), patch: bool) -> bool {
         let directory = tempfile::tempdir().unwrap();
         for place in ["old", "other"] {

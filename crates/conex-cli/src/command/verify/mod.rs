@@ -46,11 +46,11 @@ pub(crate) struct Arguments {
     #[arg(long)]
     all: bool,
 
-    /// The repository, as it was verified before, that an update is for; with --dir or --patch
+    /// The repository before the update, as it was verified; with --dir or --patch
     #[arg(long, value_name = "DIR")]
     repository: Option<PathBuf>,
 
-    /// The update as a patch, which is applied to nothing
+    /// The update as a patch, which is verified but not applied
     #[arg(long, value_name = "FILE", requires_all = ["incremental", "repository"])]
     patch: Option<PathBuf>,
 
@@ -70,7 +70,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "REV", conflicts_with_all = ["dir", "repository", "patch"])]
     revision: Option<String>,
 
-    /// Of an update, read only what it concerns, and of all other files the metadata: the same verdict
+    /// Read only what the update concerns, and the size and times of all other files; the verdict is the
+    /// same
     #[arg(long)]
     fast: bool,
 }
@@ -95,10 +96,10 @@ impl From<ModeArgument> for Mode {
     }
 }
 
-/// Why there is no report of a verification.
+/// The reasons why there is no report of a verification.
 #[derive(Debug)]
 enum Failure {
-    /// What came cannot be what it claims to be.
+    /// The input cannot be what it claims to be.
     Refused(Box<Problem>),
     /// The command could not do its work.
     Error(CommandError),
@@ -110,7 +111,7 @@ impl<E: Into<CommandError>> From<E> for Failure {
     }
 }
 
-/// Problems shown without `--all`: a screen of them.
+/// The most problems to show without `--all`, so that they fit on a screen.
 const SHOWN: usize = 20;
 
 pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<ExitCode> {
@@ -124,7 +125,7 @@ pub(crate) fn run(repo: &Path, arguments: &Arguments) -> Result<ExitCode> {
     };
     view.title = input::title(arguments);
     if let Err(error) = reports::save(&subject, &view) {
-        // The verdict stands without it.
+        // The verdict is valid without a saved report.
         output::line(
             &mut output::stderr(),
             format_args!("the report could not be kept: {error}"),
@@ -162,11 +163,11 @@ fn verify(
     let input = Input::open(repo, arguments)?;
     let is_update = input.is_update();
     let judged = client.judge(&input, subject)?;
-    // What was read has to be what is still there to be used.
+    // Check that what was read is still in place before anybody uses it.
     input.unchanged()?;
     judged.record()?;
     let view = View::new(&judged.report, shown, is_update);
-    // The program ends soon, and the system takes memory back faster than piece by piece.
+    // The program is about to end, and the system frees memory faster than dropping values one by one.
     core::mem::forget((judged, input));
     Ok(view)
 }

@@ -1,4 +1,4 @@
-//! Git itself is asked what a merge gives.
+//! Tests that compare merges with git itself.
 
 use core::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::git::tests::Scratch;
 /// The files of a commit: path, whether it is executable, content.
 type Files<'a> = &'a [(&'a str, bool, &'a str)];
 
-/// Makes a commit without a work tree.
+/// Creates a commit without a work tree.
 fn commit(scratch: &Scratch, parent: Option<&str>, files: Files<'_>) -> String {
     let mut stream =
         "commit refs/heads/scratch\ncommitter t <t> 1700000000 +0000\ndata 0\n".to_owned();
@@ -27,9 +27,10 @@ fn commit(scratch: &Scratch, parent: Option<&str>, files: Files<'_>) -> String {
     scratch.git(&["rev-parse", "scratch"])
 }
 
-/// What git gives: the merged tree, or none.
+/// Returns the tree that git merges, or `None` on a conflict.
 fn by_git(scratch: &Scratch, renames: bool, ours: &str, theirs: &str) -> Option<String> {
-    // Not every version can do without; where only the same counts as renamed, nothing here does.
+    // Not every version can turn it off. With the threshold at identical content, nothing here counts as
+    // renamed.
     let option = if renames {
         "find-renames"
     } else {
@@ -63,7 +64,8 @@ fn tree(merge: &Merge) -> Option<String> {
     }
 }
 
-/// Merges two sets of files that come from a third, and says what git says without renames.
+/// Merges two sets of files with a common ancestor, and checks that git without renames gives the same
+/// result.
 fn merged(base: Files<'_>, ours: Files<'_>, theirs: Files<'_>) -> Result<Vec<String>, Vec<String>> {
     let scratch = Scratch::new();
     let base = commit(&scratch, None, base);
@@ -88,7 +90,7 @@ fn edits_of_different_lines_go_together() {
     let ours: Files<'_> = &[("a", false, "one\n2\n3\n4\n5\n6\n"), ("same", false, "x")];
     let theirs: Files<'_> = &[("a", false, "1\n2\n3\n4\n5\nsix\n"), ("same", false, "x")];
     assert_eq!(merged(base, ours, theirs), Ok(vec!["a".into()]));
-    // What both changed alike is no conflict, and changes nothing.
+    // The same change on both sides is no conflict and changes nothing.
     assert_eq!(merged(base, theirs, theirs), Ok(Vec::new()));
     let touching: Files<'_> = &[("a", false, "1\ntwo\n3\n4\n5\n6\n"), ("same", false, "x")];
     assert_eq!(
@@ -106,7 +108,7 @@ fn what_one_side_adds_removes_or_moves() {
         ("d/b", false, "b\n"),
         ("e/f/g", false, "g\n"),
     ];
-    // Which mode a file has is no change to anybody who reads it.
+    // A different mode of a file is not a change for its readers.
     assert_eq!(merged(base, ours, theirs), Ok(vec!["e/f/g".into()]));
     let changed: Files<'_> = &[("d/a", false, LINES), ("d/b", false, "changed\n")];
     assert_eq!(
@@ -126,7 +128,7 @@ fn what_one_side_adds_removes_or_moves() {
             "d/c: both sides added it, with different content".into()
         ])
     );
-    // The last file of a directory takes the directory with it.
+    // Removing the last file of a directory removes the directory.
     assert_eq!(merged(base, &[], base), Ok(Vec::new()));
     assert_eq!(
         merged(base, base, &[]),
@@ -186,7 +188,7 @@ fn links_and_binary_files_are_not_merged() {
     let found = by_conex(&scratch, &ours, &theirs);
     assert_eq!(tree(&found), None);
     assert_eq!(by_git(&scratch, false, &ours, &theirs), None);
-    // Alone it is merged, and is what it is.
+    // On its own it merges without a conflict.
     let Merge::Clean(merged) = by_conex(&scratch, &base, &theirs) else {
         panic!("one side did nothing");
     };
@@ -196,7 +198,7 @@ fn links_and_binary_files_are_not_merged() {
     );
 }
 
-/// Where git follows a rename, this is a conflict: approving has to wait for the merge.
+/// Git follows the rename and reports a conflict, so approval has to wait for the merge.
 #[test]
 fn renames_are_not_followed() {
     let scratch = Scratch::new();
@@ -209,7 +211,7 @@ fn renames_are_not_followed() {
     );
     assert!(by_git(&scratch, true, &ours, &theirs).is_some());
     assert_eq!(tree(&by_conex(&scratch, &ours, &theirs)), None);
-    // A rename that nobody else touched is a file less and a file more.
+    // A rename that only one side touched is one file less and one file more.
     let found = by_conex(&scratch, &base, &ours);
     assert_eq!(tree(&found), by_git(&scratch, true, &base, &ours));
 }
@@ -254,7 +256,7 @@ fn histories_without_a_common_ancestor() {
     );
 }
 
-/// Numbers that look random and are the same every time.
+/// A pseudo-random generator that gives the same numbers every time.
 struct Dice(u64);
 
 impl Dice {
@@ -266,7 +268,7 @@ impl Dice {
     }
 }
 
-/// Few places and few contents, so that everything meets everything.
+/// Uses few paths and few contents, so that all combinations occur.
 #[test]
 fn merges_are_those_of_git() {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);

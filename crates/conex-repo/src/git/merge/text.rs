@@ -4,10 +4,10 @@ use core::ops::Range;
 
 use imara_diff::{Algorithm, Diff, Hunk, InternedInput, sources::byte_lines};
 
-/// Git takes a file with a zero among so many bytes for one without lines.
+/// Git treats a file with a zero byte in this many bytes as binary.
 const SNIFFED: usize = 8_000;
 
-/// Merges two changes of a file; `None` where they do not go together.
+/// Merges two changes of a file, or returns `None` if they conflict.
 pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
     let is_binary = |bytes: &[u8]| bytes.iter().take(SNIFFED).any(|byte| *byte == 0);
     if [base, ours, theirs].into_iter().any(is_binary) {
@@ -18,7 +18,7 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> 
     let mut merged = Vec::new();
     let mut at = 0;
     while let Some(start) = [one.next(), other.next()].into_iter().flatten().min() {
-        // What touches belongs together: nobody can say in which order it should stand.
+        // Adjacent changes form one region, because their order would be ambiguous.
         let mut region = start..start;
         while one.extend(&mut region) || other.extend(&mut region) {}
         let text = match (one.text(&region), other.text(&region)) {
@@ -34,13 +34,13 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> 
     Some(merged)
 }
 
-/// How one side changed a file.
+/// The changes of one side to a file.
 struct Side<'t> {
     lines: Vec<&'t [u8]>,
     hunks: Vec<Hunk>,
-    /// How many hunks are merged.
+    /// The number of merged hunks.
     done: usize,
-    /// How many belong to the region that is looked at, or stand before it.
+    /// The number of hunks before the end of the current region.
     taken: usize,
 }
 
@@ -57,14 +57,14 @@ impl<'t> Side<'t> {
         }
     }
 
-    /// The line before which the next change begins.
+    /// Returns the line before which the next change begins.
     fn next(&self) -> Option<usize> {
         self.hunks
             .get(self.taken)
             .map(|hunk| hunk.before.start as usize)
     }
 
-    /// Takes the next change into a region, if it touches it.
+    /// Adds the next change to a region, if it touches the region.
     fn extend(&mut self, region: &mut Range<usize>) -> bool {
         let Some(hunk) = self
             .hunks
@@ -78,7 +78,7 @@ impl<'t> Side<'t> {
         true
     }
 
-    /// What this side has in place of a region, if it changed something there.
+    /// Returns this side's text of a region, if it changed the region.
     fn text(&self, region: &Range<usize>) -> Option<&[&'t [u8]]> {
         let changes = self.hunks.get(self.done..self.taken)?;
         let (first, last) = (changes.first()?, changes.last()?);

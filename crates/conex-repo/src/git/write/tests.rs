@@ -1,4 +1,4 @@
-//! Commits written by this crate, checked by git.
+//! Tests that check the written commits with git.
 
 use conex_core::model::path::Path;
 use conex_core::tree::store::Overlay;
@@ -64,7 +64,7 @@ fn a_commit_is_the_one_git_would_make() {
     );
     let mode = scratch.git(&["ls-tree", &commit.to_string(), "run"]);
     assert!(mode.starts_with("100755"), "{mode}");
-    // The tree is the one that git writes of the same files.
+    // Git writes the same tree from the same files.
     scratch.git(&["checkout", "-q", &commit.to_string()]);
     scratch.git(&["add", "-A"]);
     assert_eq!(
@@ -73,7 +73,7 @@ fn a_commit_is_the_one_git_would_make() {
     );
     let said = repository.info(commit).unwrap();
     assert_eq!(said, info(vec![base]));
-    // The same again is the same commit.
+    // Repeating it gives the same commit.
     let again = repository.commit(base, &changes, &info(vec![base]), BY);
     assert_eq!(again, Ok(commit));
 }
@@ -110,7 +110,7 @@ fn a_branch_moves_only_from_where_it_was_seen() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// What is written is what the overlay shows.
+    /// The written tree equals the overlay.
     #[test]
     fn a_written_tree_is_the_overlay(
         base in prop::collection::btree_map("[ab](/[abx]){0,2}", "[xy]{0,3}", 1..6),

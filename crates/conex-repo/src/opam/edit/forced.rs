@@ -1,4 +1,4 @@
-//! Bounds that let only older releases of a dependency in.
+//! Detects bounds that allow only older releases of a dependency.
 
 use core::cmp::Ordering;
 use core::fmt;
@@ -6,7 +6,7 @@ use core::fmt;
 use super::{Dependency, Edit, Value, dependencies, is_comparison};
 use crate::opam::version;
 
-/// The greatest version that a constraint lets in.
+/// The greatest version that a constraint allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
     version: String,
@@ -14,7 +14,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Whether a version is not too great.
+    /// Whether a version does not exceed the limit.
     pub fn admits(&self, version: &str) -> bool {
         match version::compare(version, &self.version) {
             Ordering::Less => true,
@@ -23,14 +23,14 @@ impl Limit {
         }
     }
 
-    /// Smaller lets less in.
+    /// Compares limits. The smaller one allows less.
     fn compare(&self, other: &Self) -> Ordering {
         version::compare(&self.version, &other.version)
             .then_with(|| self.inclusive.cmp(&other.inclusive))
     }
 }
 
-/// As opam writes it: `< 2.0`, `<= 2.0`.
+/// Formats the limit in opam's syntax: `< 2.0`, `<= 2.0`.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operator = if self.inclusive { "<=" } else { "<" };
@@ -38,19 +38,19 @@ impl fmt::Display for Limit {
     }
 }
 
-/// A dependency of which an edit lets less in at the upper end than before.
+/// A dependency whose upper limit an edit lowers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forced {
-    /// The dependency; text of the file, to be escaped where it is shown.
+    /// The dependency. It is text from the file and has to be escaped for display.
     pub package: String,
-    /// What the upper end was, if there was one.
+    /// The old upper limit, if there was one.
     pub before: Option<Limit>,
-    /// What it is.
+    /// The new upper limit.
     pub limit: Limit,
 }
 
 impl Forced {
-    /// Whether the edit shuts this release of the dependency out.
+    /// Whether the edit excludes this release of the dependency.
     pub fn excludes(&self, version: &str) -> bool {
         let before = self
             .before
@@ -61,11 +61,12 @@ impl Forced {
 }
 
 impl Edit<'_> {
-    /// The dependencies of which an edit of an opam file lets only older releases in than before, sorted:
-    /// an upper bound was added or lowered in `depends`, or a conflict with what is newer was added.
+    /// Returns the dependencies of which an edit of an opam file allows only older releases than before,
+    /// sorted. Such an edit adds or lowers an upper bound in `depends`, or adds a conflict with newer
+    /// versions.
     ///
-    /// `release` is the version of the release itself, which the file may name. A dependency that was not there
-    /// before is not told of: it is none of upkeep. Conditions other than versions are taken for true.
+    /// `release` is the version of the release itself, which the file may mention. A new dependency is not
+    /// included, because adding one is not upkeep. Conditions other than versions are taken to be true.
     pub fn forces_old(&self, release: &str) -> Vec<Forced> {
         let mut all = Vec::new();
         for (field, negated) in [("depends", false), ("conflicts", true)] {
@@ -74,7 +75,7 @@ impl Edit<'_> {
             let mut seen: Vec<&str> = Vec::new();
             for dependency in &new {
                 let name = dependency.name;
-                // The same name may stand in a formula several times.
+                // The same name may occur in a formula several times.
                 let at = seen.iter().filter(|known| **known == name).count();
                 seen.push(name);
                 let mut known = old.iter().filter(|known| known.name == name).peekable();
@@ -107,17 +108,17 @@ impl Edit<'_> {
     }
 }
 
-/// What a formula says about the upper end.
+/// The upper limit in a formula.
 enum Upper {
-    /// Nothing: it is about something else than the version.
+    /// The formula is not about the version.
     Unsaid,
-    /// There is none.
+    /// There is no limit.
     Open,
     At(Limit),
 }
 
 impl Upper {
-    /// The upper end where both hold.
+    /// Returns the upper limit if both hold.
     fn both(self, other: Self) -> Self {
         match (self, other) {
             (Upper::Unsaid | Upper::Open, other @ Upper::At(_)) | (Upper::Unsaid, other) => other,
@@ -126,7 +127,7 @@ impl Upper {
         }
     }
 
-    /// The upper end where one of them holds.
+    /// Returns the upper limit if either of them holds.
     fn either(self, other: Self) -> Self {
         match (self, other) {
             (Upper::Unsaid, other) => other,
@@ -137,7 +138,7 @@ impl Upper {
     }
 }
 
-/// The upper end of what a constraint lets in, or, `negated`, of what it leaves over. `&` binds
+/// Returns the upper limit of what a constraint allows, or, if `negated`, of what it excludes. `&` binds
 /// tighter than `|`.
 fn upper(formula: &[Value], negated: bool, release: &str) -> Upper {
     formula
@@ -147,7 +148,7 @@ fn upper(formula: &[Value], negated: bool, release: &str) -> Upper {
         .unwrap_or(Upper::Unsaid)
 }
 
-/// The same of operands that all have to hold, with `&` between them or nothing.
+/// Like [`upper`], for operands that all have to hold, joined by `&` or by nothing.
 fn conjunction(mut rest: &[Value], negated: bool, release: &str) -> Upper {
     let mut found: Option<Upper> = None;
     loop {
@@ -164,7 +165,7 @@ fn conjunction(mut rest: &[Value], negated: bool, release: &str) -> Upper {
     }
 }
 
-/// The same of the first operand, and what stands behind it.
+/// Like [`upper`], for the first operand. Also returns what follows it.
 fn operand<'v>(values: &'v [Value], negated: bool, release: &str) -> (Upper, &'v [Value]) {
     match values {
         [] => (Upper::Unsaid, values),
@@ -181,7 +182,7 @@ fn operand<'v>(values: &'v [Value], negated: bool, release: &str) -> (Upper, &'v
     }
 }
 
-/// The same of a comparison with a version.
+/// Like [`upper`], for a comparison with a version.
 fn bound(operator: &Value, value: &Value, negated: bool, release: &str) -> Upper {
     let version = match value {
         Value::Text(version) => version,

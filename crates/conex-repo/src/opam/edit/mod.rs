@@ -1,8 +1,8 @@
-//! What an edit of an opam release does, told to the people who approve it.
+//! Describes an edit of an opam release to the people who approve it.
 //!
-//! [`kinds`] says what an edit touches: it is an upkeep edit exactly where the release's source stays as it
-//! was (spec section 7). [`Edit::forces_old`] names the dependencies of which it lets only older releases in.
-//! Both read with the projection's own strict reader; no verdict depends on either.
+//! [`kinds`] says what an edit touches: it is an upkeep edit exactly if the source of the release is
+//! unchanged (spec section 7). [`Edit::forces_old`] returns the dependencies of which it allows only older
+//! releases. Both read with the projection's own strict reader. No verdict depends on either.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -18,17 +18,18 @@ mod tests;
 
 pub use forced::{Forced, Limit};
 
-/// A kind of edit; an edit may be of several.
+/// A kind of edit. An edit may be of several kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// A release that was not there.
+    /// A release that did not exist before.
     NewRelease,
-    /// A release that is not there any more.
+    /// A release that no longer exists.
     Removal,
-    /// What is fetched, patched, built and run. Every edit of a file is one that is not upkeep.
+    /// The parts that are fetched, patched, built and run. Every edit of a file is of this kind unless it
+    /// is upkeep.
     Source,
-    /// A name in `depends` or `depopts` that was not there; an edit of the source, too.
+    /// A new name in `depends` or `depopts`. It is also an edit of the source.
     NewDependency,
     /// Versions in `depends` and `depopts`.
     Bounds,
@@ -38,16 +39,16 @@ pub enum Kind {
     Availability,
     /// The flags `deprecated` and `avoid-version`.
     Flags,
-    /// What people read: the descriptions, addresses, licence, authors, tags.
+    /// Texts for people: descriptions, addresses, licence, authors, tags.
     Descriptive,
-    /// Notes of those who maintain the repository: `x-maintenance-intent` and its like.
+    /// Notes of the maintainers of the repository: `x-maintenance-intent` and the like.
     Maintenance,
-    /// White space, comments, and the order of what may be repaired.
+    /// White space, comments, and the order of upkeep items.
     Layout,
 }
 
 impl Kind {
-    /// All kinds, in the order in which they are told.
+    /// All kinds, in the order in which they are listed.
     pub const ALL: [Kind; 11] = [
         Kind::NewRelease,
         Kind::Removal,
@@ -62,7 +63,7 @@ impl Kind {
         Kind::Layout,
     ];
 
-    /// The kind's name, for people and programs.
+    /// Returns the kind's name, for people and programs.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::NewRelease => "new release",
@@ -79,7 +80,7 @@ impl Kind {
         }
     }
 
-    /// Whether `upkeep` many janitors may do it without the owner.
+    /// Whether as many janitors as `upkeep` says may do it without the owner.
     pub fn is_upkeep(self) -> bool {
         !matches!(
             self,
@@ -94,7 +95,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The kinds of an edit; none where nothing changes.
+/// The kinds of an edit; empty if nothing changes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Kinds(u16);
 
@@ -104,7 +105,7 @@ impl Kinds {
         self.0 |= 1 << (kind as u16);
     }
 
-    /// Whether the edit is of this kind, perhaps among others.
+    /// Whether the edit is of this kind, possibly among others.
     pub fn contains(self, kind: Kind) -> bool {
         self.0 & (1 << (kind as u16)) != 0
     }
@@ -114,14 +115,14 @@ impl Kinds {
         self.0 == 0
     }
 
-    /// The kinds, in the order of [`Kind::ALL`].
+    /// Returns the kinds, in the order of [`Kind::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Kind> {
         Kind::ALL
             .into_iter()
             .filter(move |kind| self.contains(*kind))
     }
 
-    /// Whether something changes, and nothing that is source.
+    /// Whether something changes, but no source.
     pub fn is_upkeep(self) -> bool {
         !self.is_empty() && self.iter().all(Kind::is_upkeep)
     }
@@ -159,11 +160,11 @@ impl fmt::Debug for Kinds {
     }
 }
 
-/// What becomes of the opam file of a release: its bytes before and after, `None` where the release
-/// is not there.
+/// Returns the kinds of an edit of a release's opam file, given its bytes before and after. `None` means
+/// that the release does not exist.
 ///
-/// A file that is not read as it stands is source, whole, as in the projection. So is every other file of
-/// a release: whoever finds one changed adds [`Kind::Source`].
+/// As in the projection, a file that cannot be read is source as a whole. So is every other file of a
+/// release: the caller adds [`Kind::Source`] if one of them changed.
 pub fn kinds(old: Option<&[u8]>, new: Option<&[u8]>) -> Kinds {
     match (old, new) {
         (None, None) => Kinds::default(),
@@ -176,14 +177,14 @@ pub fn kinds(old: Option<&[u8]>, new: Option<&[u8]>) -> Kinds {
     }
 }
 
-/// An opam file as it was, and as it is.
+/// An opam file before and after an edit.
 pub struct Edit<'f> {
     old: File<'f>,
     new: File<'f>,
 }
 
 impl<'f> Edit<'f> {
-    /// Reads both; `None` where one of them is not read as it stands.
+    /// Reads both files. Returns `None` if one of them cannot be read.
     pub fn read(old: &'f [u8], new: &'f [u8]) -> Option<Self> {
         Some(Self {
             old: File::read(old)?,
@@ -191,12 +192,12 @@ impl<'f> Edit<'f> {
         })
     }
 
-    /// What the edit is, as [`kinds`] has it.
+    /// Returns the kinds of the edit, as [`kinds`] does.
     pub fn kinds(&self) -> Kinds {
         edited(&self.old, &self.new)
     }
 
-    /// Whether what is fetched may be something else: a section that names an archive is another.
+    /// Whether anything else may be fetched: a section that names an archive differs.
     pub fn fetches_otherwise(&self) -> bool {
         fn archives<'i>(file: &'i File<'_>) -> impl Iterator<Item = (Name<'i>, &'i [&'i [u8]])> {
             let sections = file.items.iter();
@@ -238,7 +239,7 @@ fn edited(old: &File<'_>, new: &File<'_>) -> Kinds {
     kinds
 }
 
-/// What the change of a field is, beside source.
+/// Returns the kinds of a changed field, besides source.
 fn changed(field: Field, old: &Item<'_>, new: &Item<'_>) -> Vec<Kind> {
     let kept = old.source == new.source;
     match field {
@@ -282,7 +283,7 @@ fn changed(field: Field, old: &Item<'_>, new: &Item<'_>) -> Vec<Kind> {
         | Field::XMaintained
         | Field::XCiAcceptFailures
         | Field::XReasonForArchiving => vec![Kind::Maintenance],
-        // Kept as they stand.
+        // These fields are kept unchanged.
         Field::OpamVersion
         | Field::Maintainer
         | Field::Build
@@ -303,10 +304,10 @@ struct File<'a> {
     items: BTreeMap<Name<'a>, Item<'a>>,
 }
 
-/// What a field or section is called; a section may have a name of its own.
+/// The name of a field or section. A section may also have a name of its own.
 type Name<'a> = (&'a [u8], &'a [u8]);
 
-/// A field or section at the top of a file; the default stands for one that is not there.
+/// A field or section at the top of a file. The default means that it is absent.
 #[derive(Default)]
 struct Item<'a> {
     text: &'a [u8],
@@ -316,7 +317,7 @@ struct Item<'a> {
 }
 
 impl<'a> File<'a> {
-    /// Reads a file; none if the projection does not.
+    /// Reads a file. Returns `None` if the projection cannot read it.
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let (mut source, mut found) = (Vec::new(), Vec::new());
         reader::read_items(bytes, &mut source, |item| found.push(item)).ok()?;
@@ -341,21 +342,21 @@ impl<'a> File<'a> {
         Some(Self { source, items })
     }
 
-    /// The value of a field.
+    /// Returns the value of a field.
     fn value(&self, name: &str) -> Option<Value> {
         self.items.get(&(name.as_bytes(), &b""[..]))?.value()
     }
 }
 
 impl Item<'_> {
-    /// The value, if it is a field.
+    /// Returns the value, if it is a field.
     fn value(&self) -> Option<Value> {
         let mut fields = values::fields(self.text).ok()?;
         fields.pop().map(|(_, value)| value)
     }
 }
 
-/// The tokens of a text in their own spelling.
+/// Splits a text into tokens in their original spelling.
 fn tokens(text: &[u8]) -> Option<Vec<&[u8]>> {
     let mut lexer = Lexer::new(text).ok()?;
     let mut tokens = Vec::new();
@@ -368,14 +369,14 @@ fn tokens(text: &[u8]) -> Option<Vec<&[u8]>> {
     }
 }
 
-/// A name in a package formula, and the braces behind it.
+/// A name in a package formula, with the braces after it.
 struct Dependency<'v> {
     name: &'v str,
     constraint: Option<&'v [Value]>,
 }
 
 impl Dependency<'_> {
-    /// All comparisons with a version, one after another.
+    /// Returns all comparisons with a version, one after another.
     fn bounds(&self) -> Vec<Value> {
         fn collect(values: &[Value], bounds: &mut Vec<Value>) {
             for (at, value) in values.iter().enumerate() {
@@ -398,7 +399,7 @@ fn is_comparison(word: &str) -> bool {
     matches!(word, "=" | "!=" | "<" | "<=" | ">" | ">=")
 }
 
-/// The names of a package formula, in their order.
+/// Returns the names in a package formula, in order.
 fn dependencies(formula: Option<&Value>) -> Vec<Dependency<'_>> {
     fn collect<'v>(value: &'v Value, found: &mut Vec<Dependency<'v>>) {
         match value.options() {

@@ -1,8 +1,8 @@
-//! Tables: which edit is of which kinds, and what forces an older release.
+//! Tables of the kinds of edits, and of edits that force an older release.
 
 use super::*;
 
-/// The kinds of an edit from one list of fields to another, told as people see them.
+/// Returns the kinds of an edit from one list of fields to another, as people see them.
 fn told(old: &str, new: &str) -> String {
     let [old, new] = [old, new].map(|fields| format!("opam-version: \"2.0\"\n{fields}\n"));
     kinds(Some(old.as_bytes()), Some(new.as_bytes())).to_string()
@@ -47,7 +47,7 @@ fn an_edit_is_of_the_kinds_of_what_it_touches() {
             "depends: [\"b\" {< \"1\"}]",
             "source",
         ),
-        // Under `|` beside a filter a bound says when there is a dependency.
+        // Under `|` beside a filter, a bound decides whether there is a dependency.
         (
             "depends: [\"a\" {dev | < \"1\"}]",
             "depends: [\"a\" {dev | < \"2\"}]",
@@ -87,7 +87,7 @@ fn an_edit_is_of_the_kinds_of_what_it_touches() {
             "synopsis: \"b\" depends: \"a\" {= \"1\"} available: false",
             "bounds, availability, descriptive",
         ),
-        // Not read, so source whole.
+        // It cannot be read, so all of it is source.
         (
             "synopsis: \"a\"",
             "synopsis: \"a\" synopsis: \"b\"",
@@ -158,7 +158,7 @@ fn forces_old(release: &str, old: &str, new: &str) -> Vec<Forced> {
     edit.forces_old(release)
 }
 
-/// What an edit of `depends` forces, of release 7.
+/// Returns what an edit of `depends` in release 7 forces.
 fn forced(old: &str, new: &str) -> Vec<String> {
     let file = |fields: &str| format!("opam-version: \"2.0\"\n{fields}\n");
     let found = forces_old("7", &file(old), &file(new));
@@ -196,7 +196,7 @@ fn a_bound_that_was_added_or_lowered_forces_an_older_release() {
         ),
         ("\"a\"", "\"a\" {!(>= \"5\" | > \"4\")}", "a <= 4"),
         ("\"a\"", "\"a\" {! >= \"5\"}", "a < 5"),
-        // The first of two stays, the second is lowered.
+        // The first of the two is unchanged, the second is lowered.
         (
             "(\"a\" {< \"2\"} | \"a\" {>= \"3\"})",
             "(\"a\" {< \"2\"} | \"a\" {>= \"3\" & < \"4\"})",

@@ -1,5 +1,5 @@
-//! Filters in their one spelling: what opam prints of a filter reads as the same tree, and is spelled
-//! otherwise where there were parentheses more than needed, or a number.
+//! Filters in their canonical spelling. opam prints a filter so that it reads as the same tree, but it
+//! changes redundant parentheses and numbers.
 
 use super::super::lexer::{Fault, Kind, Token};
 use super::super::reader::Reader;
@@ -8,9 +8,9 @@ use super::{quoted, spelled};
 /// A filter as opam reads it.
 enum Filter {
     Atom(String),
-    /// Two atoms and what compares them.
+    /// Two atoms and the operator between them.
     Comparison(String),
-    /// `!` and `?`, the outermost first, before something else.
+    /// `!` and `?`, the outermost first, before another filter.
     Prefixed(String, Box<Filter>),
     /// Two or more, none of them an `And`.
     And(Vec<Filter>),
@@ -19,7 +19,7 @@ enum Filter {
 }
 
 impl Filter {
-    /// Appends its tokens, each with a space behind it, with the parentheses that it needs.
+    /// Appends its tokens, each followed by a space, with only the necessary parentheses.
     fn write(&self, text: &mut String) {
         match self {
             Self::Atom(tokens) | Self::Comparison(tokens) => text.push_str(tokens),
@@ -49,7 +49,7 @@ impl Filter {
     }
 }
 
-/// `{ filter }` behind a string: nothing if there is no filter in it, or only `true`.
+/// Reads `{ filter }` after a string. Appends nothing if it is empty or only `true`.
 pub(super) fn braces(reader: &mut Reader<'_, '_>) -> Result<(), Fault> {
     reader.skip()?;
     if reader.token.kind == Kind::CloseBrace {
@@ -70,7 +70,7 @@ pub(super) fn braces(reader: &mut Reader<'_, '_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Conjunctions joined by `|`; `&` binds tighter.
+/// Reads conjunctions joined by `|`; `&` binds tighter.
 fn filter(reader: &mut Reader<'_, '_>, depth: usize) -> Result<Filter, Fault> {
     let mut any = Vec::new();
     loop {
@@ -148,7 +148,7 @@ fn comparison(reader: &mut Reader<'_, '_>) -> Result<Filter, Fault> {
     Ok(Filter::Atom(text))
 }
 
-/// An atom: to opam, a number is a string here.
+/// Reads an atom. opam treats a number here as a string.
 fn atom(reader: &mut Reader<'_, '_>, text: &mut String) -> Result<(), Fault> {
     let token = reader.token;
     match token.kind {
@@ -170,7 +170,7 @@ fn atom(reader: &mut Reader<'_, '_>, text: &mut String) -> Result<(), Fault> {
     reader.skip()
 }
 
-/// A token of letters or an operator: what the lexer takes for one is ASCII.
+/// Appends a word or operator, which in this lexer is always ASCII.
 fn push(text: &mut String, token: &Token<'_>) {
     text.push_str(&String::from_utf8_lossy(token.text));
     text.push(' ');

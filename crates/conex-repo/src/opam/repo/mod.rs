@@ -1,8 +1,8 @@
-//! The projection `repo/1`: what of the file `repo` is signed (spec section 7.8).
+//! The projection `repo/1`: the signed part of the file `repo` (spec section 7.8).
 //!
-//! Servers write this file anew: they add a stamp, and opam prints what it has read. So the form says
-//! what opam reads, whatever it looks like: the fields by name, strings by content, filters as trees.
-//! What opam does not know is kept token by token. No I/O.
+//! Servers rewrite this file: they add a stamp, and opam prints what it has read. The form therefore
+//! depends on what opam reads, not on its spelling: fields by name, strings by content, filters as trees.
+//! Fields that opam does not know are kept token by token. No I/O.
 
 mod filter;
 
@@ -19,8 +19,8 @@ use super::values::unescaped;
 
 /// The projection `repo/1` of the file `repo` at the top of opam repositories.
 ///
-/// The form has one line for each field that is signed, sorted by name. `stamp`, `upstream` and `browse`
-/// are the server's: opam acts on none of them.
+/// The form has one line for each signed field, sorted by name. `stamp`, `upstream` and `browse` belong to
+/// the server: opam does nothing with them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RepoProjection;
 
@@ -34,8 +34,7 @@ impl Projection for RepoProjection {
     }
 }
 
-/// A field or section: its name, the name of the section, where it stands, and its line of the form, if
-/// there is one.
+/// A field or section: its name, the name of the section, its offset, and its line in the form, if any.
 struct Item<'a> {
     name: &'a [u8],
     section: &'a [u8],
@@ -62,7 +61,7 @@ fn read(bytes: &[u8], source: &mut Vec<u8>) -> Result<(), Fault> {
         });
     }
     for mut line in items.into_iter().filter_map(|item| item.line) {
-        // The last token is followed by a line feed and not by a space.
+        // A line feed, not a space, follows the last token.
         line.pop();
         source.append(&mut line);
         source.push(b'\n');
@@ -96,7 +95,7 @@ fn item<'a>(reader: &mut Reader<'a, '_>) -> Result<Item<'a>, Fault> {
     })
 }
 
-/// The value of a field; whether anything of it is signed.
+/// Reads the value of a field. Returns whether any of it is signed.
 fn field(reader: &mut Reader<'_, '_>, name: &[u8]) -> Result<bool, Fault> {
     match name {
         b"stamp" | b"upstream" | b"browse" => {
@@ -127,7 +126,8 @@ fn field(reader: &mut Reader<'_, '_>, name: &[u8]) -> Result<bool, Fault> {
     }
 }
 
-/// A string that servers may choose: nothing in it is hidden from those who look at the file.
+/// Reads a string that servers may choose. It may not contain anything hidden from people who look at the
+/// file.
 fn server(reader: &mut Reader<'_, '_>) -> Result<(), Fault> {
     let Token { kind, text, .. } = reader.token;
     if kind != Kind::Plain || text.iter().any(u8::is_ascii_control) {
@@ -136,8 +136,8 @@ fn server(reader: &mut Reader<'_, '_>) -> Result<(), Fault> {
     reader.skip()
 }
 
-/// A list, or its only element without brackets; always with brackets in the form. Whether it has any:
-/// to opam, an empty list is none.
+/// Reads a list, or its only element without brackets; the form always has brackets. Returns whether it has
+/// any element: opam treats an empty list as absent.
 fn list<'a, 's>(
     reader: &mut Reader<'a, 's>,
     mut one: impl FnMut(&mut Reader<'a, 's>) -> Result<(), Fault>,
@@ -152,7 +152,7 @@ fn list<'a, 's>(
     Ok(any)
 }
 
-/// A string in its one spelling.
+/// Reads a string and appends its canonical spelling.
 fn string(reader: &mut Reader<'_, '_>) -> Result<(), Fault> {
     if !reader.token.kind.is_string() {
         return Err(reader.fault("a string should stand here"));
@@ -163,7 +163,7 @@ fn string(reader: &mut Reader<'_, '_>) -> Result<(), Fault> {
     reader.skip()
 }
 
-/// The one spelling of a string, given in any: printable ASCII as it is, the quote and the backslash behind
+/// Returns the canonical spelling of a string: printable ASCII unchanged, the quote and the backslash after
 /// a backslash, every other byte in hexadecimal digits.
 fn spelled(string: &[u8]) -> String {
     let bytes = unescaped(string);

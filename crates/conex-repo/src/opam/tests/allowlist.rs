@@ -1,4 +1,4 @@
-//! What is left out, field by field.
+//! Tables of what is left out, field by field.
 
 use super::*;
 
@@ -169,7 +169,7 @@ fn an_allowlisted_field_of_another_shape_is_refused() {
     ]);
 }
 
-/// opam 2 reads a compiler's constraint in it as a dependency.
+/// opam 2 reads a compiler constraint in it as a dependency.
 #[test]
 fn available_is_source_in_format_1_2() {
     let available = "available: [ocaml-version >= \"4.01\"]\n";

@@ -1,4 +1,4 @@
-//! What is left out of dependencies.
+//! Tables of what is left out of dependencies.
 
 use super::*;
 
@@ -61,7 +61,7 @@ fn bounds_beside_a_filter_in_a_disjunction_stay() {
             "{ ( >= \"1\" ) & build | ( < \"2\" ) } ",
         ),
     ]);
-    // The same tokens, one operator apart.
+    // The same tokens, except for one operator.
     assert_ne!(
         form("depends: \"a\" {build & >= \"1\"}"),
         form("depends: \"a\" {build | >= \"1\"}")
@@ -90,7 +90,7 @@ fn negated_and_odd_bounds_stay() {
     ]);
 }
 
-/// opam ignores all dependencies where one version isn't one, or `?` asks for more than variables.
+/// opam ignores all dependencies if one version is invalid, or if `?` is applied to anything but variables.
 #[test]
 fn what_opam_ignores_the_field_for_is_not_read() {
     for field in ["depends", "depopts", "conflicts"] {
@@ -131,7 +131,7 @@ fn what_opam_ignores_the_field_for_is_not_read() {
     vanishes(&["conflict-class: \"a\"", "conflict-class: [ \"a\" \"b+c\" ]"]);
 }
 
-/// opam reads a group without a package, and stops with an internal error when it prints it.
+/// opam reads a group without a package, but stops with an internal error when it prints it.
 #[test]
 fn what_opam_cannot_print_is_not_read() {
     for field in ["depends", "depopts", "conflicts"] {
@@ -165,7 +165,7 @@ fn both_of_a_conflict_are_either_to_opam() {
     ]);
 }
 
-/// Without the bound between them, `a` and `< "%{b}%"` would be one comparison.
+/// Without the bound between them, `a` and `< "%{b}%"` would form one comparison.
 #[test]
 fn bounds_without_an_operator_stay_beside_others() {
     constraints(&[
@@ -198,7 +198,7 @@ fn names_and_structure_of_dependencies_are_source() {
         ("depends: [[\"a\"]]", "a package name should stand here"),
         ("depends: [\"a\" &]", "a package name should stand here"),
         ("depends: [!\"a\"]", "a package name should stand here"),
-        // opam ignores the field where braces stand so, and must not read it once they are gone.
+        // opam ignores the field if braces occur in this place, and must not read it once they are gone.
         (
             "depends: [\"a\" {>= \"1\"} {build}]",
             "a package name should stand here",

@@ -1,4 +1,4 @@
-//! One table per rule; what is refused has an honest twin beside it. Then properties.
+//! One table per rule, each refusal with an honest twin beside it, followed by properties.
 
 mod allowlist;
 mod bounds;
@@ -13,7 +13,7 @@ fn project(file: impl AsRef<[u8]>) -> Result<String, Unreadable> {
     Ok(String::from_utf8(source).unwrap())
 }
 
-/// The form of `fields` behind an opam-version, without that one's line.
+/// Returns the form of `fields` after an opam-version, without the line of that.
 fn form(fields: &str) -> String {
     let file = format!("opam-version: \"2.0\"\n{fields}\n");
     let form = project(&file).unwrap_or_else(|error| panic!("{fields}: {error}"));
@@ -22,7 +22,7 @@ fn form(fields: &str) -> String {
         .to_owned()
 }
 
-/// What `opam/1` says to `fields` behind an opam-version: the line and the reason.
+/// Returns the refusal of `fields` after an opam-version: the line and the reason.
 fn refusal(fields: &str) -> (usize, String) {
     let file = format!("opam-version: \"2.0\"\n{fields}\n");
     match project(&file) {
@@ -52,7 +52,7 @@ fn refuses(table: &[(&str, &str)]) {
     }
 }
 
-/// Each bracket of `depends: ["a" <constraint>]`, with and without its bounds.
+/// Checks each bracket of `depends: ["a" <constraint>]`, with and without its bounds.
 #[track_caller]
 fn constraints(table: &[(&str, &str)]) {
     for field in ["depends", "depopts"] {

@@ -1,4 +1,4 @@
-//! Properties: upkeep never shows in the form, everything else always does, nothing panics.
+//! Properties: upkeep never appears in the form, everything else always does, and nothing panics.
 
 use core::fmt::Write as _;
 
@@ -79,7 +79,7 @@ post-messages: "done" {success & !failure}
 "#,
 ];
 
-/// One opam file spelled twice, with other upkeep and other layout.
+/// One opam file spelled twice, with different upkeep and layout.
 #[derive(Debug, Clone, Default)]
 struct Twins([String; 2]);
 
@@ -123,7 +123,7 @@ fn bound() -> impl Strategy<Value = String> {
         .prop_map(|(operator, space, version)| operator.to_owned() + &space + &version)
 }
 
-/// A formula of bounds only.
+/// Generates a formula of bounds only.
 fn bounds() -> impl Strategy<Value = String> {
     bound().prop_recursive(3, 8, 3, |inner| {
         let operator = select(vec![" & ", "|"]);
@@ -135,12 +135,12 @@ fn bounds() -> impl Strategy<Value = String> {
     })
 }
 
-/// An operand of a conjunction of bounds.
+/// Generates an operand of a conjunction of bounds.
 fn bounds_item() -> impl Strategy<Value = String> {
     prop_oneof![bound(), bounds().prop_map(|formula| format!("({formula})"))]
 }
 
-/// What a constraint says about something else than the version, or not in a conjunction.
+/// Generates a constraint that is not about the version, or not a conjunction.
 fn filter() -> impl Strategy<Value = String> {
     select(vec![
         "build",
@@ -157,7 +157,7 @@ fn filter() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-/// The items of a conjunction: filters in both twins, bounds anywhere.
+/// Generates the items of a conjunction: filters in both twins, bounds anywhere.
 fn conjunction() -> impl Strategy<Value = Twins> {
     let mixed = |filters: Vec<String>, extra: Vec<(Index, String)>| {
         let mut items = filters;
@@ -204,7 +204,7 @@ fn dependencies() -> impl Strategy<Value = Twins> {
     })
 }
 
-/// A list of what must stay, and in each twin some of what need not.
+/// Generates a list of required elements, and in each twin some of the optional ones.
 fn list(kept: Vec<&'static str>, upkeep: Vec<&'static str>) -> impl Strategy<Value = Twins> {
     let extra = move || prop::collection::vec((any::<Index>(), select(upkeep.clone())), 0..3);
     (prop::collection::vec(select(kept), 0..3), extra(), extra()).prop_map(|(kept, one, other)| {
@@ -222,7 +222,7 @@ fn list(kept: Vec<&'static str>, upkeep: Vec<&'static str>) -> impl Strategy<Val
     })
 }
 
-/// Allowlisted fields, each at most once.
+/// Generates allowlisted fields, each at most once.
 fn upkeep() -> impl Strategy<Value = Vec<&'static str>> {
     prop::sample::subsequence(
         vec![
@@ -296,7 +296,7 @@ fn twins() -> impl Strategy<Value = Twins> {
     )
 }
 
-/// The tokens of a source form.
+/// Splits a source form into tokens.
 fn tokens(form: &str) -> Vec<&str> {
     let mut lexer = Lexer::new(form.as_bytes()).unwrap();
     let mut tokens = Vec::new();
@@ -309,7 +309,7 @@ fn tokens(form: &str) -> Vec<&str> {
     }
 }
 
-/// Tokens that no allowlisted place is made of alone.
+/// Generates tokens of which no allowlisted place consists.
 fn foreign() -> impl Strategy<Value = &'static str> {
     select(vec![
         "\"flags:verbose\"",
@@ -337,7 +337,7 @@ fn foreign() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// Pieces that change how the rest is read.
+/// Generates pieces that change how the rest is read.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         foreign().prop_map(str::to_owned),

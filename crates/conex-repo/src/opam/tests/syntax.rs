@@ -1,4 +1,4 @@
-//! How a file is read, and which are refused.
+//! Tables of how a file is read, and of files that are refused.
 
 use super::*;
 
@@ -239,7 +239,7 @@ fn nesting_is_limited() {
     }
 }
 
-/// What reads a constraint once more reads no part of it more often than it is nested.
+/// Reading a constraint again repeats no part of it more often than its nesting depth.
 #[test]
 fn reading_once_more_stays_cheap() {
     let mut formula = ">= \"1\" & ".repeat(20_000) + "a";
