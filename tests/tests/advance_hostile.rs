@@ -296,6 +296,34 @@ fn of_two_names_equal_without_case_the_approved_one_goes_ahead() {
     }
 }
 
+/// Of two claims on one name in two cases the one that clients have stays, whoever approves the other, and nobody else waits.
+#[test]
+fn a_claim_on_a_claimed_name_in_another_case_waits_alone() {
+    // In the order of names, the claim that is there comes first once and last once.
+    for name in ["FOO", "foo-X"] {
+        let (mut main, mut pilot) = settled();
+        if name == "foo-X" {
+            main.claim("foo-x", &["dave"]);
+            main.approve_by(&["alice", "bob"], "foo-x authorisation");
+            pilot.advance(&main);
+            assert!(pilot.signed.tree.get("conex/packages/foo-x.toml").is_some());
+        }
+        main.claim(name, &["carol"]);
+        main.approve_by(&["alice", "bob"], &format!("{name} authorisation"));
+        honest(&mut main);
+        let advanced = pilot.advance(&main);
+        goes_ahead(&pilot);
+        let claim = format!("conex/packages/{name}.toml");
+        assert!(pilot.signed.tree.get(&claim).is_none());
+        let waits = advanced.waiting.iter();
+        assert!(
+            waits
+                .flat_map(|it| &it.problems)
+                .any(|it| *it.place == *claim)
+        );
+    }
+}
+
 #[test]
 fn of_two_releases_equal_without_case_the_approved_one_goes_ahead() {
     let (mut main, mut pilot) = settled();

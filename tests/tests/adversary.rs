@@ -374,3 +374,106 @@ fn an_author_who_is_retired_for_clients_stays_so() {
     };
     holds_in(settings, &steps);
 }
+
+/// Whoever merges junk and approves it alone leaves nothing on the main line once that is taken away.
+#[test]
+fn approved_junk_that_was_taken_away_is_not_missed() {
+    let steps = [
+        Step::Junk {
+            kind: 69,
+            package: 215,
+        },
+        Step::Vouch {
+            who: 26,
+            subject: 47,
+            version: 252,
+            content: 181,
+        },
+        Step::Advance,
+        Step::Settle,
+    ];
+    let settings = Settings {
+        janitors: 5,
+        quorum: 3,
+        upkeep: 2,
+        authors: 4,
+        packages: 2,
+        bad_janitors: 2,
+        ..VILLAGE
+    };
+    holds_in(settings, &steps);
+}
+
+/// A retired package has the rules of one with owners: so a release that two of three janitors removed from it stays removed.
+#[test]
+fn what_is_said_of_a_retired_package_has_its_rules() {
+    let steps = [
+        Step::Claim {
+            line: 120,
+            package: 171,
+            owners: 135,
+            threshold: 120,
+            support: 9,
+        },
+        Step::Root {
+            line: 0,
+            change: 83,
+            who: 97,
+            keep: true,
+            support: 1,
+        },
+        Step::Retire {
+            line: 0,
+            what: 13,
+            support: 9,
+        },
+        Step::Follow {
+            client: 43,
+            stage: 167,
+        },
+        Step::Settle,
+        Step::Serve {
+            client: 118,
+            base: 250,
+            seed: 9_441_241_944_600_305_860,
+        },
+    ];
+    let settings = Settings {
+        janitors: 5,
+        quorum: 3,
+        upkeep: 2,
+        unclaimed: 2,
+        authors: 2,
+        packages: 4,
+        bad_authors: 1,
+        ..VILLAGE
+    };
+    holds_in(settings, &steps);
+}
+
+/// A name that is claimed in two cases is taken in each, also where one of them is that of the package.
+#[test]
+fn a_package_collides_with_a_claim_in_another_case_beside_its_own() {
+    let steps = [
+        Step::Junk {
+            kind: 54,
+            package: 0,
+        },
+        Step::Vouch {
+            who: 236,
+            subject: 157,
+            version: 18,
+            content: 3,
+        },
+        Step::Settle,
+    ];
+    let settings = Settings {
+        upkeep: 2,
+        complete: true,
+        authors: 2,
+        packages: 2,
+        bad_janitors: 1,
+        ..VILLAGE
+    };
+    holds_in(settings, &steps);
+}

@@ -160,6 +160,23 @@ fn name_collision_of_claim_and_tree() {
     );
 }
 
+/// Spec 2.2: a package collides with a claim in another case, also where its own name is claimed, too.
+#[test]
+fn name_collision_of_two_claims_and_the_tree() {
+    let mut community = Community::settled("plain");
+    community.release("fresh", "1", "dave's\n");
+    community.claim("fresh", &["dave"]);
+    community.approve_by(&["alice", "bob"], "fresh authorisation");
+    community.approve("dave", "fresh");
+    community.verify().accepted();
+    community.claim("Fresh", &["dave"]);
+    community.approve_by(&["alice", "bob"], "Fresh authorisation");
+    community.verify().refused(&[
+        (Code::NameCollision, "conex/packages/fresh.toml"),
+        (Code::NameCollision, "fresh"),
+    ]);
+}
+
 #[test]
 fn name_collision_at_the_top() {
     for place in ["Conex/1/data", "REPO", "Repo/1/data"] {

@@ -16,7 +16,7 @@ mod updates;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A git bundle of opam-repository
-    #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
+    #[arg(long, env = "CONEX_BUNDLE")]
     bundle: PathBuf,
 
     /// Runs of each command; the median counts

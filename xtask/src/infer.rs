@@ -26,11 +26,11 @@ use crate::scene::{self, Scene};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A git bundle of opam-repository
-    #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
+    #[arg(long, env = "CONEX_BUNDLE")]
     bundle: PathBuf,
 
     /// The table of its packages
-    #[arg(long, default_value = "../shared/data/packages.tsv")]
+    #[arg(long, env = "CONEX_PACKAGES")]
     packages: PathBuf,
 }
 

@@ -13,8 +13,8 @@ use crate::scene::{self, JANITORS, ORIGIN, Scene};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A git bundle of opam-repository
-    #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
-    bundle: PathBuf,
+    #[arg(long, env = "CONEX_BUNDLE", required_unless_present = "sample")]
+    bundle: Option<PathBuf>,
 
     /// Use the small sample that comes with the sources
     #[arg(long)]
@@ -40,12 +40,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut story = Story {
         start: Instant::now(),
     };
-    if arguments.sample {
-        scene::copy(&sample(), &base.join("tree"))?;
-        story.step("copy of the sample");
-    } else {
-        scene::clone(&arguments.bundle, &base.join("tree"))?;
-        story.step("git clone");
+    match &arguments.bundle {
+        Some(bundle) if !arguments.sample => {
+            scene::clone(bundle, &base.join("tree"))?;
+            story.step("git clone");
+        }
+        _ => {
+            scene::copy(&sample(), &base.join("tree"))?;
+            story.step("copy of the sample");
+        }
     }
     let scene = Scene::new(conex, base.join("home"), base.join("tree"));
 

@@ -151,7 +151,7 @@ fn approve_alone_shows_what_waits_and_signs_nothing() {
     let (said, code) = session.output("approve --key alice -y");
     assert!(code == 2 && said.contains("bar/0.2 checksums"), "{said}");
     assert!(
-        said.contains("nothing was signed\nhint: approve names, --all of it"),
+        said.contains("nothing was signed\nhint: give names, or --all"),
         "{said}"
     );
     session

@@ -52,7 +52,7 @@ fn signatures_of_a_proposal_that_lost_go() {
     let (said, code) = session.output("root sign --key bob -y");
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains(&format!("{stale} is no signature of this root")),
+        said.contains(&format!("{stale} is not a signature of this root")),
         "{said}"
     );
     assert!(!session.tree().join(&stale).exists());

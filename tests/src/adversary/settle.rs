@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use conex_core::model::name::PackageName;
 use conex_core::model::statement::{Root, Team, TeamFields};
 use conex_core::model::stored::Stored as _;
 use conex_core::model::vouch::Subject;
@@ -48,8 +49,14 @@ impl World {
             let kind = format!("suggestions leave {}", codes(&report.problems));
             return Err(self.violation('f', &kind, open.concat()));
         }
+        // An approval ahead of a name that nobody can have is never met.
+        let mut notes = self.view(0).notes.into_iter();
+        let is_never_met = notes.any(|note| {
+            let package = note.subject.as_ref().and_then(Subject::package);
+            note.code == Code::Ahead && package.is_some_and(|it| self.is_taken(it))
+        });
         let main = self.main.clone();
-        if self.fresh(&main, Mode::Warn)?.is_none() {
+        if !is_never_met && self.fresh(&main, Mode::Warn)?.is_none() {
             let told = super::check::told(&self.view(0));
             return Err(self.violation('f', "the main line in order is refused", told));
         }
@@ -130,6 +137,7 @@ impl World {
             if let Some(package) = finding.subject.package()
                 && is_open
                 && Self::suggested(&report, finding).is_none()
+                && !self.is_taken(package)
             {
                 let package = package.to_string();
                 if self.authorisation(0, &package).is_none() {
@@ -149,6 +157,18 @@ impl World {
             }
         }
         acted
+    }
+
+    /// Whether a name is claimed or there in another case, so that nobody can claim it.
+    fn is_taken(&self, package: &PackageName) -> bool {
+        let names = self.main.files().filter_map(|(path, _)| {
+            let claim = path.strip_prefix("conex/packages/");
+            let claim = claim.and_then(|file| file.strip_suffix(".toml"));
+            claim.or_else(|| path.split('/').next())
+        });
+        let name = package.as_str();
+        let mut others = names.filter(|it| *it != name && it.eq_ignore_ascii_case(name));
+        others.next().is_some()
     }
 
     /// A file is again what the followed state has; whether it was another.

@@ -59,7 +59,7 @@ const SAMPLE: [(&str, &str); 3] = [
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The directory with the history: opam-repository.bundle, merges.tsv, packages.tsv.
-    #[arg(long, default_value = "../shared/data")]
+    #[arg(long, env = "CONEX_DATA")]
     data: PathBuf,
 
     /// Replays only this many merges.

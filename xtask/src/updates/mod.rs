@@ -55,11 +55,11 @@ const PAGES: usize = 32;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// A git bundle with the history.
-    #[arg(long, default_value = "../shared/data/opam-repository.bundle")]
+    #[arg(long, env = "CONEX_BUNDLE")]
     bundle: PathBuf,
 
     /// The table of its pull requests.
-    #[arg(long, default_value = "../shared/data/merges.tsv")]
+    #[arg(long, env = "CONEX_MERGES")]
     merges: PathBuf,
 
     /// Replays only this many updates.

@@ -516,23 +516,24 @@ impl<S: Store + ?Sized, C: Crypto, W: Workers> Verification<'_, S, C, W> {
 
 /// A name that is claimed is taken in every case.
 fn claims_in_other_case(units: &[PackageUnit], ownership: &Ownership) -> Vec<Problem> {
-    let claimed: BTreeMap<String, &PackageName> = ownership
-        .packages()
-        .map(|name| (name.as_str().to_ascii_lowercase(), name))
-        .collect();
+    let fold = |name: &PackageName| name.as_str().to_ascii_lowercase();
+    let mut claimed: BTreeMap<String, Vec<&PackageName>> = BTreeMap::new();
+    for name in ownership.packages() {
+        claimed.entry(fold(name)).or_default().push(name);
+    }
     if claimed.is_empty() {
         return Vec::new();
     }
     let present: BTreeSet<&PackageName> = units.iter().map(|unit| &unit.name).collect();
     let other = |unit: &PackageUnit| {
-        let name = claimed.get(&unit.name.as_str().to_ascii_lowercase())?;
+        let mut names = claimed.get(&fold(&unit.name))?.iter();
+        let name = names.find(|name| ***name != unit.name && !present.contains(**name))?;
         let detail = format!(
             "{} and the claimed name {name} differ in case only",
             unit.name
         );
         let place = unit.directories.first()?;
-        (**name != unit.name && !present.contains(name))
-            .then(|| Problem::new(Code::NameCollision, place, detail))
+        Some(Problem::new(Code::NameCollision, place, detail))
     };
     units.iter().filter_map(other).collect()
 }

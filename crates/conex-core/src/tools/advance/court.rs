@@ -122,7 +122,7 @@ where
                 continue;
             }
             let found = remedy.pages.len();
-            if let Some(subject) = stated(problem) {
+            for subject in self.stated(problem) {
                 self.as_before(blame, &subject, &mut remedy);
             }
             if remedy.pages.len() == found {
@@ -135,6 +135,26 @@ where
         } else {
             Err(remedy)
         }
+    }
+
+    /// The stored statements that a problem is of. Of claims on one name in several cases the problem names one, and
+    /// another may be the one that is new.
+    fn stated(&self, problem: &Problem) -> Vec<Subject> {
+        let named = stated(problem);
+        let collides = named
+            .as_ref()
+            .and_then(Subject::package)
+            .filter(|_| problem.code == Code::NameCollision);
+        let taken = self.taken.authorisations.iter();
+        let others = taken.filter(|other| {
+            let is_same = |name: &PackageName| name.as_str().eq_ignore_ascii_case(other.as_str());
+            collides.is_some_and(|name| is_same(name) && name != *other)
+        });
+        let others = others
+            .cloned()
+            .map(Subject::Authorisation)
+            .collect::<Vec<_>>();
+        named.into_iter().chain(others).collect()
     }
 
     /// Leaves out whatever would change a stored statement.
